@@ -1,0 +1,57 @@
+"""The unit of work: what must happen together is one function over one transaction.
+
+A unit is a plain function of a :class:`Transaction`. It runs on the engine's side (a thread for
+SQLite, a greenlet for PostgreSQL), so it must not await and must not keep the transaction. The
+commit is made in one place, by the engine; hooks given to :meth:`Transaction.after_commit` run on
+the event loop once it is durable, and not at all otherwise.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+T = TypeVar("T")
+
+
+class Transaction:
+    """An open transaction, the moment of its start by the database's clock, and its hooks."""
+
+    __slots__ = ("connection", "hooks", "now")
+
+    def __init__(self, connection: sa.Connection, now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+        self.hooks: list[Callable[[], None]] = []
+
+    def execute(
+        self,
+        statement: sa.Executable,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> sa.CursorResult[Any]:
+        return self.connection.execute(statement, parameters)
+
+    def after_commit(self, hook: Callable[[], None]) -> None:
+        """Runs ``hook`` on the event loop after a successful commit: wake-ups, never truth."""
+        self.hooks.append(hook)
+
+
+Unit = Callable[[Transaction], T]
+
+
+class Database(Protocol):
+    """The one door to the truth."""
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Runs the unit in a read-write transaction and returns once it is durable.
+
+        Whatever the unit raises is raised here, and nothing of the unit has happened then.
+        """
+        ...
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Runs the unit on one consistent snapshot; it must not write."""
+        ...
+
+    async def close(self) -> None: ...

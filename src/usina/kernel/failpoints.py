@@ -1,0 +1,59 @@
+"""Named places where a test may kill the process.
+
+``USINA_FAILPOINTS=finish.in_transaction:2`` kills this process with SIGKILL the second time that
+the place is reached. Unset, a place costs one dictionary look-up. Every name is declared here, so
+that the torture suite can visit each.
+"""
+
+import os
+import signal
+from typing import Final
+
+NAMES: Final = frozenset(
+    {
+        "upload.after_put",
+        "upload.before_commit",
+        "submit.before_insert",
+        "submit.after_insert",
+        "submit.after_commit",
+        "claim.in_transaction",
+        "claim.after_commit",
+        "run.before_spawn",
+        "run.after_progress",
+        "heartbeat.in_transaction",
+        "collect.after_put",
+        "collect.after_pending",
+        "finish.before_transaction",
+        "finish.in_transaction",
+        "finish.after_commit",
+        "cancel.after_commit",
+        "rescue.in_transaction",
+        "reopen.after_commit",
+        "delete.after_commit",
+        "sweep.after_object",
+    }
+)
+
+
+def _armed() -> dict[str, int]:
+    """The places of ``USINA_FAILPOINTS`` with the visits that are left before the kill."""
+    armed: dict[str, int] = {}
+    for entry in filter(None, os.environ.get("USINA_FAILPOINTS", "").split(",")):
+        name, _, visit = entry.partition(":")
+        if name not in NAMES:
+            raise ValueError(f"USINA_FAILPOINTS names {name!r}; known are {', '.join(sorted(NAMES))}")
+        armed[name] = int(visit or 1)
+    return armed
+
+
+_left: Final = _armed()
+
+
+def reach(name: str) -> None:
+    """Dies here if the environment says so."""
+    left = _left.get(name)
+    if left is None:
+        return
+    _left[name] = left - 1
+    if left == 1:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,106 @@
+"""Every setting of the platform, read from the environment or a ``.env`` file.
+
+Unset means embedded: one process, SQLite and a folder. `docs/reference/settings.md` has a line for
+each, and a test keeps the two equal.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_GIB = 1024**3
+
+
+def _default_data() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "usina"
+
+
+def _named(name: str) -> AliasChoices:
+    """A setting whose variable has no ``USINA_`` in front."""
+    return AliasChoices(name, name.lower())
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="USINA_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    data: Path = Field(default_factory=_default_data)
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    grpc_port: int = Field(50_051, ge=0, le=65_535)
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    runners: Annotated[tuple[Path, ...], NoDecode] = ()
+    sandbox: Literal["auto"] = "auto"
+
+    database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
+    redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
+    storage_url: str | None = None
+    secret_key: SecretStr | None = Field(None, validation_alias=_named("SECRET_KEY"))
+
+    first_superuser_username: str | None = Field(
+        None, validation_alias=_named("FIRST_SUPERUSER_USERNAME")
+    )
+    first_superuser_password: SecretStr | None = Field(
+        None, validation_alias=_named("FIRST_SUPERUSER_PASSWORD")
+    )
+    first_superuser_api_key: SecretStr | None = Field(
+        None, validation_alias=_named("FIRST_SUPERUSER_API_KEY")
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = Field(
+        default_factory=lambda: "console" if sys.stderr.isatty() else "json"
+    )
+    log_sql: bool = False
+
+    lease_seconds: float = Field(30, gt=0, le=3600)
+    heartbeat_seconds: float = Field(5, gt=0, le=600)
+    retry_seconds: float = Field(1, ge=0, le=300)
+    poll_seconds: float = Field(5, gt=0, le=5)
+    max_timeout_seconds: int = Field(604_800, ge=1)
+    max_upload_bytes: int = Field(5 * _GIB, ge=1)
+    max_body_bytes: int = Field(16 * 1024**2, ge=1024)
+    max_image_pixels: int = Field(64_000_000, ge=1)
+    max_log_bytes: int = Field(10 * 1024**2, ge=1024)
+    max_artifacts: int = Field(1000, ge=1)
+    max_file_bytes: int = Field(20 * _GIB, ge=1)
+    max_processes: int = Field(512, ge=1)
+    max_open_files: int = Field(4096, ge=16)
+    upload_seconds: int = Field(24 * 3600, ge=1)
+    link_seconds: int = Field(3600, ge=1)
+    idempotency_seconds: int = Field(24 * 3600, ge=1)
+    warm_idle_seconds: float = Field(300, ge=0)
+    warm_jobs: int = Field(1000, ge=1)
+    warm_count: int = Field(8, ge=0)
+
+    retention_jobs_days: float | None = Field(None, gt=0)
+    retention_events_days: float | None = Field(None, gt=0)
+    retention_files_days: float | None = Field(30, gt=0)
+
+    @field_validator("runners", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part) for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("data", mode="after")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @cached_property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file of the embedded platform."""
+        return self.data / "usina.sqlite"
