@@ -1,0 +1,1 @@
+"""Outputs of jobs, with their hashes."""

@@ -1,0 +1,24 @@
+"""An output of a job."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A stored output; its bytes lie in the store under ``key`` and never change."""
+
+    id: str
+    organization_id: str
+    job_id: str
+    attempt: int
+    kind: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+    @property
+    def key(self) -> str:
+        return f"artifacts/{self.organization_id}/{self.job_id}/{self.id}"

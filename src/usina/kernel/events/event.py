@@ -1,0 +1,30 @@
+"""One line of the event log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+JOB_TERMINAL_TYPES: Final = frozenset({"job.succeeded", "job.failed", "job.cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """``position`` orders the whole log; ``seq`` counts a job's events from 1 without a gap."""
+
+    position: int
+    organization_id: str
+    job_id: str | None
+    seq: int | None
+    type: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A finer step that only the live channels show; it is not in the log."""
+
+    job_id: str
+    type: str
+    data: Mapping[str, Any]

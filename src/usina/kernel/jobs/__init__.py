@@ -1,0 +1,1 @@
+"""Jobs: states, store, service."""

@@ -1,0 +1,1 @@
+"""Bytes: one port, a folder below it."""

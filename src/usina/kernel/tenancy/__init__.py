@@ -1,0 +1,1 @@
+"""Organizations, their keys, and the one filter that keeps them apart."""
