@@ -18,6 +18,8 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from pydantic_core import from_json, to_json
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from usina.kernel.clock import Clock, SystemClock
 from usina.kernel.db.unit_of_work import Transaction, Unit
@@ -153,19 +155,21 @@ def _deliver_all(members: list[_Waiting]) -> None:
 
 def _translated(error: BaseException) -> BaseException:
     """A full disk is a refusal that callers understand; everything else stays what it is."""
-    if isinstance(error, sa.exc.OperationalError) and isinstance(
-        error.orig, sqlite3.OperationalError
-    ):
+    if isinstance(error, OperationalError) and isinstance(error.orig, sqlite3.OperationalError):
         text = str(error.orig)
         if "full" in text or "disk I/O" in text:
             return StorageFull()
     return error
 
 
+def _json_text(value: Any) -> str:
+    return to_json(value).decode()
+
+
 def _engine(path: Path, *, begin: str) -> sa.Engine:
     engine = sa.create_engine(
         f"sqlite:///{path}",
-        json_serializer=lambda value: to_json(value).decode(),
+        json_serializer=_json_text,
         json_deserializer=from_json,
         pool_size=_READERS,
         connect_args={"check_same_thread": False},
@@ -179,6 +183,6 @@ def _engine(path: Path, *, begin: str) -> sa.Engine:
     def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    sa.event.listen(engine, "connect", on_connect)
-    sa.event.listen(engine, "begin", on_begin)
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
     return engine

@@ -1,0 +1,54 @@
+"""What a database knows of itself: its id, the epoch of its log, the secret of its links.
+
+A restored or copied database gets a new epoch, so that old cursors are refused plainly; its id
+stays, so that a store still knows it.
+"""
+
+import secrets
+from typing import Final
+
+import sqlalchemy as sa
+
+from usina.kernel.db.schema import metadata
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.ids import new_id
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+_MADE_AT_FIRST: Final = {
+    "platform_id": new_id,
+    "epoch": lambda: secrets.token_hex(4),
+    "secret": lambda: secrets.token_hex(32),
+}
+
+
+def prepare(tx: Transaction) -> None:
+    """Gives a fresh database its values; what is there stays."""
+    present = set(tx.execute(sa.select(meta.c.key)).scalars())
+    missing = [
+        {"key": k, "value": make()} for k, make in _MADE_AT_FIRST.items() if k not in present
+    ]
+    if missing:
+        tx.execute(sa.insert(meta), missing)
+
+
+def _value(tx: Transaction, key: str) -> str:
+    return tx.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar_one()
+
+
+def platform_id(tx: Transaction) -> str:
+    return _value(tx, "platform_id")
+
+
+def epoch(tx: Transaction) -> str:
+    return _value(tx, "epoch")
+
+
+def secret(tx: Transaction) -> bytes:
+    """256 bits that sign the platform's links."""
+    return bytes.fromhex(_value(tx, "secret"))

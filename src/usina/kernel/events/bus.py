@@ -1,0 +1,77 @@
+"""Wake-ups inside one process: who waits for a job or an organization is told at once.
+
+A wake-up carries no truth. A listener that is woken reads the log; a listener that missed one
+reads it at its next look all the same.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from usina.kernel.events.event import Hint
+from usina.kernel.events.log import NewEvent
+
+_HINTS_KEPT = 32
+
+
+class Listener:
+    """One waiter on one topic."""
+
+    __slots__ = ("_wakeup", "hints")
+
+    def __init__(self) -> None:
+        self._wakeup = asyncio.Event()
+        self.hints: deque[Hint] = deque(maxlen=_HINTS_KEPT)
+
+    def wake(self) -> None:
+        self._wakeup.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Until woken (true) or until the time is over (false); what woke it is then forgotten."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wakeup.wait()
+        except TimeoutError:
+            return False
+        self._wakeup.clear()
+        return True
+
+
+class Bus:
+    """Topics are the ids of jobs and of organizations, and free words such as ``queue:default``."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[Listener]] = {}
+
+    @contextmanager
+    def listen(self, topic: str) -> Generator[Listener]:
+        listener = Listener()
+        self._listeners.setdefault(topic, set()).add(listener)
+        try:
+            yield listener
+        finally:
+            members = self._listeners[topic]
+            members.discard(listener)
+            if not members:
+                del self._listeners[topic]
+
+    def wake(self, topic: str) -> None:
+        for listener in self._listeners.get(topic, ()):
+            listener.wake()
+
+    def announce(self, new: Sequence[NewEvent]) -> None:
+        """Wakes those who follow the events' jobs and organizations."""
+        topics = {event.job_id for event in new if event.job_id}
+        topics.update(event.organization_id for event in new)
+        for topic in topics:
+            self.wake(topic)
+
+    def hint(self, hint: Hint) -> None:
+        """Hands a fine step to those who follow the job right now."""
+        for listener in self._listeners.get(hint.job_id, ()):
+            listener.hints.append(hint)
+            listener.wake()
+
+    def has_listeners(self, topic: str) -> bool:
+        return topic in self._listeners

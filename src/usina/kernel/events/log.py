@@ -1,0 +1,89 @@
+"""Appending to the log and reading it back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.events.event import Event
+from usina.kernel.events.table import events
+from usina.kernel.tenancy.caller import owned_by
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be; ``seq`` was given by the job's row, under its lock."""
+
+    organization_id: str
+    job_id: str | None
+    seq: int | None
+    type: str
+    data: Mapping[str, Any]
+
+
+Announce = Callable[[Sequence[NewEvent]], None]
+"""Tells the bus, on the event loop, after the commit."""
+
+_INSERT = sa.insert(events)
+
+
+def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None:
+    """Adds the events to the log in this transaction and announces them after its commit."""
+    if not new:
+        return
+    tx.execute(
+        _INSERT,
+        [
+            {
+                "organization_id": event.organization_id,
+                "job_id": event.job_id,
+                "seq": event.seq,
+                "type": event.type,
+                "at": tx.now,
+                "data": event.data,
+            }
+            for event in new
+        ],
+    )
+    tx.after_commit(lambda: announce(new))
+
+
+def read_after(
+    tx: Transaction, organization_id: str, job_id: str | None, after: int | None, limit: int
+) -> list[Event]:
+    """At most ``limit`` events after a position, oldest first."""
+    query = sa.select(events).where(owned_by(organization_id, events))
+    if job_id is not None:
+        query = query.where(events.c.job_id == job_id).order_by(events.c.seq)
+    else:
+        query = query.order_by(events.c.position)
+    if after is not None:
+        query = query.where(events.c.position > after)
+    return [_event(row) for row in tx.execute(query.limit(limit))]
+
+
+def last_position(tx: Transaction) -> int:
+    """The position of the newest event; 0 in an empty log."""
+    return tx.execute(sa.select(sa.func.max(events.c.position))).scalar_one() or 0
+
+
+def forget_before(tx: Transaction, moment: datetime, limit: int) -> int:
+    """Deletes old events that belong to no job; a job's own go with the job."""
+    old = (
+        sa.select(events.c.position)
+        .where(events.c.job_id.is_(None), events.c.at < moment)
+        .order_by(events.c.position)
+        .limit(limit)
+    )
+    return tx.execute(sa.delete(events).where(events.c.position.in_(old))).rowcount
+
+
+def forget_jobs(tx: Transaction, job_ids: Sequence[str]) -> None:
+    tx.execute(sa.delete(events).where(events.c.job_id.in_(job_ids)))
+
+
+def _event(row: sa.Row[Any]) -> Event:
+    return Event(row.position, row.organization_id, row.job_id, row.seq, row.type, row.at, row.data)

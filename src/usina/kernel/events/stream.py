@@ -1,0 +1,66 @@
+"""Following the log: catch up from a position, then go on as events come."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from usina.kernel.db import meta
+from usina.kernel.db.unit_of_work import Database
+from usina.kernel.events.bus import Bus, Listener
+from usina.kernel.events.event import JOB_TERMINAL_TYPES, Event, Hint
+from usina.kernel.events.log import last_position, read_after
+
+_BATCH: Final = 500
+_SILENCE_SECONDS: Final = 15.0
+
+
+class EventStream:
+    """The log as lists and as streams; every channel is a reader of this and nothing else."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self._epoch: str | None = None
+
+    async def epoch(self) -> str:
+        """What cursors of this database begin with."""
+        if self._epoch is None:
+            self._epoch = await self._database.read(meta.epoch)
+        return self._epoch
+
+    async def list(
+        self, organization_id: str, job_id: str | None, after: int | None, limit: int
+    ) -> list[Event]:
+        return await self._database.read(
+            lambda tx: read_after(tx, organization_id, job_id, after, limit)
+        )
+
+    async def follow(
+        self, organization_id: str, job_id: str | None, after: int | None
+    ) -> AsyncIterator[Event | Hint | None]:
+        """Everything after ``after``, then everything new; null after 15 s of silence.
+
+        A job's stream begins at its first event and ends after its terminal one (unless the job
+        was reopened since). An organization's begins now. Nobody polls: the bus wakes the reader.
+        """
+        if after is None and job_id is None:
+            after = await self._database.read(last_position)
+        with self._bus.listen(job_id or organization_id) as listener:
+            while True:
+                batch = await self.list(organization_id, job_id, after, _BATCH)
+                for event in batch:
+                    after = event.position
+                    yield event
+                if len(batch) == _BATCH:
+                    continue
+                if job_id and batch and batch[-1].type in JOB_TERMINAL_TYPES:
+                    return
+                async for hint in _hints_until_woken(listener):
+                    yield hint
+
+
+async def _hints_until_woken(listener: Listener) -> AsyncIterator[Hint | None]:
+    """The hints that came, or null for each silence; ends when the log may have grown."""
+    while not await listener.wait(_SILENCE_SECONDS):
+        yield None
+    while listener.hints:
+        yield listener.hints.popleft()

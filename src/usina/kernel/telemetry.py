@@ -1,0 +1,80 @@
+"""Logs and metrics. Log lines are JSON on stderr; metrics name no organization."""
+
+import logging
+import sys
+from typing import Final, Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY: Final = CollectorRegistry()
+JOBS_FINISHED: Final = Counter(
+    "usina_jobs_finished",
+    "Jobs that ended, by model and status.",
+    ["model", "status"],
+    registry=REGISTRY,
+)
+JOBS_SUBMITTED: Final = Counter(
+    "usina_jobs_submitted", "Jobs accepted, by model.", ["model"], registry=REGISTRY
+)
+JOB_SECONDS: Final = Histogram(
+    "usina_job_run_seconds",
+    "Running time of finished attempts, by model.",
+    ["model"],
+    registry=REGISTRY,
+    buckets=(0.005, 0.05, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 43200),
+)
+QUEUE_DEPTH: Final = Gauge(
+    "usina_queue_depth", "Jobs that wait, by queue.", ["queue"], registry=REGISTRY
+)
+QUEUE_OLDEST: Final = Gauge(
+    "usina_queue_oldest_wait_seconds",
+    "Wait of the oldest claimable job, by queue.",
+    ["queue"],
+    registry=REGISTRY,
+)
+JOBS_RESCUED: Final = Counter(
+    "usina_jobs_rescued", "Jobs taken back from a lost worker.", registry=REGISTRY
+)
+SLOTS_BUSY: Final = Gauge("usina_slots_busy", "Slots that run a job here.", registry=REGISTRY)
+
+
+def metrics_text() -> bytes:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY)
+
+
+def configure_logging(level: str, form: Literal["json", "console"]) -> None:
+    """Sends every log line of the process, libraries included, to stderr in one form."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+    ]
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, last]
+        if form == "json"
+        else [*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                last,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
