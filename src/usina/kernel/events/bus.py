@@ -45,16 +45,22 @@ class Bus:
         self._listeners: dict[str, set[Listener]] = {}
 
     @contextmanager
-    def listen(self, topic: str) -> Generator[Listener]:
+    def listen(self, *topics: str) -> Generator[Listener]:
+        """One listener that any of the topics wakes."""
         listener = Listener()
-        self._listeners.setdefault(topic, set()).add(listener)
+        for topic in topics:
+            self._listeners.setdefault(topic, set()).add(listener)
         try:
             yield listener
         finally:
-            members = self._listeners[topic]
-            members.discard(listener)
-            if not members:
-                del self._listeners[topic]
+            for topic in topics:
+                self._leave(topic, listener)
+
+    def _leave(self, topic: str, listener: Listener) -> None:
+        members = self._listeners[topic]
+        members.discard(listener)
+        if not members:
+            del self._listeners[topic]
 
     def wake(self, topic: str) -> None:
         for listener in self._listeners.get(topic, ()):

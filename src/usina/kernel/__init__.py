@@ -1,0 +1,1 @@
+"""The hall: jobs, runners, the event log and artifacts; it knows no web framework."""

@@ -1,0 +1,211 @@
+"""Jobs as the faces see them: submit, look, wait, cancel, reopen, delete."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol, TypeVar
+
+from usina.kernel.artifacts.service import Artifacts
+from usina.kernel.db.batch import Batch
+from usina.kernel.db.unit_of_work import Database, Transaction, Unit
+from usina.kernel.errors import NotFound
+from usina.kernel.events.bus import Bus
+from usina.kernel.failpoints import reach
+from usina.kernel.ids import is_id
+from usina.kernel.jobs import log
+from usina.kernel.jobs.job import Job, JobRequest
+from usina.kernel.jobs.log import KeptLog, LogText
+from usina.kernel.jobs.state import Status
+from usina.kernel.jobs.store import change, query
+from usina.kernel.jobs.store.insert import insert_jobs
+from usina.kernel.jobs.store.query import JobFilter
+from usina.kernel.jobs.validation import Checked, Limits, check, resolve
+from usina.kernel.page import Page
+from usina.kernel.registry import Registry
+from usina.kernel.telemetry import JOBS_SUBMITTED
+from usina.kernel.tenancy.caller import Caller
+
+T = TypeVar("T")
+_RECHECK_SECONDS: Final = 5.0
+Also = Callable[[Transaction, list[Job]], None]
+"""What must be written together with a submit, such as its idempotency record."""
+
+
+class Dispatch(Protocol):
+    """How workers hear of things. Every call is a hint: a lost one costs time, never a job."""
+
+    def work(self, queue: str) -> None:
+        """The queue has something to claim."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """The running job is to stop."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    organization_id: str
+    checked: Sequence[Checked]
+    also: Also | None
+
+
+class Jobs:
+    """The service; ``alive`` is how long a worker counts as there after its last heartbeat."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        registry: Registry,
+        artifacts: Artifacts,
+        dispatch: Dispatch,
+        limits: Limits,
+        alive: timedelta,
+    ) -> None:
+        self._database = database
+        self._bus = bus
+        self._registry = registry
+        self._artifacts = artifacts
+        self._dispatch = dispatch
+        self._limits = limits
+        self._alive = alive
+        self._submissions = Batch(database, self._insert)
+
+    async def submit(
+        self, caller: Caller, requests: Sequence[JobRequest], also: Also | None = None
+    ) -> list[Job]:
+        """Accepts the jobs in one commit, all or none; what returns is durable and QUEUED."""
+        checked = [check(request, self._registry, self._limits) for request in requests]
+        accepted = await self._submissions.add(_Submission(caller.organization_id, checked, also))
+        reach("submit.after_commit")
+        for queue in {job.queue for job in accepted}:
+            self._dispatch.work(queue)
+        for job in accepted:
+            JOBS_SUBMITTED.labels(job.model).inc()
+        return accepted
+
+    def _insert(self, tx: Transaction, submissions: Sequence[_Submission]) -> list[list[Job]]:
+        new = [resolve(tx, s.organization_id, s.checked) for s in submissions]
+        flat = insert_jobs(tx, [job for jobs in new for job in jobs], self._bus.announce)
+        accepted: list[list[Job]] = []
+        for submission, mine in zip(submissions, new, strict=True):
+            jobs, flat = flat[: len(mine)], flat[len(mine) :]
+            if submission.also is not None:
+                submission.also(tx, jobs)
+            accepted.append(jobs)
+        return accepted
+
+    async def get(self, organization_id: str, job_id: str) -> Job:
+        if is_id(job_id):
+            found = await self._database.read(
+                lambda tx: query.find(tx, organization_id, job_id, self._alive)
+            )
+            if found is not None:
+                return found
+        raise NotFound
+
+    async def wait(self, organization_id: str, job_id: str, seconds: float) -> Job:
+        """The job once it has ended, or as it is after ``seconds``."""
+        with self._bus.listen(job_id) as listener:
+            deadline = asyncio.get_running_loop().time() + seconds
+            while True:
+                job = await self.get(organization_id, job_id)
+                left = deadline - asyncio.get_running_loop().time()
+                if job.status.terminal or left <= 0:
+                    return job
+                await listener.wait(min(left, _RECHECK_SECONDS))
+
+    async def list(
+        self, organization_id: str, wanted: JobFilter, after: str | None, limit: int
+    ) -> Page[Job]:
+        found = await self._database.read(
+            lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive)
+        )
+        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    async def cancel(self, organization_id: str, job_id: str) -> tuple[Status, Job]:
+        """The state that the job was in, and the job."""
+        before = await self._change(
+            job_id, lambda tx: change.cancel(tx, organization_id, job_id, self._bus.announce)
+        )
+        reach("cancel.after_commit")
+        if before is Status.RUNNING:
+            self._dispatch.cancel(job_id)
+        return before, await self.get(organization_id, job_id)
+
+    async def retry(self, organization_id: str, job_id: str) -> Job:
+        """Reopens a failed or cancelled job."""
+        queue = await self._change(
+            job_id, lambda tx: change.reopen(tx, organization_id, job_id, self._bus.announce)
+        )
+        reach("reopen.after_commit")
+        job = await self.get(organization_id, job_id)
+        self._dispatch.work(queue)
+        return job
+
+    async def delete(self, organization_id: str, job_id: str) -> None:
+        """Deletes an ended job, its events and its artifacts; then their bytes."""
+
+        def unit(tx: Transaction) -> list[str]:
+            keys = self._artifacts.keys_of_jobs(tx, [job_id])
+            change.delete(tx, organization_id, job_id)
+            return keys
+
+        keys = await self._change(job_id, unit)
+        reach("delete.after_commit")
+        await self._artifacts.delete_objects(keys)
+
+    async def _change(self, job_id: str, unit: Unit[T]) -> T:
+        if not is_id(job_id):
+            raise NotFound
+        return await self._database.write(unit)
+
+    async def log(
+        self, organization_id: str, job_id: str, attempt: int | None, offset: int, limit: int
+    ) -> LogText:
+        """Up to ``limit`` bytes of an attempt's output; the last attempt's unless told."""
+        if not is_id(job_id):
+            raise NotFound
+        found = await self._database.read(
+            lambda tx: log.read_log(tx, organization_id, job_id, attempt, offset, limit)
+        )
+        if isinstance(found, LogText):
+            return found
+        return await self._kept_log(organization_id, found, offset, limit)
+
+    async def _kept_log(
+        self, organization_id: str, kept: KeptLog, offset: int, limit: int
+    ) -> LogText:
+        artifact = await self._artifacts.get(organization_id, kept.artifact_id)
+        end = min(artifact.size_bytes, offset + limit)
+        data = b""
+        if offset < end:
+            parts = self._artifacts.read(artifact, offset, end)
+            data = b"".join([bytes(part) async for part in parts])
+        return LogText(kept.attempt, offset, data, complete=end == artifact.size_bytes)
+
+    async def wait_log(
+        self,
+        organization_id: str,
+        job_id: str,
+        attempt: int | None,
+        offset: int,
+        limit: int,
+        seconds: float,
+    ) -> LogText:
+        """As :meth:`log`, but waits until there is something after ``offset`` or no more comes."""
+        with self._bus.listen(job_id, log_topic(job_id)) as listener:
+            deadline = asyncio.get_running_loop().time() + seconds
+            while True:
+                found = await self.log(organization_id, job_id, attempt, offset, limit)
+                left = deadline - asyncio.get_running_loop().time()
+                if found.data or found.complete or left <= 0:
+                    return found
+                await listener.wait(min(left, _RECHECK_SECONDS))
+
+
+def log_topic(job_id: str) -> str:
+    """Woken when output of a running job was written."""
+    return f"log:{job_id}"

@@ -1,0 +1,241 @@
+"""Ending attempts: success, failure, another attempt, cancellation, a lost worker.
+
+Whatever ends an attempt is first a verdict on its row and then one set of writes, so that states,
+events and artifacts can not drift apart.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.store import describe, insert_artifacts
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.events.log import Announce, NewEvent, append
+from usina.kernel.failpoints import reach
+from usina.kernel.jobs.state import MAX_LOST, ErrorCode, JobError, Status, retry_delay_seconds
+from usina.kernel.jobs.store.claim import Lease
+from usina.kernel.jobs.table import job_logs, jobs
+
+_JITTER: Final = random.Random()  # noqa: S311  # spreads retries, guards nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a worker says of an attempt; ``error`` is null for a success."""
+
+    lease: Lease
+    error: JobError | None
+    artifacts: tuple[Artifact, ...] = ()
+    peak_memory_bytes: int | None = None
+    stage: str | None = None
+    log_kept: bool = True
+    """The log is among the artifacts (or empty), so its chunk rows may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state that an attempt's row goes to."""
+
+    status: Status
+    error: JobError | None
+    charged: bool = True
+    delay_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    row: sa.Row[Any]
+    verdict: Verdict
+    ending: Ending | None
+
+
+def finish(
+    tx: Transaction, endings: Sequence[Ending], retry_seconds: float, announce: Announce
+) -> list[Status | None]:
+    """Ends the attempts whose leases still stand; answers each job's new state, or null for one
+    that the worker had lost: nothing of it was written."""
+    reach("finish.before_transaction")
+    rows = _locked(tx, [ending.lease.job_id for ending in endings])
+    ended: list[_Ended] = []
+    states: list[Status | None] = []
+    for ending in endings:
+        row = rows.get(ending.lease.job_id)
+        if row is None or not _stands(row, ending.lease):
+            states.append(None)
+            continue
+        verdict = _judge(row, ending.error, retry_seconds)
+        ended.append(_Ended(row, verdict, ending))
+        states.append(verdict.status)
+    _write(tx, ended, announce)
+    reach("finish.in_transaction")
+    return states
+
+
+def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> int:
+    """Returns running jobs of a worker that stops; the caller is not charged the attempt."""
+    rows = _locked(tx, [lease.job_id for lease in leases])
+    stopped = JobError.of(
+        "worker_lost", "worker_stopped", "The worker was stopped; the job starts again.", True
+    )
+    ended = [
+        _Ended(rows[lease.job_id], _returned(rows[lease.job_id], stopped), None)
+        for lease in leases
+        if lease.job_id in rows and _stands(rows[lease.job_id], lease)
+    ]
+    _write(tx, ended, announce)
+    return len(ended)
+
+
+def rescue(
+    tx: Transaction, served: Sequence[str], announce: Announce, *, everything: bool = False
+) -> int:
+    """Takes back jobs whose lease expired; with ``everything``, all that run (no worker lives).
+
+    Jobs in ``served`` are held by this very process, which knows better than the clock.
+    """
+    query = sa.select(jobs).where(jobs.c.status == "RUNNING", jobs.c.id.not_in(served))
+    if not everything:
+        query = query.where(jobs.c.lease_expires_at < tx.now)
+    rows = tx.execute(query.order_by(jobs.c.id).limit(500).with_for_update(skip_locked=True)).all()
+    _write(tx, [_Ended(row, _lost(row), None) for row in rows], announce)
+    reach("rescue.in_transaction")
+    return len(rows)
+
+
+def _locked(tx: Transaction, job_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
+    query = sa.select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
+    return {row.id: row for row in tx.execute(query)}
+
+
+def _stands(row: sa.Row[Any], lease: Lease) -> bool:
+    """The fence."""
+    return (
+        row.status == "RUNNING" and row.attempt == lease.attempt and row.lease_token == lease.token
+    )
+
+
+def _judge(row: sa.Row[Any], error: JobError | None, retry_seconds: float) -> Verdict:
+    if row.cancel_requested_at is not None:
+        return _cancelled()
+    if error is None:
+        return Verdict(Status.SUCCEEDED, None)
+    if error.code is ErrorCode.CANCELLED:
+        return Verdict(Status.CANCELLED, error)
+    if error.retryable and row.attempt < row.max_attempts:
+        delay = retry_delay_seconds(row.attempt, retry_seconds, _JITTER)
+        return Verdict(Status.QUEUED, error, delay_seconds=delay)
+    return Verdict(Status.FAILED, error)
+
+
+def _lost(row: sa.Row[Any]) -> Verdict:
+    error = JobError.of(
+        "worker_lost", None, "The worker that ran the job was lost; the job starts again.", True
+    )
+    if row.lost < MAX_LOST:
+        return _returned(row, error)
+    if row.cancel_requested_at is not None:
+        return _cancelled()
+    message = f"The worker was lost {row.lost + 1} times while it ran this job."
+    return Verdict(Status.FAILED, replace(error, message=message, retryable=False))
+
+
+def _returned(row: sa.Row[Any], error: JobError) -> Verdict:
+    if row.cancel_requested_at is not None:
+        return _cancelled()
+    return Verdict(Status.QUEUED, error, charged=False)
+
+
+def _cancelled() -> Verdict:
+    error = JobError.of("cancelled", None, "The job was cancelled on request.")
+    return Verdict(Status.CANCELLED, error)
+
+
+def _write(tx: Transaction, ended: Sequence[_Ended], announce: Announce) -> None:
+    if not ended:
+        return
+    made = [a for e in ended if e.ending for a in e.ending.artifacts]
+    if made:
+        insert_artifacts(tx, made)
+    told = [_events(e) for e in ended]
+    tx.execute(
+        _UPDATE, [_changes(tx, e, len(events)) for e, events in zip(ended, told, strict=True)]
+    )
+    kept = [e.row.id for e in ended if e.ending and e.ending.log_kept]
+    if kept:
+        tx.execute(sa.delete(job_logs).where(job_logs.c.job_id.in_(kept)))
+    append(tx, [event for events in told for event in events], announce)
+
+
+_CHANGED: Final = (
+    "status",
+    "progress",
+    "stage",
+    "attempt",
+    "max_attempts",
+    "lost",
+    "available_at",
+    "finished_at",
+    "error",
+    "peak_memory_bytes",
+    "last_seq",
+)
+_UPDATE: Final = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("the_id"))
+    .values(
+        {name: sa.bindparam(f"new_{name}") for name in _CHANGED}
+        | {"worker_id": None, "lease_token": None, "lease_expires_at": None}
+    )
+)
+
+
+def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:
+    row, verdict, ending = ended.row, ended.verdict, ended.ending
+    again = verdict.status is Status.QUEUED
+    lost = again and not verdict.charged and verdict.error is not None
+    counted = lost and verdict.error is not None and verdict.error.reason is None
+    values: dict[str, Any] = {
+        "status": verdict.status.value,
+        "progress": 1.0 if verdict.status is Status.SUCCEEDED else row.progress,
+        "stage": ending.stage if ending else row.stage,
+        "attempt": row.attempt + again,
+        "max_attempts": row.max_attempts + lost,
+        "lost": row.lost + counted,
+        "available_at": _due(tx.now, verdict),
+        "finished_at": None if again else tx.now,
+        "error": verdict.error.as_json() if verdict.error and not again else None,
+        "peak_memory_bytes": ending.peak_memory_bytes if ending else None,
+        "last_seq": row.last_seq + events,
+    }
+    return {"the_id": row.id} | {f"new_{name}": value for name, value in values.items()}
+
+
+def _due(now: datetime, verdict: Verdict) -> datetime | None:
+    """When a repeated job may be claimed; null is at once."""
+    if verdict.delay_seconds <= 0:
+        return None
+    return now + timedelta(seconds=verdict.delay_seconds)
+
+
+def _events(ended: _Ended) -> list[NewEvent]:
+    row, verdict = ended.row, ended.verdict
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("job.artifact", {"artifact": describe(artifact)})
+        for artifact in (ended.ending.artifacts if ended.ending else ())
+    ]
+    error = verdict.error and verdict.error.as_json()
+    if verdict.status is Status.QUEUED:
+        again = {"attempt": row.attempt + 1, "error": error}
+        told.append(("job.retrying", again | {"delay_seconds": verdict.delay_seconds}))
+    else:
+        ending = {"status": verdict.status.value, "error": error}
+        told.append((f"job.{verdict.status.value.lower()}", ending))
+    return [
+        NewEvent(row.organization_id, row.id, row.last_seq + place, kind, data)
+        for place, (kind, data) in enumerate(told, 1)
+    ]

@@ -1,0 +1,140 @@
+"""Accepting jobs: rows, inputs, labels and the first event, in the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.events.log import Announce, NewEvent, append
+from usina.kernel.failpoints import reach
+from usina.kernel.ids import new_id
+from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.state import Status
+from usina.kernel.jobs.store.query import positions
+from usina.kernel.jobs.table import job_inputs, job_labels, jobs, lanes
+
+
+@dataclass(frozen=True, slots=True)
+class InputRef:
+    """One resolved input of a job."""
+
+    name: str
+    place: int
+    source: Literal["file", "artifact"]
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A validated submit: parameters with defaults, inputs resolved."""
+
+    organization_id: str
+    model: str
+    model_version: str
+    queue: str
+    slots: int
+    params: dict[str, Any]
+    inputs: dict[str, str | list[str]]
+    references: tuple[InputRef, ...]
+    labels: Mapping[str, str]
+    priority: int
+    max_attempts: int
+    timeout_seconds: float
+
+
+def insert_jobs(tx: Transaction, new: Sequence[NewJob], announce: Announce) -> list[Job]:
+    """Stores the jobs as QUEUED with their first event and returns them in the same order."""
+    reach("submit.before_insert")
+    accepted = [_job(tx, item) for item in new]
+    tx.execute(sa.insert(jobs), [_row(job, item) for job, item in zip(accepted, new, strict=True)])
+    _insert_details(tx, new, accepted)
+    _open_lanes(tx, {(item.queue, item.organization_id) for item in new})
+    append(
+        tx,
+        [NewEvent(job.organization_id, job.id, 1, "job.queued", {}) for job in accepted],
+        announce,
+    )
+    reach("submit.after_insert")
+    places = positions(tx, accepted)
+    return [replace(job, queue_position=places.get(job.id)) for job in accepted]
+
+
+def _job(tx: Transaction, new: NewJob) -> Job:
+    return Job(
+        id=new_id(),
+        organization_id=new.organization_id,
+        model=new.model,
+        model_version=new.model_version,
+        queue=new.queue,
+        status=Status.QUEUED,
+        progress=0.0,
+        stage=None,
+        params=new.params,
+        inputs=new.inputs,
+        labels=dict(new.labels),
+        priority=new.priority,
+        attempt=1,
+        max_attempts=new.max_attempts,
+        timeout_seconds=new.timeout_seconds,
+        created_at=tx.now,
+        available_at=None,
+        started_at=None,
+        finished_at=None,
+        cancel_requested_at=None,
+        error=None,
+        peak_memory_bytes=None,
+        last_seq=1,
+        waiting_reason="slot",
+    )
+
+
+def _row(job: Job, new: NewJob) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "organization_id": job.organization_id,
+        "model": job.model,
+        "model_version": job.model_version,
+        "queue": job.queue,
+        "slots": new.slots,
+        "status": "QUEUED",
+        "progress": 0.0,
+        "params": job.params,
+        "inputs": job.inputs,
+        "labels": job.labels,
+        "priority": job.priority,
+        "attempt": 1,
+        "max_attempts": job.max_attempts,
+        "lost": 0,
+        "timeout_seconds": job.timeout_seconds,
+        "created_at": job.created_at,
+        "last_seq": 1,
+    }
+
+
+def _insert_details(tx: Transaction, new: Sequence[NewJob], accepted: Sequence[Job]) -> None:
+    inputs = [
+        {"job_id": job.id, "name": r.name, "place": r.place}
+        | {"source": r.source, "source_id": r.source_id}
+        for job, item in zip(accepted, new, strict=True)
+        for r in item.references
+    ]
+    if inputs:
+        tx.execute(sa.insert(job_inputs), inputs)
+    labels = [
+        {"job_id": job.id, "key": key, "value": value, "organization_id": job.organization_id}
+        for job in accepted
+        for key, value in job.labels.items()
+    ]
+    if labels:
+        tx.execute(sa.insert(job_labels), labels)
+
+
+def _open_lanes(tx: Transaction, keys: set[tuple[str, str]]) -> None:
+    insert = postgresql.insert if tx.connection.dialect.name == "postgresql" else sqlite.insert
+    tx.execute(
+        insert(lanes).on_conflict_do_nothing(),
+        [{"queue": queue, "organization_id": owner} for queue, owner in sorted(keys)],
+    )

@@ -1,0 +1,144 @@
+"""Holding jobs: heartbeats, progress, and giving up what was claimed but not begun."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.events.log import Announce, NewEvent, append
+from usina.kernel.failpoints import reach
+from usina.kernel.jobs.store.claim import Lease
+from usina.kernel.jobs.table import job_logs, jobs, workers
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a heartbeat found: leases that stand, and those among them to be cancelled."""
+
+    held: frozenset[str]
+    cancelled: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    id: str
+    name: str
+    slots: int
+
+
+def heartbeat(
+    tx: Transaction, worker: WorkerRow, leases: Sequence[Lease], lease: timedelta
+) -> Standing:
+    """Renews the worker's presence and its leases, expired or not, as far as they are its own."""
+    known = sa.update(workers).where(workers.c.id == worker.id).values(seen_at=tx.now)
+    if tx.execute(known).rowcount == 0:
+        row = {"id": worker.id, "name": worker.name, "slots": worker.slots}
+        tx.execute(sa.insert(workers), row | {"started_at": tx.now, "seen_at": tx.now})
+    if not leases:
+        return Standing(frozenset(), frozenset())
+    tokens = {item.job_id: item for item in leases}
+    rows = tx.execute(
+        sa.update(jobs)
+        .where(
+            jobs.c.id.in_(sorted(tokens)),
+            jobs.c.status == "RUNNING",
+            jobs.c.worker_id == worker.id,
+        )
+        .values(lease_expires_at=tx.now + lease)
+        .returning(jobs.c.id, jobs.c.attempt, jobs.c.lease_token, jobs.c.cancel_requested_at)
+    ).all()
+    reach("heartbeat.in_transaction")
+    standing = [
+        row
+        for row in rows
+        if tokens[row.id].attempt == row.attempt and tokens[row.id].token == row.lease_token
+    ]
+    return Standing(
+        frozenset(row.id for row in standing),
+        frozenset(row.id for row in standing if row.cancel_requested_at is not None),
+    )
+
+
+def forget_worker(tx: Transaction, worker_id: str) -> None:
+    tx.execute(sa.delete(workers).where(workers.c.id == worker_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far an attempt is."""
+
+    lease: Lease
+    progress: float
+    stage: str | None
+
+
+def record_steps(tx: Transaction, steps: Sequence[Step], announce: Announce) -> None:
+    """Writes progress where the lease stands, with its event."""
+    events: list[NewEvent] = []
+    for step in steps:
+        row = tx.execute(
+            sa.update(jobs)
+            .where(
+                jobs.c.id == step.lease.job_id,
+                jobs.c.status == "RUNNING",
+                jobs.c.attempt == step.lease.attempt,
+                jobs.c.lease_token == step.lease.token,
+            )
+            .values(progress=step.progress, stage=step.stage, last_seq=jobs.c.last_seq + 1)
+            .returning(jobs.c.organization_id, jobs.c.last_seq)
+        ).one_or_none()
+        if row is not None:
+            data = {"progress": step.progress, "stage": step.stage}
+            events.append(
+                NewEvent(row.organization_id, step.lease.job_id, row.last_seq, "job.progress", data)
+            )
+    append(tx, events, announce)
+
+
+def append_log(tx: Transaction, chunks: Mapping[Lease, tuple[int, bytes]]) -> None:
+    """Adds output to running logs: for each lease, the offset of its first byte and the bytes."""
+    standing = tx.execute(
+        sa.select(jobs.c.id, jobs.c.attempt, jobs.c.lease_token).where(
+            jobs.c.id.in_([lease.job_id for lease in chunks]), jobs.c.status == "RUNNING"
+        )
+    )
+    fences = {(row.id, row.attempt, row.lease_token) for row in standing}
+    rows = [
+        {"job_id": lease.job_id, "attempt": lease.attempt, "start_byte": start, "data": data}
+        for lease, (start, data) in chunks.items()
+        if (lease.job_id, lease.attempt, lease.token) in fences
+    ]
+    if rows:
+        tx.execute(sa.insert(job_logs), rows)
+
+
+def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> None:
+    """Puts back jobs that were claimed and never begun: the same attempt, queued again."""
+    events: list[NewEvent] = []
+    for lease in leases:
+        row = tx.execute(
+            sa.update(jobs)
+            .where(
+                jobs.c.id == lease.job_id,
+                jobs.c.status == "RUNNING",
+                jobs.c.attempt == lease.attempt,
+                jobs.c.lease_token == lease.token,
+                jobs.c.cancel_requested_at.is_(None),
+            )
+            .values(
+                status="QUEUED",
+                started_at=None,
+                worker_id=None,
+                lease_token=None,
+                lease_expires_at=None,
+                last_seq=jobs.c.last_seq + 1,
+            )
+            .returning(jobs.c.organization_id, jobs.c.last_seq)
+        ).one_or_none()
+        if row is not None:
+            events.append(
+                NewEvent(row.organization_id, lease.job_id, row.last_seq, "job.queued", {})
+            )
+    append(tx, events, announce)

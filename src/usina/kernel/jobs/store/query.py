@@ -1,0 +1,148 @@
+"""Reading jobs: one, a page, their places in the queue and why they wait."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from usina.kernel.artifacts.store import of_jobs
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.state import Status
+from usina.kernel.jobs.store.row import job_of
+from usina.kernel.jobs.table import job_inputs, job_labels, jobs, queues, workers
+from usina.kernel.tenancy.caller import owned_by
+
+_FARTHEST_PLACE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """What a list is narrowed to; empty means everything."""
+
+    statuses: tuple[Status, ...] = ()
+    model: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    created_after: datetime | None = None
+
+
+def find(tx: Transaction, organization_id: str, job_id: str, alive: timedelta) -> Job | None:
+    """The job whole, if it is this organization's."""
+    row = tx.execute(
+        sa.select(jobs).where(jobs.c.id == job_id, owned_by(organization_id, jobs))
+    ).one_or_none()
+    return None if row is None else completed(tx, [job_of(row)], alive)[0]
+
+
+def page(
+    tx: Transaction,
+    organization_id: str,
+    wanted: JobFilter,
+    after: str | None,
+    limit: int,
+    alive: timedelta,
+) -> list[Job]:
+    """At most ``limit`` jobs older than ``after``, newest first."""
+    query = sa.select(jobs).where(owned_by(organization_id, jobs))
+    if after is not None:
+        query = query.where(jobs.c.id < after)
+    if wanted.statuses:
+        query = query.where(jobs.c.status.in_([status.value for status in wanted.statuses]))
+    if wanted.model is not None:
+        query = query.where(jobs.c.model == wanted.model)
+    if wanted.created_after is not None:
+        query = query.where(jobs.c.created_at > wanted.created_after)
+    for key, value in wanted.labels.items():
+        labelled = sa.select(job_labels.c.job_id).where(
+            owned_by(organization_id, job_labels),
+            job_labels.c.key == key,
+            job_labels.c.value == value,
+        )
+        query = query.where(jobs.c.id.in_(labelled))
+    rows = tx.execute(query.order_by(jobs.c.id.desc()).limit(limit))
+    return completed(tx, [job_of(row) for row in rows], alive)
+
+
+def completed(tx: Transaction, found: Sequence[Job], alive: timedelta) -> list[Job]:
+    """Adds artifacts, places and waiting reasons."""
+    artifacts = of_jobs(tx, [job.id for job in found])
+    queued = [job for job in found if job.status is Status.QUEUED]
+    places = positions(tx, queued) if queued else {}
+    reasons = _waiting_reasons(tx, queued, alive) if queued else {}
+    return [
+        replace(
+            job,
+            artifacts=artifacts.get(job.id, ()),
+            queue_position=places.get(job.id),
+            waiting_reason=reasons.get(job.id),
+        )
+        for job in found
+    ]
+
+
+def positions(tx: Transaction, queued: Iterable[Job]) -> dict[str, int]:
+    """Places from 1 in each job's lane, the ready ones first; none beyond 1 000."""
+    places: dict[str, int] = {}
+    for queue, organization_id in {(job.queue, job.organization_id) for job in queued}:
+        lane = sa.select(jobs.c.id).where(
+            jobs.c.queue == queue,
+            owned_by(organization_id, jobs),
+            jobs.c.status == "QUEUED",
+        )
+        ready = lane.where(jobs.c.available_at.is_(None))
+        ids = list(_ids(tx, ready.order_by(jobs.c.priority.desc(), jobs.c.id)))
+        if len(ids) < _FARTHEST_PLACE:
+            delayed = lane.where(jobs.c.available_at.is_not(None))
+            ids.extend(_ids(tx, delayed.order_by(jobs.c.available_at, jobs.c.id)))
+        places.update((job_id, place) for place, job_id in enumerate(ids[:_FARTHEST_PLACE], 1))
+    return places
+
+
+def _ids(tx: Transaction, query: sa.Select[Any]) -> Iterable[str]:
+    return tx.execute(query.limit(_FARTHEST_PLACE)).scalars()
+
+
+def _waiting_reasons(tx: Transaction, queued: Sequence[Job], alive: timedelta) -> dict[str, str]:
+    paused = set(tx.execute(sa.select(queues.c.name).where(queues.c.paused)).scalars())
+    worker = tx.execute(
+        sa.select(workers.c.id).where(workers.c.seen_at > tx.now - alive).limit(1)
+    ).first()
+
+    def reason(job: Job) -> str:
+        if job.available_at is not None and job.available_at > tx.now:
+            return "retry_delay"
+        if job.queue in paused:
+            return "queue_paused"
+        return "slot" if worker else "no_worker"
+
+    return {job.id: reason(job) for job in queued}
+
+
+def file_in_use(tx: Transaction, file_id: str) -> bool:
+    """Whether an unfinished job reads the file."""
+    query = (
+        sa.select(job_inputs.c.job_id)
+        .join(jobs, jobs.c.id == job_inputs.c.job_id)
+        .where(job_inputs.c.source_id == file_id, jobs.c.status.in_(["QUEUED", "RUNNING"]))
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    queue: str
+    depth: int
+    oldest: datetime | None
+
+
+def depths(tx: Transaction) -> list[QueueDepth]:
+    """How many jobs each queue holds and since when its oldest claimable one waits."""
+    oldest = sa.func.min(sa.case((jobs.c.available_at.is_(None), jobs.c.created_at)))
+    rows = tx.execute(
+        sa.select(jobs.c.queue, sa.func.count(), sa.type_coerce(oldest, jobs.c.created_at.type))
+        .where(jobs.c.status == "QUEUED")
+        .group_by(jobs.c.queue)
+    )
+    return [QueueDepth(queue, depth, since) for queue, depth, since in rows]

@@ -1,0 +1,47 @@
+"""What a job may read: files and artifacts of its organization."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.table import artifacts
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.files.table import files
+from usina.kernel.tenancy.caller import owned_by
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One readable thing, by its sniffed type."""
+
+    kind: Literal["file", "artifact"]
+    id: str
+    name: str
+    media_type: str
+    sha256: str
+    key: str
+
+
+def find_sources(
+    tx: Transaction, organization_id: str, wanted: Collection[str]
+) -> dict[str, Source]:
+    """Those of the ids that the organization can read, by id."""
+    found: dict[str, Source] = {}
+    ready = tx.execute(
+        sa.select(files).where(
+            owned_by(organization_id, files), files.c.id.in_(wanted), files.c.status == "ready"
+        )
+    )
+    for row in ready:
+        key = f"files/{row.organization_id}/{row.id}"
+        found[row.id] = Source("file", row.id, row.name, row.media_type, row.sha256, key)
+    made = tx.execute(
+        sa.select(artifacts).where(owned_by(organization_id, artifacts), artifacts.c.id.in_(wanted))
+    )
+    for row in made:
+        key = Artifact.key_of(row.organization_id, row.job_id, row.id)
+        found[row.id] = Source("artifact", row.id, row.name, row.media_type, row.sha256, key)
+    return found

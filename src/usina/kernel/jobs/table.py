@@ -1,0 +1,140 @@
+"""The tables of jobs. A running job is a lease on its row; a lane is where a claim looks first."""
+
+import sqlalchemy as sa
+
+from usina.kernel.db.schema import Id, Json, Timestamp, metadata
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("organization_id", Id, sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("model", sa.String(128), nullable=False),
+    sa.Column("model_version", sa.String(64), nullable=False),
+    sa.Column("queue", sa.String(64), nullable=False),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("stage", sa.String(200)),
+    sa.Column("params", Json, nullable=False),
+    sa.Column("inputs", Json, nullable=False),
+    sa.Column("labels", Json, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("max_attempts", sa.Integer, nullable=False),
+    sa.Column("lost", sa.Integer, nullable=False),
+    sa.Column("timeout_seconds", sa.Float, nullable=False),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("available_at", Timestamp),
+    sa.Column("started_at", Timestamp),
+    sa.Column("finished_at", Timestamp),
+    sa.Column("cancel_requested_at", Timestamp),
+    sa.Column("error", Json),
+    sa.Column("peak_memory_bytes", sa.BigInteger),
+    sa.Column("last_seq", sa.Integer, nullable=False),
+    sa.Column("worker_id", Id),
+    sa.Column("lease_token", Id),
+    sa.Column("lease_expires_at", Timestamp),
+)
+
+_READY = sa.and_(jobs.c.status == "QUEUED", jobs.c.available_at.is_(None))
+_DELAYED = sa.and_(jobs.c.status == "QUEUED", jobs.c.available_at.is_not(None))
+_RUNNING = jobs.c.status == "RUNNING"
+
+
+def _partial(name: str, *columns: sa.ColumnElement[object], where: sa.ColumnElement[bool]) -> None:
+    sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+_partial(
+    "ix_jobs_ready",
+    jobs.c.queue,
+    jobs.c.organization_id,
+    jobs.c.priority.desc(),
+    jobs.c.id,
+    where=_READY,
+)
+_partial("ix_jobs_delayed", jobs.c.available_at, where=_DELAYED)
+_partial("ix_jobs_lease", jobs.c.lease_expires_at, where=_RUNNING)
+sa.Index("ix_jobs_organization_id", jobs.c.organization_id, jobs.c.id)
+sa.Index("ix_jobs_organization_id_status", jobs.c.organization_id, jobs.c.status, jobs.c.id)
+sa.Index("ix_jobs_organization_id_model", jobs.c.organization_id, jobs.c.model, jobs.c.id)
+_partial("ix_jobs_finished_at", jobs.c.finished_at, where=jobs.c.finished_at.is_not(None))
+
+job_inputs = sa.Table(
+    "job_inputs",
+    metadata,
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("source", sa.String(8), nullable=False),
+    sa.Column("source_id", Id, nullable=False),
+    sa.Index("ix_job_inputs_source_id", "source_id"),
+)
+"""What a job reads: ``source`` is ``file`` or ``artifact``."""
+
+job_labels = sa.Table(
+    "job_labels",
+    metadata,
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.String(256), nullable=False),
+    sa.Column("organization_id", Id, nullable=False),
+    sa.Index(
+        "ix_job_labels_organization_id_key_value", "organization_id", "key", "value", "job_id"
+    ),
+)
+
+job_logs = sa.Table(
+    "job_logs",
+    metadata,
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("start_byte", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+"""The output of a running attempt; its rows go when the log artifact comes."""
+
+lanes = sa.Table(
+    "lanes",
+    metadata,
+    sa.Column("queue", sa.String(64), primary_key=True),
+    sa.Column("organization_id", Id, sa.ForeignKey("organizations.id"), primary_key=True),
+    sa.Column("served_at", Timestamp),
+)
+
+queues = sa.Table(
+    "queues",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("started_at", Timestamp, nullable=False),
+    sa.Column("seen_at", Timestamp, nullable=False),
+)
+
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("organization_id", Id, sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("cron", sa.String(200)),
+    sa.Column("every_seconds", sa.Integer),
+    sa.Column("timezone", sa.String(64), nullable=False),
+    sa.Column("job", Json, nullable=False),
+    sa.Column("catch_up", sa.String(8), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("next_at", Timestamp),
+    sa.Column("last_job_id", Id),
+    sa.Column("last_error", sa.Text),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Index("ix_schedules_next_at", "next_at"),
+)

@@ -1,0 +1,213 @@
+"""From what a caller asks to what may be stored: every refusal names its place and the remedy."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.errors import FieldError, Invalid
+from usina.kernel.ids import is_id
+from usina.kernel.jobs.job import JobRequest
+from usina.kernel.jobs.store.insert import InputRef, NewJob
+from usina.kernel.jobs.store.source import Source, find_sources
+from usina.kernel.registry import Model, Registry
+from usina.kernel.runners.manifest import InputSpec
+
+_MAX_LABELS: Final = 64
+_MAX_KEY: Final = 64
+_MAX_VALUE: Final = 256
+_MAX_ERRORS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds that settings move."""
+
+    max_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request that is right in itself; its inputs still have to be looked up."""
+
+    request: JobRequest
+    model: Model
+    params: dict[str, Any]
+    timeout_seconds: float
+
+
+def check(request: JobRequest, registry: Registry, limits: Limits) -> Checked:
+    """Everything that needs no database; raises ``Invalid`` with a pointer."""
+    model = registry.get(request.model)
+    if model is None:
+        known = [m.name for m in registry.all()]
+        raise Invalid.at(
+            f"{request.pointer}/model",
+            f"There is no model named {request.model!r}.{_suggestion(request.model, known)}",
+            code="unknown_model",
+        )
+    if not model.available:
+        raise Invalid.at(
+            f"{request.pointer}/model",
+            model.unavailable_reason or "The model can not run here.",
+            code="model_unavailable",
+        )
+    _check_numbers(request, limits)
+    _check_labels(request)
+    params = _check_params(request, model)
+    _check_input_names(request, model)
+    timeout = request.timeout_seconds
+    return Checked(
+        request, model, params, model.timeout_seconds if timeout is None else float(timeout)
+    )
+
+
+def resolve(tx: Transaction, organization_id: str, checked: Sequence[Checked]) -> list[NewJob]:
+    """Looks the inputs up among the organization's files and artifacts, in one go."""
+    wanted = {
+        source_id
+        for item in checked
+        for value in item.request.inputs.values()
+        for source_id in _listed(value)
+        if is_id(source_id)
+    }
+    sources = find_sources(tx, organization_id, wanted) if wanted else {}
+    return [_new_job(organization_id, item, sources) for item in checked]
+
+
+def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Source]) -> NewJob:
+    request, model = checked.request, checked.model
+    return NewJob(
+        organization_id=organization_id,
+        model=model.name,
+        model_version=model.version,
+        queue=model.queue,
+        slots=model.resources.slots,
+        params=checked.params,
+        inputs={k: list(v) if isinstance(v, list) else v for k, v in request.inputs.items()},
+        references=tuple(_references(checked, sources)),
+        labels=request.labels,
+        priority=request.priority,
+        max_attempts=request.max_attempts,
+        timeout_seconds=checked.timeout_seconds,
+    )
+
+
+def _references(checked: Checked, sources: Mapping[str, Source]) -> Iterable[InputRef]:
+    request = checked.request
+    for name, value in request.inputs.items():
+        spec = checked.model.manifest.inputs[name]
+        for place, source_id in enumerate(_listed(value)):
+            pointer = f"{request.pointer}/inputs/{_escaped(name)}"
+            if isinstance(value, list):
+                pointer += f"/{place}"
+            source = sources.get(source_id)
+            if source is None:
+                message = f"There is no file or artifact {source_id!r}; upload it first."
+                raise Invalid.at(pointer, message, code="input_not_found")
+            _check_media_type(pointer, name, spec, source)
+            yield InputRef(name, place, source.kind, source_id)
+
+
+def _check_media_type(pointer: str, name: str, spec: InputSpec, source: Source) -> None:
+    if spec.media_types and source.media_type not in spec.media_types:
+        raise Invalid.at(
+            pointer,
+            f"{name!r} is {source.media_type} by its bytes; "
+            f"this model takes {', '.join(spec.media_types)}.",
+            code="input_media_type",
+        )
+
+
+def _check_numbers(request: JobRequest, limits: Limits) -> None:
+    bounds: tuple[tuple[str, float | None, float, float], ...] = (
+        ("priority", request.priority, -100, 100),
+        ("max_attempts", request.max_attempts, 1, 20),
+        ("timeout_seconds", request.timeout_seconds, 1, limits.max_timeout_seconds),
+    )
+    for name, value, low, high in bounds:
+        if value is not None and not low <= value <= high:
+            raise Invalid.at(
+                f"{request.pointer}/{name}",
+                f"{name} is {value:g}; it goes from {low:g} to {high:g}.",
+            )
+
+
+def _check_labels(request: JobRequest) -> None:
+    at = f"{request.pointer}/labels"
+    if len(request.labels) > _MAX_LABELS:
+        raise Invalid.at(
+            at, f"A job has at most {_MAX_LABELS} labels; here are {len(request.labels)}."
+        )
+    for key, value in request.labels.items():
+        if not 1 <= len(key) <= _MAX_KEY:
+            raise Invalid.at(
+                at, f"A label's key has 1 to {_MAX_KEY} characters; one has {len(key)}."
+            )
+        if len(value) > _MAX_VALUE:
+            raise Invalid.at(
+                f"{at}/{_escaped(key)}",
+                f"A label's value has at most {_MAX_VALUE} characters; this one has {len(value)}.",
+            )
+
+
+def _check_params(request: JobRequest, model: Model) -> dict[str, Any]:
+    """The parameters with defaults filled in."""
+    at = f"{request.pointer}/params"
+    known: Mapping[str, Any] = model.params_schema["properties"]
+    _refuse_unknown(at, request.params, known, "parameter", model)
+    params = {**model.default_params, **request.params}
+    errors = [
+        FieldError(
+            at + "".join(f"/{_escaped(str(part))}" for part in error.instance_path), error.message
+        )
+        for error, _ in zip(model.validator.iter_errors(params), range(_MAX_ERRORS), strict=False)
+    ]
+    if errors:
+        raise Invalid(f"params: {errors[0].message}", errors=errors)
+    return params
+
+
+def _check_input_names(request: JobRequest, model: Model) -> None:
+    at = f"{request.pointer}/inputs"
+    specs = model.manifest.inputs
+    _refuse_unknown(at, request.inputs, specs, "input", model)
+    for name, spec in specs.items():
+        value = request.inputs.get(name)
+        if spec.required and (value is None or value == []):
+            raise Invalid.at(f"{at}/{_escaped(name)}", f"{model.name} needs the input {name!r}.")
+        if isinstance(value, list) and not spec.many:
+            raise Invalid.at(f"{at}/{_escaped(name)}", f"The input {name!r} is one id, not a list.")
+
+
+def _refuse_unknown(
+    at: str, given: Iterable[str], known: Collection[str], noun: str, model: Model
+) -> None:
+    unknown = [name for name in given if name not in known]
+    if not unknown:
+        return
+    errors = [
+        FieldError(
+            f"{at}/{_escaped(name)}",
+            f"{model.name} has no {noun} named {name!r}.{_suggestion(name, known)}",
+        )
+        for name in unknown[:_MAX_ERRORS]
+    ]
+    raise Invalid(errors[0].message, code="unknown_field", errors=errors)
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return f" Known are: {', '.join(sorted(known))}." if known else " It takes none."
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def _escaped(part: str) -> str:
+    """One reference token of a JSON pointer (RFC 6901)."""
+    return part.replace("~", "~0").replace("/", "~1")

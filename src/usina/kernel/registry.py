@@ -1,0 +1,143 @@
+"""The catalogue: what every room declares, and what of it can run here."""
+
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema_rs
+import structlog
+
+from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest, probe
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_ENTRY_POINTS: Final = "usina.apps"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A room's declaration: its models are the runner folders below ``runners``."""
+
+    name: str
+    runners: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    gpu: int
+    memory_bytes: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One entry of the catalogue; schemas are JSON Schema (2020-12)."""
+
+    name: str
+    version: str
+    task: str
+    description: str
+    license: str
+    input_schema: dict[str, Any]
+    params_schema: dict[str, Any]
+    default_params: dict[str, Any]
+    resources: Resources
+    timeout_seconds: float
+    available: bool
+    unavailable_reason: str | None
+    manifest: Manifest
+    validator: jsonschema_rs.Validator
+
+    @property
+    def queue(self) -> str:
+        return "gpu" if self.resources.gpu else "default"
+
+
+class Registry:
+    """Models by name. Those whose program is missing stay listed, with the reason."""
+
+    def __init__(self, models: Iterable[Model], problems: Sequence[str] = ()) -> None:
+        self._models = {model.name: model for model in sorted(models, key=lambda m: m.name)}
+        self.problems = tuple(problems)
+
+    def all(self) -> Sequence[Model]:
+        return tuple(self._models.values())
+
+    def get(self, name: str) -> Model | None:
+        return self._models.get(name)
+
+
+def discover_apps(package: str) -> list[App]:
+    """The rooms inside ``package`` and those that other distributions register."""
+    rooms = importlib.import_module(package)
+    modules = [
+        importlib.import_module(f"{room.name}.app")
+        for room in pkgutil.iter_modules(rooms.__path__, f"{package}.")
+        if room.ispkg
+    ]
+    found: list[App] = [module.app for module in modules]
+    found.extend(entry.load() for entry in entry_points(group=_ENTRY_POINTS))
+    return found
+
+
+async def load_registry(apps: Sequence[App], folders: Sequence[Path]) -> Registry:
+    """Reads every manifest and asks every model whether it can run here.
+
+    A broken manifest of an added folder is a problem to report, not a reason to stop.
+    """
+    places = [place for app in apps for place in _runner_folders(app.runners)]
+    places.extend(place for folder in folders for place in _runner_folders(folder))
+    manifests: dict[str, Manifest] = {}
+    problems: list[str] = []
+    for place in places:
+        try:
+            manifest = load_manifest(place)
+        except ManifestError as error:
+            problems.append(str(error))
+            continue
+        if manifest.name in manifests:
+            problems.append(f"{place}: a model named {manifest.name} is there already")
+        manifests.setdefault(manifest.name, manifest)
+    for problem in problems:
+        _log.warning("runner folder refused", problem=problem)
+    models = await asyncio.gather(*(_model(manifest) for manifest in manifests.values()))
+    return Registry(models, problems)
+
+
+def with_reason(model: Model, reason: str) -> Model:
+    """The same model, known not to run here."""
+    return replace(model, available=False, unavailable_reason=reason)
+
+
+def _runner_folders(folder: Path) -> list[Path]:
+    if (folder / "runner.toml").is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob("*/runner.toml"))
+
+
+async def _model(manifest: Manifest) -> Model:
+    reason = await probe(manifest)
+    params_schema = manifest.params_schema()
+    properties: dict[str, dict[str, Any]] = params_schema["properties"]
+    return Model(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        description=manifest.description,
+        license=manifest.license,
+        input_schema=manifest.input_schema(),
+        params_schema=params_schema,
+        default_params={k: v["default"] for k, v in properties.items() if "default" in v},
+        resources=Resources(
+            manifest.resources.gpu, manifest.resources.memory_bytes, manifest.resources.slots
+        ),
+        timeout_seconds=manifest.timeout_seconds,
+        available=reason is None,
+        unavailable_reason=reason,
+        manifest=manifest,
+        validator=jsonschema_rs.validator_for(params_schema),
+    )

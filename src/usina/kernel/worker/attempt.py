@@ -1,0 +1,238 @@
+"""One attempt of one job: prepare, run, collect, finish, clean."""
+
+import asyncio
+import mimetypes
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.service import Artifacts, NewArtifact
+from usina.kernel.db.batch import Batch
+from usina.kernel.db.unit_of_work import Database
+from usina.kernel.errors import Problem, StorageFull
+from usina.kernel.events.bus import Bus
+from usina.kernel.failpoints import reach
+from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.log import log_name
+from usina.kernel.jobs.state import JobError, Status
+from usina.kernel.jobs.store.claim import Claimed
+from usina.kernel.jobs.store.ending import Ending
+from usina.kernel.jobs.store.source import Source, find_sources
+from usina.kernel.registry import Registry
+from usina.kernel.runners.manifest import Manifest
+from usina.kernel.runners.pool import Assignment, Failure, Outcome, RunnerPool
+from usina.kernel.runners.work import BadOutput, WorkFolder
+from usina.kernel.storage.store import Store
+from usina.kernel.telemetry import JOBS_FINISHED
+from usina.kernel.worker.reporter import Reporter
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_LOG_FILE: Final = "platform-log.txt"
+_FULL_DISK_TRIES: Final = 30
+_FULL_DISK_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every attempt needs."""
+
+    database: Database
+    bus: Bus
+    registry: Registry
+    store: Store
+    artifacts: Artifacts
+    pool: RunnerPool
+    endings: Batch[Ending, Status | None]
+    work_root: Path
+    cores: int
+
+
+class Attempt:
+    """An attempt in progress. ``cancel`` is set when its program is to stop."""
+
+    def __init__(self, workshop: Workshop, claimed: Claimed) -> None:
+        self.claimed = claimed
+        self.cancel = asyncio.Event()
+        self.ended = False
+        """The program is gone; what is left is storing and writing."""
+        self._shop = workshop
+        self._work: WorkFolder | None = None
+        self._reporter: Reporter | None = None
+
+    @property
+    def job(self) -> Job:
+        return self.claimed.job
+
+    async def go(self, free_slot: Callable[[], None]) -> Status | None:
+        """Takes the job to its next state, whatever its program does.
+
+        The slot is free once the program has ended. Returns the state that was written, or null
+        when the lease was lost. Cancelling the task kills the program and writes nothing.
+        """
+        try:
+            return await self._finish(await self._work_out(free_slot))
+        finally:
+            await self._clean()
+
+    async def _work_out(self, free_slot: Callable[[], None]) -> Ending:
+        try:
+            try:
+                outcome = await self._execute()
+            finally:
+                self.ended = True
+                free_slot()
+            return await self._collect(outcome)
+        except Exception as error:
+            _log.exception("attempt broke", job_id=self.job.id)
+            return Ending(self.claimed.lease, _internal(error))
+
+    async def _execute(self) -> Outcome:
+        model = self._shop.registry.get(self.job.model)
+        if model is None or not model.available:
+            reason = (model and model.unavailable_reason) or "The model is not installed here."
+            return _failed("unavailable", "model_not_installed", reason)
+        if self.cancel.is_set():
+            return _failed("cancelled", None, "The job was cancelled before it began.")
+        try:
+            self._work = await self._prepare(model.manifest)
+        except _InputMissing as missing:
+            return _failed("invalid_input", "input_missing", str(missing))
+        except Problem as problem:
+            return _failed("unavailable", problem.code, problem.detail)
+        self._reporter = Reporter(
+            self._shop.database, self._shop.bus, self.claimed.lease, self._work.path / _LOG_FILE
+        )
+        reach("run.before_spawn")
+        assignment = Assignment(
+            manifest=model.manifest,
+            work=self._work,
+            organization_id=self.job.organization_id,
+            timeout_seconds=self.job.timeout_seconds,
+            cores=self._shop.cores,
+        )
+        return await self._shop.pool.run(assignment, self._reporter, self.cancel)
+
+    async def _prepare(self, manifest: Manifest) -> WorkFolder:
+        """The private work folder with ``job.json`` and the inputs, their hashes checked."""
+        job = self.job
+        work = WorkFolder.create(self._shop.work_root, f"{job.id}-{job.attempt}")
+        self._work = work
+        inputs = await self._bring_inputs(work) if job.inputs else {}
+        work.write_job(
+            {
+                "id": job.id,
+                "model": job.model,
+                "model_version": manifest.version,
+                "attempt": job.attempt,
+                "params": job.params,
+                "inputs": inputs,
+                "checkpoint": None,
+                "cores": self._shop.cores,
+            }
+        )
+        return work
+
+    async def _bring_inputs(self, work: WorkFolder) -> Mapping[str, list[str]]:
+        wanted = {name: v if isinstance(v, list) else [v] for name, v in self.job.inputs.items()}
+        every = {source_id for ids in wanted.values() for source_id in ids}
+        sources = await self._shop.database.read(
+            lambda tx: find_sources(tx, self.job.organization_id, every)
+        )
+        brought: dict[str, list[str]] = {}
+        for name, ids in wanted.items():
+            for place, source_id in enumerate(ids):
+                source = sources.get(source_id)
+                if source is None:
+                    raise _InputMissing(f"The input {name!r} was deleted before the job began.")
+                target = _input_path(name, place if len(ids) > 1 else None, source)
+                await self._shop.store.fetch(source.key, work.path / target, source.sha256)
+                brought.setdefault(name, []).append(target)
+        return brought
+
+    async def _collect(self, outcome: Outcome) -> Ending:
+        """Stores the outputs of a success, and the log in any case."""
+        if self._reporter is not None:
+            await self._reporter.close()
+        error = _error_of(outcome.failure)
+        new: list[NewArtifact] = []
+        if error is None and self._work is not None:
+            try:
+                new = [
+                    self._new_artifact(output.kind, output.name, output.path)
+                    for output in self._work.collect(outcome.outputs)
+                ]
+            except BadOutput as bad:
+                error = JobError.of("runner_failed", bad.reason, str(bad))
+        if self._reporter is not None and self._work is not None and self._reporter.log_bytes:
+            name = log_name(self.job.attempt)
+            new.append(self._new_artifact("log", name, self._work.path / _LOG_FILE))
+        staged: tuple[Artifact, ...] = ()
+        if new:
+            try:
+                staged = tuple(await self._shop.artifacts.stage(new))
+            except Problem as problem:
+                error = JobError.of("unavailable", problem.code, problem.detail)
+        return Ending(
+            self.claimed.lease,
+            error,
+            artifacts=staged,
+            peak_memory_bytes=outcome.peak_memory_bytes,
+            stage=self._reporter.stage if self._reporter else None,
+            log_kept=self._reporter is not None and self._reporter.chunks_written,
+        )
+
+    def _new_artifact(self, kind: str, name: str, path: Path) -> NewArtifact:
+        job = self.job
+        return NewArtifact(job.organization_id, job.id, job.attempt, kind, name, path)
+
+    async def _finish(self, ending: Ending) -> Status | None:
+        status = await self._write(ending)
+        reach("finish.after_commit")
+        if status is None:
+            await self._shop.artifacts.discard(ending.artifacts)
+        elif status.terminal:
+            JOBS_FINISHED.labels(self.job.model, status.value).inc()
+        return status
+
+    async def _write(self, ending: Ending) -> Status | None:
+        """Tries again while the disk is full: the work is done and should not be lost for it."""
+        for _ in range(_FULL_DISK_TRIES):
+            try:
+                return await self._shop.endings.add(ending)
+            except StorageFull:
+                await asyncio.sleep(_FULL_DISK_SECONDS)
+        return await self._shop.endings.add(ending)
+
+    async def _clean(self) -> None:
+        if self._work is not None:
+            await asyncio.to_thread(self._work.remove)
+
+
+class _InputMissing(Exception):
+    """An input went away between the submit and the run."""
+
+
+def _input_path(name: str, place: int | None, source: Source) -> str:
+    """``inputs/image.png``, or ``inputs/image-2.png`` of several; never the caller's own name."""
+    suffix = mimetypes.guess_extension(source.media_type) or ".bin"
+    return f"inputs/{name}{'' if place is None else f'-{place + 1}'}{suffix}"
+
+
+def _failed(code: str, reason: str | None, message: str) -> Outcome:
+    return Outcome.failed(Failure(code, reason, message))
+
+
+def _error_of(failure: Failure | None) -> JobError | None:
+    if failure is None:
+        return None
+    return JobError.of(failure.code, failure.reason, failure.message, failure.retryable)
+
+
+def _internal(error: Exception) -> JobError:
+    return JobError.of(
+        "internal", None, f"The platform failed while it ran the job ({type(error).__name__})."
+    )

@@ -1,0 +1,248 @@
+"""The worker: claims what its slots can run, keeps its leases alive, and stops without losing.
+
+A thin supervisor on the event loop. It looks at the queues when it is woken and, whatever is
+lost on the way to it, every few seconds by itself.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from usina.kernel.failpoints import reach
+from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, claim, next_due
+from usina.kernel.jobs.store.ending import hand_back, rescue
+from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
+from usina.kernel.telemetry import JOB_SECONDS, JOBS_RESCUED, SLOTS_BUSY
+from usina.kernel.worker.attempt import Attempt, Workshop
+from usina.kernel.worker.pace import Pace
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_BEGIN_WITHIN_SECONDS: Final = 0.1
+_ENDING_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    queues: tuple[str, ...]
+    slots: int
+    lease: timedelta
+    heartbeat_seconds: float
+    poll_seconds: float
+
+
+class Worker:
+    """Runs jobs of its queues in its slots until stopped."""
+
+    def __init__(self, workshop: Workshop, row: WorkerRow, options: WorkerOptions) -> None:
+        self._shop = workshop
+        self._row = row
+        self._options = options
+        self._pace = Pace()
+        self._free = options.slots
+        self._backlog: deque[Claimed] = deque()
+        self._active: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._cancelled: set[str] = set()
+        self._releasing: asyncio.Task[None] | None = None
+        self._wakeup = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    def wake(self, queue: str) -> None:
+        """A queue has work: a hint that may be lost."""
+        if queue in self._options.queues:
+            self._wakeup.set()
+
+    def cancel(self, job_id: str) -> None:
+        """Tells the job's program, if it is ours: a hint, since heartbeats bring it too."""
+        if job_id in self._active:
+            self._active[job_id][0].cancel.set()
+        elif any(claimed.job.id == job_id for claimed in self._backlog):
+            self._cancelled.add(job_id)
+
+    @property
+    def busy(self) -> int:
+        """Jobs that are held here."""
+        return len(self._active) + len(self._backlog)
+
+    def alive(self) -> bool:
+        """Whether every loop of the worker still turns."""
+        return bool(self._loops) and not any(task.done() for task in self._loops)
+
+    async def start(self, *, take_over: bool) -> None:
+        """Begins to work. ``take_over`` says that no other worker can be alive: whatever runs
+        by the database is taken back at once."""
+        if take_over:
+            await self._rescue(everything=True)
+        await self._beat()
+        loops: tuple[Callable[[], Coroutine[None, None, None]], ...] = (
+            self._serve,
+            self._beat_for_ever,
+            self._rescue_for_ever,
+        )
+        self._loops = [asyncio.create_task(_kept_alive(loop)) for loop in loops]
+
+    async def stop(self) -> None:
+        """Takes nothing new, gives back what has not begun, kills what runs and hands it back."""
+        self._stopping = True
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._release_backlog()
+        running = list(self._active.values())
+        for attempt, task in running:
+            if not attempt.ended:
+                task.cancel()
+        if running:
+            await asyncio.wait([task for _, task in running], timeout=_ENDING_SECONDS)
+        leases = [attempt.claimed.lease for attempt, _ in running]
+        bus = self._shop.bus
+        await self._shop.database.write(lambda tx: hand_back(tx, leases, bus.announce))
+        await self._shop.database.write(lambda tx: forget_worker(tx, self._row.id))
+
+    async def _serve(self) -> None:
+        while True:
+            self._wakeup.clear()
+            if self._free > 0 and await self._claim():
+                continue
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Until woken, until a delayed job is due, or until the next look."""
+        seconds = self._options.poll_seconds
+        if self._free > 0:
+            due, now = await self._shop.database.read(lambda tx: (next_due(tx), tx.now))
+            if due is not None:
+                seconds = min(seconds, max(0.0, (due - now).total_seconds()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wakeup.wait()
+
+    async def _claim(self) -> bool:
+        """Takes the next jobs of the queues, in their order; false when there is nothing."""
+        for queue in self._options.queues:
+            request = ClaimRequest(
+                worker_id=self._row.id,
+                queue=queue,
+                free=self._free,
+                capacity=self._options.slots,
+                most=self._free * self._pace.batch(),
+                small=self._pace.small(),
+                lease=self._options.lease,
+            )
+            claimed = await asyncio.shield(self._claim_now(request))
+            if claimed:
+                return True
+        return False
+
+    async def _claim_now(self, request: ClaimRequest) -> list[Claimed]:
+        """Claims and begins in one unbroken step, so that a stop can not lose what was claimed."""
+        bus = self._shop.bus
+        claimed = await self._shop.database.write(lambda tx: claim(tx, request, bus.announce))
+        reach("claim.after_commit")
+        self._backlog.extend(claimed)
+        self._begin()
+        if self._backlog:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_BEGIN_WITHIN_SECONDS, self._give_up_waiting, self._backlog[-1])
+        return claimed
+
+    def _begin(self) -> None:
+        """Starts what fits into the free slots."""
+        while self._backlog and not self._stopping:
+            needed = min(self._backlog[0].slots, self._options.slots)
+            if needed > self._free:
+                return
+            claimed = self._backlog.popleft()
+            self._free -= needed
+            SLOTS_BUSY.set(self._options.slots - self._free)
+            attempt = Attempt(self._shop, claimed)
+            if claimed.job.id in self._cancelled:
+                attempt.cancel.set()
+            task = asyncio.create_task(self._run(attempt, needed))
+            self._active[claimed.job.id] = (attempt, task)
+
+    async def _run(self, attempt: Attempt, slots: int) -> None:
+        job = attempt.job
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        def free_slot() -> None:
+            seconds = loop.time() - began
+            self._pace.record(job.model, seconds)
+            JOB_SECONDS.labels(job.model).observe(seconds)
+            self._free += slots
+            SLOTS_BUSY.set(self._options.slots - self._free)
+            self._begin()
+            if self._free > 0:
+                self._wakeup.set()
+
+        try:
+            await attempt.go(free_slot)
+        finally:
+            self._active.pop(job.id, None)
+
+    def _give_up_waiting(self, last: Claimed) -> None:
+        """Jobs that were claimed as small and still wait are better off with somebody else."""
+        if self._backlog and last in self._backlog:
+            self._releasing = asyncio.create_task(self._release_backlog())
+
+    async def _release_backlog(self) -> None:
+        waiting = [claimed.lease for claimed in self._backlog]
+        self._backlog.clear()
+        self._cancelled.clear()
+        if waiting:
+            bus = self._shop.bus
+            await self._shop.database.write(lambda tx: release(tx, waiting, bus.announce))
+            self._wakeup.set()
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.heartbeat_seconds)
+            await self._beat()
+
+    async def _beat(self) -> None:
+        """Renews the leases; a job that is no longer ours is killed, a cancelled one told."""
+        held = dict(self._active)
+        leases = [attempt.claimed.lease for attempt, _ in held.values()]
+        leases.extend(claimed.lease for claimed in self._backlog)
+        standing = await self._shop.database.write(
+            lambda tx: heartbeat(tx, self._row, leases, self._options.lease)
+        )
+        for job_id, (attempt, task) in held.items():
+            if job_id in standing.cancelled:
+                attempt.cancel.set()
+            elif job_id not in standing.held and not attempt.ended:
+                _log.warning("lease lost", job_id=job_id, attempt=attempt.job.attempt)
+                task.cancel()
+
+    async def _rescue_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(min(self._options.lease.total_seconds() / 3, 5.0))
+            await self._rescue(everything=False)
+
+    async def _rescue(self, *, everything: bool) -> None:
+        served = [*self._active, *(claimed.job.id for claimed in self._backlog)]
+        bus = self._shop.bus
+        rescued = await self._shop.database.write(
+            lambda tx: rescue(tx, served, bus.announce, everything=everything)
+        )
+        if rescued:
+            JOBS_RESCUED.inc(rescued)
+            _log.warning("jobs taken back from a lost worker", count=rescued)
+            self._wakeup.set()
+
+
+async def _kept_alive(loop: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Turns the loop again after an error, a little later: a worker must not go deaf."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            _log.exception("worker loop broke; it turns again in a second")
+            await asyncio.sleep(1)
