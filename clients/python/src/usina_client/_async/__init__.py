@@ -1,0 +1,1 @@
+"""The client, written once. The package beside it, `_sync`, is generated from this one."""

@@ -1,0 +1,71 @@
+"""The client."""
+
+import os
+from types import TracebackType
+from typing import Final, Self
+
+from usina_client._model import Health, Readiness
+from usina_client._request import Request, get
+from usina_client._transport import AsyncBaseTransport
+
+from .artifact import AsyncArtifacts
+from .connection import AsyncConnection
+from .file import AsyncFiles
+from .job import AsyncJobs
+from .model import AsyncModels
+
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+
+
+class AsyncClient:
+    """One platform, as one caller sees it.
+
+    `url` and `api_key` default to USINA_URL and USINA_API_KEY of the environment, the address
+    then to this machine's port 8000. `timeout` is how many seconds the platform may stay silent
+    in the middle of a call; how long a job may take is the matter of `jobs.wait`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        transport: AsyncBaseTransport | None = None,
+    ) -> None:
+        connection = AsyncConnection(
+            url or os.environ.get("USINA_URL") or DEFAULT_URL,
+            os.environ.get("USINA_API_KEY") if api_key is None else api_key,
+            timeout,
+            transport,
+        )
+        self._connection = connection
+        self.url = connection.url
+        self.models = AsyncModels(connection)
+        self.files = AsyncFiles(connection)
+        self.jobs = AsyncJobs(connection)
+        self.artifacts = AsyncArtifacts(connection)
+
+    async def health(self) -> Health:
+        """Whether the platform is alive, and its version."""
+        return await self._connection.fetch(get("/health"), Health)
+
+    async def ready(self) -> Readiness:
+        """Whether it can work, each dependency by name; not being ready is not an error here."""
+        request = Request(method="GET", path="/ready", repeatable=True, accept=frozenset({503}))
+        return await self._connection.fetch(request, Readiness)
+
+    async def aclose(self) -> None:
+        """Give the connections back; `async with` does it by itself."""
+        await self._connection.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,183 @@
+"""What the platform answers. Unknown keys are kept in `model_extra`, so newer servers fit."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+from typing_extensions import TypeAliasType
+
+Json = TypeAliasType(
+    "Json", "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+)
+"""Anything that can be sent as JSON."""
+
+Item = TypeVar("Item")
+
+TERMINAL_EVENTS = frozenset({"job.succeeded", "job.failed", "job.cancelled"})
+
+
+class Answer(BaseModel):
+    """Base of all answers: frozen, tolerant to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list; `next_cursor` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+
+
+class Health(Answer):
+    status: str
+    version: str
+
+
+class Readiness(Answer):
+    """`checks` names each dependency: "ok", or why it is not."""
+
+    status: str
+    checks: dict[str, JsonValue] = {}
+
+    @property
+    def ready(self) -> bool:
+        return self.status == "ok"
+
+
+class File(Answer):
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: AwareDatetime
+
+
+class Resources(Answer):
+    memory_bytes: int
+    slots: int
+    gpu: JsonValue = False
+
+
+class Model(Answer):
+    """One entry of the catalogue; the schemas are JSON Schema."""
+
+    name: str
+    version: str
+    task: str
+    description: str
+    license: str
+    input_schema: dict[str, JsonValue]
+    params_schema: dict[str, JsonValue]
+    default_params: dict[str, JsonValue] = {}
+    resources: Resources
+    timeout_seconds: float
+    available: bool
+    unavailable_reason: str | None = None
+
+
+class JobStatus(StrEnum):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def terminal(self) -> bool:
+        return self in {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+class JobError(Answer):
+    """Why a job failed or was cancelled; `reason` refines `code`."""
+
+    code: str
+    reason: str | None = None
+    message: str
+    retryable: bool = False
+
+    def __str__(self) -> str:
+        code = f"{self.code} ({self.reason})" if self.reason else self.code
+        return f"{code}: {self.message}"
+
+
+class Artifact(Answer):
+    """A result of a job; `url` is relative to the platform, signed, good for an hour."""
+
+    id: str
+    kind: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    url: str | None = None
+
+
+class Metrics(Answer):
+    queued_seconds: float | None = None
+    run_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+class Job(Answer):
+    id: str
+    model: str
+    model_version: str
+    status: JobStatus
+    progress: float
+    stage: str | None = None
+    params: dict[str, JsonValue]
+    inputs: dict[str, str | list[str]]
+    priority: int
+    attempt: int
+    max_attempts: int
+    labels: dict[str, str]
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    queue_position: int | None = None
+    waiting_reason: str | None = None
+    cancel_requested_at: AwareDatetime | None = None
+    error: JobError | None = None
+    artifacts: list[Artifact] = []
+    metrics: Metrics = Metrics()
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it has ended (until somebody reopens it by a retry)."""
+        return self.status.terminal
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status is JobStatus.SUCCEEDED
+
+    def artifact(self, name: str) -> Artifact:
+        """The artifact of that name; KeyError names those that are there."""
+        for artifact in self.artifacts:
+            if artifact.name == name:
+                return artifact
+        present = ", ".join(artifact.name for artifact in self.artifacts) or "none"
+        raise KeyError(f"job {self.id} has no artifact {name!r}; it has: {present}")
+
+
+class Event(Answer):
+    """One line of the log. A hint (a finer progress step of a live stream) has no `seq`."""
+
+    id: str | None = None
+    job_id: str | None = None
+    seq: int | None = None
+    type: str
+    at: AwareDatetime | None = None
+    data: dict[str, JsonValue] = {}
+
+    @property
+    def terminal(self) -> bool:
+        return self.type in TERMINAL_EVENTS
+
+
+class LogText(Answer):
+    """A piece of a job's log as the live stream carries it."""
+
+    text: str

@@ -1,0 +1,72 @@
+# Generated from ../_async/client.py by generate_sync.py: change that file instead.
+"""The client."""
+
+import os
+from types import TracebackType
+from typing import Final, Self
+
+from usina_client._model import Health, Readiness
+from usina_client._request import Request, get
+from usina_client._transport import BaseTransport
+
+from .artifact import Artifacts
+from .connection import Connection
+from .file import Files
+from .job import Jobs
+from .model import Models
+
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+
+
+class Client:
+    """One platform, as one caller sees it.
+
+    `url` and `api_key` default to USINA_URL and USINA_API_KEY of the environment, the address
+    then to this machine's port 8000. `timeout` is how many seconds the platform may stay silent
+    in the middle of a call; how long a job may take is the matter of `jobs.wait`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        transport: BaseTransport | None = None,
+    ) -> None:
+        connection = Connection(
+            url or os.environ.get("USINA_URL") or DEFAULT_URL,
+            os.environ.get("USINA_API_KEY") if api_key is None else api_key,
+            timeout,
+            transport,
+        )
+        self._connection = connection
+        self.url = connection.url
+        self.models = Models(connection)
+        self.files = Files(connection)
+        self.jobs = Jobs(connection)
+        self.artifacts = Artifacts(connection)
+
+    def health(self) -> Health:
+        """Whether the platform is alive, and its version."""
+        return self._connection.fetch(get("/health"), Health)
+
+    def ready(self) -> Readiness:
+        """Whether it can work, each dependency by name; not being ready is not an error here."""
+        request = Request(method="GET", path="/ready", repeatable=True, accept=frozenset({503}))
+        return self._connection.fetch(request, Readiness)
+
+    def close(self) -> None:
+        """Give the connections back; `with` does it by itself."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
