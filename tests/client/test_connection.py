@@ -258,7 +258,7 @@ async def test_the_catalogue(client: Any, platform: FakePlatform) -> None:
         "input_schema": {},
         "params_schema": {"type": "object"},
         "default_params": {"seconds": 0},
-        "resources": {"gpu": False, "memory_bytes": 1, "slots": 1},
+        "resources": {"gpu": 0, "memory_bytes": 1, "slots": 1},
         "timeout_seconds": 600,
         "available": False,
         "unavailable_reason": "not installed",

@@ -232,7 +232,7 @@ async def test_waiting_ends_with_the_job(client: Any, platform: FakePlatform) ->
     waited = await done(client.jobs.wait(JOB_ID))
 
     assert waited.succeeded
-    assert [dict(seen.query)["wait_seconds"] for seen in platform.seen] == ["0", "30", "30"]
+    assert [dict(seen.query)["wait_seconds"] for seen in platform.seen] == ["0", "30.0", "30.0"]
 
 
 async def test_waiting_outlives_a_platform_that_goes_away_for_a_moment(

@@ -58,7 +58,7 @@ class File(Answer):
 class Resources(Answer):
     memory_bytes: int
     slots: int
-    gpu: JsonValue = False
+    gpu: int = 0
 
 
 class Model(Answer):

@@ -25,7 +25,7 @@ from .input import sent
 from .pager import AsyncPager
 from .stream import PATIENCE_SECONDS, listen
 
-POLL_SECONDS: Final = 30
+POLL_SECONDS: Final = 30.0
 """How long one long-poll of `wait` lasts."""
 
 LOG_TAIL_LINES: Final = 20
@@ -108,7 +108,7 @@ class AsyncJobs:
             raise JobFailedError(job, await self.log_tail(job.id))
         return job
 
-    async def get(self, job_id: str, *, wait_seconds: int | None = None) -> Job:
+    async def get(self, job_id: str, *, wait_seconds: float | None = None) -> Job:
         """The job now, or, with `wait_seconds` (0 to 60), when it has ended or they are over."""
         request = Request(
             method="GET",
@@ -163,16 +163,14 @@ class AsyncJobs:
             if left <= 0:
                 raise WaitTimeoutError(job, timeout or 0.0)
             try:
-                if left < 1:
-                    await sleep(left)
-                job = await self.get(job_id, wait_seconds=min(int(left), POLL_SECONDS))
+                job = await self.get(job_id, wait_seconds=min(left, POLL_SECONDS))
                 away_since, failures = None, 0
             except (TransportError, UnavailableError, RateLimitedError):
                 away_since = away_since or monotonic()
                 failures += 1
                 if monotonic() - away_since > PATIENCE_SECONDS:
                     raise
-                await sleep(min(pause(failures), max(left, 0)))
+                await sleep(min(pause(failures), left))
         return job
 
     def events(
