@@ -21,4 +21,8 @@ class Artifact:
 
     @property
     def key(self) -> str:
-        return f"artifacts/{self.organization_id}/{self.job_id}/{self.id}"
+        return self.key_of(self.organization_id, self.job_id, self.id)
+
+    @staticmethod
+    def key_of(organization_id: str, job_id: str, artifact_id: str) -> str:
+        return f"artifacts/{organization_id}/{job_id}/{artifact_id}"

@@ -1,0 +1,74 @@
+"""Artifacts: outputs with their hashes. Objects come before rows and go after them."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from usina.kernel.artifacts import store as rows
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.stage import NewArtifact, OutputRefused, stage
+from usina.kernel.clock import Clock
+from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.errors import NotFound
+from usina.kernel.ids import is_id
+from usina.kernel.storage.store import Store
+
+__all__ = ["Artifacts", "NewArtifact", "OutputRefused"]
+
+
+class Artifacts:
+    """The service of the room; the rows themselves are written by the job's own transaction."""
+
+    def __init__(self, database: Database, store: Store, clock: Clock) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+
+    async def stage(self, outputs: Sequence[NewArtifact]) -> list[Artifact]:
+        """Puts the outputs into the store, all or none; nobody sees them before their rows.
+
+        Raises ``OutputRefused`` for what is no plain file, ``StorageFull``.
+        """
+        return await self._store.run(lambda: self._stage_all(outputs))
+
+    def _stage_all(self, outputs: Sequence[NewArtifact]) -> list[Artifact]:
+        staged: list[Artifact] = []
+        try:
+            for output in outputs:
+                staged.append(stage(self._store, output, self._clock.now()))  # noqa: PERF401
+        except BaseException:
+            self._store.delete([artifact.key for artifact in staged])
+            raise
+        return staged
+
+    async def discard(self, artifacts: Sequence[Artifact]) -> None:
+        """Deletes what an attempt has staged that lost its job."""
+        await self.delete_objects([artifact.key for artifact in artifacts])
+
+    async def get(self, organization_id: str, artifact_id: str) -> Artifact:
+        return await self._find(artifact_id, organization_id)
+
+    async def signed(self, artifact_id: str) -> Artifact:
+        """The artifact that a signed link names; the signature stands for its organization."""
+        return await self._find(artifact_id, None)
+
+    async def _find(self, artifact_id: str, organization_id: str | None) -> Artifact:
+        if is_id(artifact_id):
+            found = await self._database.read(
+                lambda tx: rows.find(tx, artifact_id, organization_id)
+            )
+            if found is not None:
+                return found
+        raise NotFound
+
+    def read(self, artifact: Artifact, start: int, stop: int) -> AsyncIterator[memoryview]:
+        """The bytes from ``start`` to before ``stop`` in large steps."""
+        return self._store.read(artifact.key, start, stop)
+
+    def keys_of_jobs(self, tx: Transaction, job_ids: Sequence[str]) -> list[str]:
+        """The objects to delete once the jobs are gone."""
+        found = rows.of_jobs(tx, job_ids)
+        return [artifact.key for made in found.values() for artifact in made]
+
+    async def delete_objects(self, keys: Sequence[str]) -> None:
+        """Deletes objects whose rows are gone."""
+        if keys:
+            await self._store.run(lambda: self._store.delete(keys))

@@ -1,0 +1,99 @@
+"""From a program's output file to an object: read once, hashed and sniffed on the way.
+
+A program may have left anything under the name: only a regular file is taken, links are not
+followed, and nothing blocks on a pipe.
+"""
+
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.failpoints import reach
+from usina.kernel.files.name import display_name
+from usina.kernel.files.sniff import sniff
+from usina.kernel.ids import new_id
+from usina.kernel.storage.digest import Digest
+from usina.kernel.storage.store import Store
+
+_SMALL_BYTES: Final = 1024**2
+_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class OutputRefused(Exception):
+    """A declared output that is no plain file; the message is for the job's error."""
+
+    reason: Final = "bad_artifact"
+
+
+@dataclass(frozen=True, slots=True)
+class NewArtifact:
+    """A file that shall become an artifact. ``path`` lies in the job's own folder."""
+
+    organization_id: str
+    job_id: str
+    attempt: int
+    kind: str
+    name: str
+    path: Path
+
+
+def stage(store: Store, new: NewArtifact, now: datetime) -> Artifact:
+    """Puts the file into the store under a fresh id; blocks."""
+    artifact_id = new_id()
+    key = Artifact.key_of(new.organization_id, new.job_id, artifact_id)
+    with _opened(new) as descriptor:
+        digest = _put(store, key, descriptor)
+    reach("collect.after_put")
+    return Artifact(
+        id=artifact_id,
+        organization_id=new.organization_id,
+        job_id=new.job_id,
+        attempt=new.attempt,
+        kind=new.kind,
+        name=display_name(new.name),
+        media_type=sniff(digest.head, digest.size_bytes, name=new.name),
+        size_bytes=digest.size_bytes,
+        sha256=digest.sha256,
+        created_at=now,
+    )
+
+
+def _put(store: Store, key: str, descriptor: int) -> Digest:
+    digest = Digest()
+    chunk = os.read(descriptor, _SMALL_BYTES)
+    if len(chunk) < _SMALL_BYTES:
+        digest.update(chunk)
+        store.put(key, chunk)
+        return digest
+    writer = store.writer(key)
+    try:
+        while chunk:
+            digest.update(chunk)
+            writer.write(chunk)
+            chunk = os.read(descriptor, _SMALL_BYTES)
+        writer.commit()
+    except BaseException:
+        writer.abort()
+        raise
+    return digest
+
+
+@contextmanager
+def _opened(new: NewArtifact) -> Generator[int]:
+    try:
+        descriptor = os.open(new.path, _FLAGS)
+    except OSError as error:
+        message = f"The output {new.name!r} can not be read: {error.strerror}."
+        raise OutputRefused(message) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OutputRefused(f"The output {new.name!r} is not a regular file.")
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,86 @@
+"""The rows of artifacts: written and removed with those of their job."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.table import artifacts
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.tenancy.caller import owned_by
+
+_FIELDS: Final = tuple(Artifact.__dataclass_fields__)
+_COLUMNS: Final = tuple(artifacts.c[name] for name in _FIELDS)
+_JOB_IDS: Final = artifacts.c.job_id.in_(sa.bindparam("job_ids", expanding=True))
+_INSERT: Final = sa.insert(artifacts)
+_OF_JOBS: Final = sa.select(*_COLUMNS).where(_JOB_IDS).order_by(artifacts.c.id)
+_FORGET: Final = sa.delete(artifacts).where(_JOB_IDS)
+
+
+def insert_artifacts(tx: Transaction, made: Sequence[Artifact]) -> None:
+    """From this commit on they are their job's artifacts."""
+    if made:
+        tx.execute(_INSERT, [{n: getattr(artifact, n) for n in _FIELDS} for artifact in made])
+
+
+def of_jobs(tx: Transaction, job_ids: Sequence[str]) -> dict[str, tuple[Artifact, ...]]:
+    """By job, in the order in which they were made; a job without any is left out."""
+    found: dict[str, tuple[Artifact, ...]] = {}
+    for row in tx.execute(_OF_JOBS, {"job_ids": list(job_ids)}):
+        artifact = Artifact(*row)
+        found[artifact.job_id] = (*found.get(artifact.job_id, ()), artifact)
+    return found
+
+
+def find(tx: Transaction, artifact_id: str, organization_id: str | None) -> Artifact | None:
+    """One artifact; without an organization only for a link that was signed for this very one."""
+    query = sa.select(*_COLUMNS).where(artifacts.c.id == artifact_id)
+    if organization_id is not None:
+        query = query.where(owned_by(organization_id, artifacts))
+    row = tx.execute(query).one_or_none()
+    return None if row is None else Artifact(*row)
+
+
+def forget_jobs(tx: Transaction, job_ids: Sequence[str]) -> None:
+    tx.execute(_FORGET, {"job_ids": list(job_ids)})
+
+
+def describe(artifact: Artifact) -> dict[str, Any]:
+    """As the contract shows it, without its address."""
+    return {
+        "id": artifact.id,
+        "kind": artifact.kind,
+        "name": artifact.name,
+        "media_type": artifact.media_type,
+        "size_bytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+    }
+
+
+class ArtifactObjects:
+    """The objects of artifacts, for the sweep."""
+
+    prefix = "artifacts/"
+
+    def known(self, tx: Transaction, keys: Sequence[str]) -> set[str]:
+        by_id = {key.rpartition("/")[2]: key for key in keys}
+        query = sa.select(artifacts.c.id, artifacts.c.organization_id, artifacts.c.job_id)
+        rows = tx.execute(query.where(artifacts.c.id.in_(by_id)))
+        return {Artifact.key_of(row.organization_id, row.job_id, row.id) for row in rows}
+
+    def stored_after(self, tx: Transaction, last_id: str, limit: int) -> dict[str, str]:
+        columns = artifacts.c.id, artifacts.c.organization_id, artifacts.c.job_id
+        query = sa.select(*columns).where(artifacts.c.id > last_id)
+        rows = tx.execute(query.order_by(artifacts.c.id).limit(limit))
+        return {row.id: Artifact.key_of(row.organization_id, row.job_id, row.id) for row in rows}
+
+    def mark(self, tx: Transaction, present: Sequence[str], missing: Sequence[str]) -> None:
+        was = sa.update(artifacts).where(artifacts.c.missing_at.is_not(None))
+        tx.execute(was.where(artifacts.c.id.in_(present)).values(missing_at=None))
+        now = sa.update(artifacts).where(artifacts.c.missing_at.is_(None))
+        tx.execute(now.where(artifacts.c.id.in_(missing)).values(missing_at=tx.now))
+
+    def expire(self, tx: Transaction, limit: int) -> list[str]:
+        """Artifacts go with their job, never by themselves."""
+        return []
