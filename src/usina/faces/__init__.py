@@ -1,0 +1,1 @@
+"""The windows: they translate and decide nothing."""

@@ -1,0 +1,1 @@
+"""HTTP: the platform's own routes."""

@@ -1,0 +1,73 @@
+"""The HTTP window: every route of the platform on one ASGI application."""
+
+from functools import cache
+
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.routing import Match
+
+from usina import __version__
+from usina.faces.http import event, job, log, model, operation, submit
+from usina.faces.http.middleware import Edge, HeadAsGet
+from usina.faces.http.openapi import describe
+from usina.faces.http.submission import BatchSubmission, Submission
+from usina.http_kit.problem import MethodNotAllowed, problem_response
+from usina.kernel.errors import Malformed, NotFound, Problem
+from usina.kernel.platform import Platform
+
+_ROUTERS = (submit.router, job.router, event.router, log.router, model.router, operation.router)
+
+
+def create_app(platform: Platform) -> FastAPI:
+    """The application over a platform that is started and stopped by whoever made it."""
+    app = FastAPIOffline(
+        title="Usina",
+        version=__version__,
+        static_url="/docs/static",
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        middleware=[Middleware(Edge), Middleware(HeadAsGet)],
+    )
+    app.state.platform = platform
+    # The routes as they are, the busiest first: an included router would be searched twice.
+    app.router.routes[:0] = [route for router in _ROUTERS for route in router.routes]
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.openapi = cache(lambda: describe(app, [Submission, BatchSubmission]))
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error, request.scope)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """What the router itself refuses, in the one shape of refusals."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problem_response(NotFound(), request.scope)
+    if error.status_code == 405:
+        allowed = ", ".join(_allowed_methods(request))
+        problem = MethodNotAllowed(f"{request.method} is not served here; try {allowed}.")
+        response = problem_response(problem, request.scope)
+        response.headers["allow"] = allowed
+        return response
+    return problem_response(Malformed(str(error.detail), code="malformed"), request.scope)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Every method that some route serves at this path."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is Match.PARTIAL:
+            methods |= route.methods
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)

@@ -1,0 +1,139 @@
+"""The event log: as a list, or live as server-sent events."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from usina.http_kit.call import Call, Called
+from usina.http_kit.event import EventDocument, event_document, hint_document
+from usina.http_kit.paging import PageDocument, PageQuery, page_document
+from usina.http_kit.problem import problems
+from usina.http_kit.query import parameters, read_query
+from usina.http_kit.reply import json_response
+from usina.http_kit.sse import (
+    COMMENT,
+    EVENT_STREAM,
+    event_stream,
+    frame,
+    last_event_id,
+    wants_event_stream,
+)
+from usina.kernel.errors import NotFound
+from usina.kernel.events import cursor
+from usina.kernel.events.event import Event, Hint
+
+router = APIRouter(prefix="/api/v1", tags=["events"])
+
+_RESUME: Final = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "required": False,
+    "description": "In a stream: continue after this event.",
+    "schema": {"type": "string"},
+}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "A page, oldest first; or with `Accept: text/event-stream` a stream.",
+        "content": {
+            EVENT_STREAM: {
+                "schema": {"type": "string"},
+                "example": 'id: M2Y5\nevent: job.running\ndata: {"seq": 2, "data": {}}\n\n',
+            }
+        },
+    }
+}
+
+
+@router.get(
+    "/events",
+    summary="The organization's events",
+    response_model=PageDocument[EventDocument],
+    responses=_ANSWERS | problems(401, 410, 422),
+    openapi_extra={"parameters": [*parameters(PageQuery), _RESUME]},
+)
+async def list_events(request: Request, call: Called) -> Response:
+    """As a list it starts with the oldest event, as a stream now; both go on after a cursor."""
+    return await _events(request, call, None)
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    summary="A job's events",
+    response_model=PageDocument[EventDocument],
+    responses={
+        **_ANSWERS,
+        204: {"description": "Nothing comes after this cursor any more."},
+        **problems(401, 404, 410, 422),
+    },
+    openapi_extra={"parameters": [*parameters(PageQuery), _RESUME]},
+)
+async def list_job_events(
+    request: Request, job_id: Annotated[str, Path(description="The job's id.")], call: Called
+) -> Response:
+    """From the first event on; a stream ends after the job's last one."""
+    return await _events(request, call, job_id)
+
+
+async def _events(request: Request, call: Call, job_id: str | None) -> Response:
+    query = read_query(request, PageQuery)
+    epoch = await call.platform.events.epoch()
+    live = wants_event_stream(request)
+    start = (last_event_id(request) if live else None) or query.cursor
+    after = None if start is None else cursor.decode(start, epoch)
+    ended = False
+    if job_id is not None:
+        ended = (await call.platform.jobs.get(call.organization_id, job_id)).status.terminal
+    if not live:
+        return await _page(call, job_id, after, query.limit, epoch)
+    if ended and after is not None and not await _read(call, job_id, after, 1):
+        return Response(status_code=204)
+    return event_stream(_frames(call, job_id, after, epoch))
+
+
+async def _page(
+    call: Call, job_id: str | None, after: int | None, limit: int, epoch: str
+) -> Response:
+    events = await _read(call, job_id, after, limit + 1)
+    shown = [event_document(event, epoch, call.link) for event in events[:limit]]
+    return json_response(page_document(shown, shown[-1]["id"] if len(events) > limit else None))
+
+
+async def _read(call: Call, job_id: str | None, after: int | None, limit: int) -> list[Event]:
+    return await call.platform.events.list(call.organization_id, job_id, after, limit)
+
+
+async def _frames(
+    call: Call, job_id: str | None, after: int | None, epoch: str
+) -> AsyncGenerator[bytes]:
+    """Every event and hint as a frame; a comment in each silence."""
+    followed = call.platform.events.follow(call.organization_id, job_id, after)
+    async with aclosing(followed) as items:
+        async for item in items:
+            if item is None and await _is_gone(call, job_id):
+                return
+            yield _frame(item, epoch, call)
+
+
+def _frame(item: Event | Hint | None, epoch: str, call: Call) -> bytes:
+    match item:
+        case Event():
+            document = event_document(item, epoch, call.link)
+            return frame(item.type, document, document["id"])
+        case Hint():
+            return frame(item.type, hint_document(item))
+        case None:
+            return COMMENT
+
+
+async def _is_gone(call: Call, job_id: str | None) -> bool:
+    """Whether the job was deleted while it was followed."""
+    if job_id is None:
+        return False
+    try:
+        await call.platform.jobs.get(call.organization_id, job_id)
+    except NotFound:
+        return True
+    return False

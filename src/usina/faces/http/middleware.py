@@ -1,0 +1,122 @@
+"""What happens around every request: its id, its log line, and the net under it. Pure ASGI."""
+
+import re
+import time
+from typing import Final
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from usina.http_kit.problem import problem_response
+from usina.kernel.errors import Problem
+from usina.kernel.ids import new_id
+
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+_QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Edge:
+    """Outermost: gives the request its id, drops a trailing slash, logs one line at the end.
+
+    An error that nobody expected becomes a plain 500 problem; its traceback goes to the log only.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope["request_id"] = request_id
+        scope["path"] = _without_slash(scope["path"])
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        exchange = _Exchange(send, request_id.encode())
+        try:
+            await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or 499
+        except Exception:
+            _log.exception("request failed", method=scope["method"], path=scope["path"])
+            if not exchange.status:
+                problem = Problem("Something went wrong here; the log has it by the request id.")
+                await problem_response(problem, scope)(scope, receive, exchange.send)
+        finally:
+            _log_line(scope, exchange)
+
+
+class HeadAsGet:
+    """HEAD is answered as GET is, without the content (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        answered = False
+
+        async def send_head(message: Message) -> None:
+            nonlocal answered
+            if answered and message.get("more_body"):
+                raise ClientDisconnect
+            if message["type"] == "http.response.start":
+                answered = True
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+
+        try:
+            await self._app({**scope, "method": "GET"}, receive, send_head)
+        except Exception:
+            if not answered:
+                raise
+
+
+class _Exchange:
+    """One response on its way out."""
+
+    __slots__ = ("_request_id", "_send", "_started", "status")
+
+    def __init__(self, send: Send, request_id: bytes) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._started = time.perf_counter()
+        self.status = 0
+
+    @property
+    def seconds(self) -> float:
+        return round(time.perf_counter() - self._started, 6)
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            id_header = (b"x-request-id", self._request_id)
+            message["headers"] = [*message.get("headers", ()), id_header, _NOSNIFF]
+        await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return value.decode()
+    return new_id()
+
+
+def _without_slash(path: str) -> str:
+    return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+def _log_line(scope: Scope, exchange: _Exchange) -> None:
+    log = _log.debug if scope["path"] in _QUIET else _log.info
+    log(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=exchange.status,
+        seconds=exchange.seconds,
+    )

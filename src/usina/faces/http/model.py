@@ -1,0 +1,98 @@
+"""The catalogue."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from usina.http_kit.call import Called
+from usina.http_kit.paging import (
+    PageDocument,
+    PageQuery,
+    decode_cursor,
+    encode_cursor,
+    page_document,
+)
+from usina.http_kit.problem import problems
+from usina.http_kit.query import parameters, read_query
+from usina.http_kit.reply import json_response
+from usina.kernel.errors import NotFound
+from usina.kernel.registry import Model
+
+router = APIRouter(prefix="/api/v1/models", tags=["models"])
+
+
+class ResourcesDocument(BaseModel):
+    gpu: int
+    memory_bytes: int
+    slots: int
+
+
+class ModelDocument(BaseModel):
+    """What can be run here, and what it takes."""
+
+    name: str
+    version: str
+    task: str
+    description: str
+    license: str
+    input_schema: dict[str, Any] = Field(description="JSON Schema of a job's `inputs`.")
+    params_schema: dict[str, Any] = Field(description="JSON Schema of a job's `params`.")
+    default_params: dict[str, Any]
+    resources: ResourcesDocument
+    timeout_seconds: float
+    available: bool = Field(description="Whether it can run in this deployment.")
+    unavailable_reason: str | None = Field(
+        description="Why not, and the setting that would change it."
+    )
+
+
+@router.get(
+    "",
+    summary="List the models",
+    response_model=PageDocument[ModelDocument],
+    responses=problems(401, 422),
+    openapi_extra={"parameters": parameters(PageQuery)},
+)
+async def list_models(request: Request, call: Called) -> Response:
+    """Every model by name, also those that can not run here, with the reason."""
+    query = read_query(request, PageQuery)
+    after = decode_cursor("models", query.cursor) or ""
+    models = [model for model in call.platform.registry.all() if model.name > after]
+    shown = models[: query.limit]
+    more = encode_cursor("models", shown[-1].name) if len(models) > len(shown) else None
+    return json_response(page_document(map(model_document, shown), more))
+
+
+@router.get(
+    "/{name}",
+    summary="Get a model",
+    response_model=ModelDocument,
+    responses=problems(401, 404),
+)
+async def get_model(name: str, call: Called) -> Response:
+    """What a model takes, what it needs, and whether it can run here."""
+    model = call.platform.registry.get(name)
+    if model is None:
+        raise NotFound
+    return json_response(model_document(model))
+
+
+def model_document(model: Model) -> dict[str, Any]:
+    """The model as clients see it (:class:`ModelDocument`)."""
+    return {
+        "name": model.name,
+        "version": model.version,
+        "task": model.task,
+        "description": model.description,
+        "license": model.license,
+        "input_schema": model.input_schema,
+        "params_schema": model.params_schema,
+        "default_params": model.default_params,
+        "resources": asdict(model.resources),
+        "timeout_seconds": model.timeout_seconds,
+        "available": model.available,
+        "unavailable_reason": model.unavailable_reason,
+    }

@@ -1,0 +1,132 @@
+"""Submitting jobs: one or a batch as JSON, or one with its files as multipart."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from usina.faces.http.submission import BATCH, SUBMISSION
+from usina.http_kit.body import read_json
+from usina.http_kit.call import Call, Called
+from usina.http_kit.idempotent import Once, fingerprint, once
+from usina.http_kit.job import JobDocument, job_document
+from usina.http_kit.problem import problems
+from usina.http_kit.reply import answer_response, json_answer
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.idempotency.service import Answer
+from usina.kernel.jobs.job import Job, JobRequest
+
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+_KEY: Final = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "description": "1 to 255 visible ASCII characters: asking again answers the same again.",
+    "schema": {"type": "string", "maxLength": 255},
+}
+_MULTIPART: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "The files as parts named after the inputs, the rest as text fields.",
+    "required": ["model"],
+    "properties": {
+        "model": {"type": "string"},
+        "params": {"type": "string", "contentMediaType": "application/json"},
+        "labels": {"type": "string", "contentMediaType": "application/json"},
+        "priority": {"type": "integer"},
+        "max_attempts": {"type": "integer"},
+        "timeout_seconds": {"type": "number"},
+    },
+    "additionalProperties": {"type": "string", "format": "binary"},
+}
+
+
+class BatchDocument(BaseModel):
+    items: list[JobDocument]
+
+
+@router.post(
+    "",
+    summary="Submit a job",
+    status_code=202,
+    response_model=JobDocument,
+    responses={
+        202: {"headers": {"Location": {"schema": {"type": "string"}}}},
+        **problems(400, 401, 409, 413, 415, 422, 503),
+    },
+    openapi_extra={
+        "parameters": [_KEY],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/Submission"}},
+                "multipart/form-data": {"schema": _MULTIPART},
+            },
+        },
+    },
+)
+async def submit_job(request: Request, call: Called) -> Response:
+    """Accepted means committed: from the 202 on, the job ends exactly once.
+
+    As multipart, the files themselves are parts named after the inputs: one call from a file on
+    disk to a running job.
+    """
+    with once(request, call) as asked:
+        limit = call.platform.settings.max_body_bytes
+        submission, body = await read_json(request, SUBMISSION, limit)
+        replay = await asked.replay(fingerprint(body))
+        return replay or await _submit(call, asked, [submission.request()], _one)
+
+
+@router.post(
+    "/batch",
+    summary="Submit many jobs",
+    status_code=202,
+    response_model=BatchDocument,
+    responses=problems(400, 401, 409, 413, 415, 422, 503),
+    openapi_extra={
+        "parameters": [_KEY],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/BatchSubmission"}}
+            },
+        },
+    },
+)
+async def submit_batch(request: Request, call: Called) -> Response:
+    """Up to 1 000 jobs in one transaction: all or none."""
+    with once(request, call) as asked:
+        limit = call.platform.settings.max_body_bytes
+        batch, body = await read_json(request, BATCH, limit)
+        replay = await asked.replay(fingerprint(body))
+        return replay or await _submit(call, asked, batch.requests(), _many)
+
+
+async def _submit(
+    call: Call,
+    asked: Once,
+    requests: Sequence[JobRequest],
+    answer_of: Callable[[Sequence[Job], Call], Answer],
+) -> Response:
+    """Submits, and keeps the answer in the same transaction where the request has a key."""
+    answer: Answer | None = None
+
+    def keep(tx: Transaction, jobs: list[Job]) -> None:
+        nonlocal answer
+        answer = answer_of(jobs, call)
+        asked.record(tx, answer)
+
+    jobs = await call.platform.jobs.submit(call.caller, requests, keep if asked.keyed else None)
+    return answer_response(answer or answer_of(jobs, call))
+
+
+def _one(jobs: Sequence[Job], call: Call) -> Answer:
+    location = {"location": f"/api/v1/jobs/{jobs[0].id}"}
+    return json_answer(job_document(jobs[0], call.link), 202, location)
+
+
+def _many(jobs: Sequence[Job], call: Call) -> Answer:
+    return json_answer({"items": [job_document(job, call.link) for job in jobs]}, 202)

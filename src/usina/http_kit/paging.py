@@ -1,0 +1,53 @@
+"""Lists: ``?limit=&cursor=`` in, ``{"items": [...], "next_cursor": ...}`` out."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from usina.http_kit.query import Query
+from usina.kernel.errors import Invalid
+
+D = TypeVar("D")
+
+DEFAULT_LIMIT = 50
+MOST = 200
+
+
+class PageQuery(Query):
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="How many at most.")
+    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+
+
+class PageDocument(BaseModel, Generic[D]):
+    """One page of a list."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    items: list[D]
+    next_cursor: str | None = Field(description="For the next page; null on the last one.")
+
+
+def encode_cursor(kind: str, after: str) -> str:
+    """An opaque cursor of one list; ``kind`` names the list."""
+    return base64.urlsafe_b64encode(f"{kind}:{after}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(kind: str, cursor: str | None) -> str | None:
+    """What to continue after; refused when the cursor is not one of this list."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        found, colon, after = base64.b64decode(padded, b"-_", validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        found, colon, after = "", "", ""
+    if found != kind or not colon or not after:
+        raise Invalid.at("/cursor", "This is not a cursor of this list; start without one.")
+    return after
+
+
+def page_document(items: Iterable[object], next_cursor: str | None) -> dict[str, Any]:
+    return {"items": list(items), "next_cursor": next_cursor}

@@ -1,0 +1,92 @@
+"""Reading query strings strictly: names that are not known and single values given twice are
+refused, so that a misspelt filter never means "no filter"."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+
+from usina.http_kit.problem import invalid, pointer, unknown_fields
+from usina.kernel.errors import FieldError, Invalid
+
+_MOST = 200
+
+
+class Query(BaseModel):
+    """The parameters of a route; a tuple field may be repeated.
+
+    ``prefixed`` names the fields that gather parameters by prefix: ``labels`` takes ``label.k=v``
+    when ``prefixed()`` says ``{"label.": "labels"}``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def prefixed(cls) -> Mapping[str, str]:
+        return {}
+
+
+Q = TypeVar("Q", bound=Query)
+
+
+def read_query(request: Request, model: type[Q]) -> Q:
+    """The query string as the model, each parameter under its own name."""
+    text: bytes = request.scope["query_string"]
+    return model() if not text else _parsed(text.decode("latin-1"), model)
+
+
+def _parsed(text: str, model: type[Q]) -> Q:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST, errors="strict")
+    except ValueError as error:
+        raise Invalid("The query string cannot be read, or has too many parameters.") from error
+    try:
+        return model.model_validate(_gathered(pairs, model))
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_input=False)) from error
+
+
+def _gathered(pairs: list[tuple[str, str]], model: type[Query]) -> dict[str, Any]:
+    fields = model.model_fields
+    prefixed = model.prefixed()
+    single = {name for name, field in fields.items() if field.default != ()} - {*prefixed.values()}
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        prefix, dot, rest = name.partition(".")
+        if dot and (field := prefixed.get(prefix + dot)) is not None:
+            _put_once(found.setdefault(field, {}), rest, value, name)
+        elif name in single:
+            _put_once(found, name, value, name)
+        elif name in fields and name not in prefixed.values():
+            found.setdefault(name, []).append(value)
+        else:
+            message = "There is no such parameter here."
+            raise unknown_fields([FieldError(pointer([name]), message)])
+    return found
+
+
+def _put_once(into: dict[str, Any], key: str, value: str, name: str) -> None:
+    if key in into:
+        raise Invalid.at(pointer([name]), f"The parameter {name} is given twice.")
+    into[key] = value
+
+
+def parameters(model: type[Query]) -> list[dict[str, Any]]:
+    """The query's description for OpenAPI."""
+    schema = model.model_json_schema()
+    gathered = {field: prefix for prefix, field in model.prefixed().items()}
+    found: list[dict[str, Any]] = []
+    for name, described in schema.get("properties", {}).items():
+        described = dict(described)
+        described.pop("title", None)
+        parameter: dict[str, Any] = {
+            "in": "query",
+            "name": f"{gathered[name]}*" if name in gathered else name,
+            "required": False,
+            "description": described.pop("description", ""),
+            "schema": described,
+        }
+        found.append(parameter)
+    return found

@@ -1,0 +1,42 @@
+"""Server-sent events: frames as bytes, and the response that sends them.
+
+A frame is made when the client has taken the one before, so a slow client costs no memory; one
+that takes nothing for a while is let go, and resumes with the last id it saw.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from sse_starlette import EventSourceResponse
+from starlette.requests import Request
+
+from usina.http_kit.reply import json_bytes
+
+EVENT_STREAM: Final = "text/event-stream"
+COMMENT: Final = b": still here\n\n"
+SILENCE_SECONDS: Final = 15.0
+_SEND_SECONDS: Final = 60.0
+
+
+def frame(kind: str, document: object, last_id: str | None = None) -> bytes:
+    """One event; without an id a client keeps the one it has."""
+    head = f"event: {kind}\n" if last_id is None else f"id: {last_id}\nevent: {kind}\n"
+    return head.encode() + b"data: " + json_bytes(document) + b"\n\n"
+
+
+def event_stream(frames: AsyncIterator[bytes]) -> EventSourceResponse:
+    """The frames as a response; it ends with them, or when the client or the server leaves."""
+    return EventSourceResponse(frames, ping=0, sep="\n", send_timeout=_SEND_SECONDS)
+
+
+def wants_event_stream(request: Request) -> bool:
+    """Whether the client asks for a stream by its Accept header."""
+    accepted = request.headers.get("accept", "")
+    return any(
+        kind.partition(";")[0].strip().lower() == EVENT_STREAM for kind in accepted.split(",")
+    )
+
+
+def last_event_id(request: Request) -> str | None:
+    """Where a client that comes back stopped; null when it comes for the first time."""
+    return request.headers.get("last-event-id") or None
