@@ -55,7 +55,6 @@ class JobDocument(BaseModel):
                 "priority": 0,
                 "attempt": 1,
                 "max_attempts": 3,
-                "timeout_seconds": 600.0,
                 "labels": {"k": "v"},
                 "created_at": "2026-11-21T10:00:00.000000Z",
                 "started_at": "2026-11-21T10:00:00.012000Z",
@@ -85,7 +84,6 @@ class JobDocument(BaseModel):
     priority: int
     attempt: int
     max_attempts: int
-    timeout_seconds: float
     labels: dict[str, str]
     created_at: datetime
     started_at: datetime | None
@@ -114,7 +112,6 @@ def job_document(job: Job, link: Link) -> dict[str, Any]:
         "priority": job.priority,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
-        "timeout_seconds": job.timeout_seconds,
         "labels": job.labels,
         "created_at": rfc3339(job.created_at),
         "started_at": _moment(job.started_at),
