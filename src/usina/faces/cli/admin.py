@@ -1,0 +1,35 @@
+"""`usina admin`: what is done on the machine of the platform, beside its API."""
+
+from typing import Annotated
+
+import typer
+
+from usina.faces.cli.output import JsonFlag, say, show_one
+from usina.faces.cli.setting import DataOption
+
+app = typer.Typer(help="Organizations.", no_args_is_help=True)
+organization = typer.Typer(help="Organizations: create.", no_args_is_help=True)
+app.add_typer(organization, name="organization")
+
+
+@organization.command("create")
+def create_organization(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    data: DataOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Make an organization and print its API key, which is shown only now."""
+    from usina.app import create_organization as create
+    from usina.faces.cli.setting import settings_with
+
+    made = create(settings_with(data=data), name)
+    if not json:
+        say(f"Organization {made.name} is {made.organization_id}. Its key is shown only now:")
+    show_one(
+        {
+            "organization_id": made.organization_id,
+            "name": made.name,
+            "api_key": made.api_key,
+        },
+        made.api_key,
+    )

@@ -1,0 +1,103 @@
+"""A platform of one's own in the background: one per data folder, however many ask at once."""
+
+import fcntl
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from usina.faces.cli.failure import CommandError, ExitCode
+from usina.faces.cli.output import say
+from usina.faces.cli.platform import Address, read_credentials, running
+
+if TYPE_CHECKING:
+    from usina.settings import Settings
+
+IDLE_EXIT_SECONDS: Final = 600
+START_SECONDS: Final = 120.0
+_TAIL_LINES: Final = 10
+
+
+def started(settings: "Settings") -> Address:
+    """The platform of the data folder, started by us or by somebody who was quicker."""
+    folder = settings.data
+    with _alone(folder):
+        found = running(folder)
+        if found is None:
+            say(f"Starting a platform in {folder} (it leaves after 10 idle minutes).")
+            _start(folder, _port(settings))
+            found = read_credentials(folder)
+    if found is None:
+        raise _failed(folder, "it left no credentials")
+    return found
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Only one at a time may look and start; the lock ends with the process that holds it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _port(settings: "Settings") -> int:
+    """The usual port, or 0 (any free one) when somebody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            return 0
+    return settings.port
+
+
+def _start(folder: Path, port: int) -> None:
+    """Start it detached from this terminal and wait for its ready line."""
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True, mode=0o700)
+    command = [sys.executable, "-m", "usina.faces.cli.main", "up", "--data", str(folder)]
+    command += ["--port", str(port), "--idle-exit", str(IDLE_EXIT_SECONDS)]
+    with (logs / "platform.log").open("ab") as log:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"USINA_LOG_FORMAT": "json"},
+        )
+    assert child.stdout
+    with child.stdout:
+        if not _says_ready(child.stdout):
+            child.kill()
+            child.wait()
+            raise _failed(folder, "it did not become ready")
+
+
+def _says_ready(stdout: IO[bytes]) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return False
+            piece = os.read(stdout.fileno(), 4096)
+            if not piece:
+                return False
+            line += piece
+    return line.startswith(b"ready ")
+
+
+def _failed(folder: Path, why: str) -> CommandError:
+    log = folder / "logs" / "platform.log"
+    tail = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
+    words = [f"A platform could not be started in {folder}: {why}.", f"The end of {log}:", *tail]
+    return CommandError("\n  ".join(words), code="unreachable", exit_code=ExitCode.UNAVAILABLE)

@@ -1,0 +1,75 @@
+"""`usina models`: the catalogue."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from usina.faces.cli.output import JsonFlag, show, show_json, show_pairs, show_table, size
+
+if TYPE_CHECKING:
+    from usina_client import Model
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="One model, with all that it takes.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the models, or show one with its inputs and parameters."""
+    from usina.faces.cli.platform import find
+
+    with find().client() as client:
+        if name is not None:
+            model = client.models.get(name)
+            if json:
+                show_json(model.model_dump(mode="json"))
+            else:
+                _show_model(model)
+            return
+        entries = list(client.models.list())
+    if json:
+        show_json([entry.model_dump(mode="json") for entry in entries])
+    else:
+        rows = [(entry.name, entry.version, entry.task, _available(entry)) for entry in entries]
+        show_table(("MODEL", "VERSION", "TASK", "HERE"), rows)
+
+
+def _available(model: "Model") -> str:
+    return "yes" if model.available else f"no: {model.unavailable_reason}"
+
+
+def _show_model(model: "Model") -> None:
+    from usina.faces.cli.parameter import described, properties, required
+
+    needed = required(model.input_schema)
+    show_pairs(
+        [
+            ("model", f"{model.name} {model.version}"),
+            ("task", model.task),
+            ("about", model.description),
+            ("license", model.license),
+            ("here", _available(model)),
+            ("memory", size(model.resources.memory_bytes)),
+            ("timeout", f"{model.timeout_seconds:g} s"),
+        ]
+    )
+    inputs = properties(model.input_schema)
+    if inputs:
+        show("", "Inputs:")
+        show_pairs([(f"  {each}", "needed" if each in needed else "optional") for each in inputs])
+    params = properties(model.params_schema)
+    if params:
+        show("", "Parameters:")
+        show_pairs(
+            [
+                (f"  {each}", described(schema) + _default(model, each))
+                for each, schema in params.items()
+            ]
+        )
+
+
+def _default(model: "Model", param: str) -> str:
+    import json
+
+    if param not in model.default_params:
+        return ""
+    return f" (default {json.dumps(model.default_params[param])})"

@@ -1,0 +1,30 @@
+"""The server's settings, as the commands on its machine need them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from usina.faces.cli.failure import CommandError
+
+if TYPE_CHECKING:
+    from usina.settings import Settings
+
+
+DataOption = Annotated[
+    Path | None, typer.Option(file_okay=False, metavar="DIR", help="The data folder.")
+]
+
+
+def settings_with(**given: Path | str | int | None) -> "Settings":
+    """The settings in force, options first; CommandError names the variable that is wrong."""
+    from pydantic import ValidationError
+
+    from usina.settings import Settings
+
+    options = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings.model_validate(options)
+    except ValidationError as error:
+        places = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise CommandError("A setting is wrong. " + "; ".join(places)) from None
