@@ -56,31 +56,3 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         "size_bytes": artifact.size_bytes,
         "sha256": artifact.sha256,
     }
-
-
-class ArtifactObjects:
-    """The objects of artifacts, for the sweep."""
-
-    prefix = "artifacts/"
-
-    def known(self, tx: Transaction, keys: Sequence[str]) -> set[str]:
-        by_id = {key.rpartition("/")[2]: key for key in keys}
-        query = sa.select(artifacts.c.id, artifacts.c.organization_id, artifacts.c.job_id)
-        rows = tx.execute(query.where(artifacts.c.id.in_(by_id)))
-        return {Artifact.key_of(row.organization_id, row.job_id, row.id) for row in rows}
-
-    def stored_after(self, tx: Transaction, last_id: str, limit: int) -> dict[str, str]:
-        columns = artifacts.c.id, artifacts.c.organization_id, artifacts.c.job_id
-        query = sa.select(*columns).where(artifacts.c.id > last_id)
-        rows = tx.execute(query.order_by(artifacts.c.id).limit(limit))
-        return {row.id: Artifact.key_of(row.organization_id, row.job_id, row.id) for row in rows}
-
-    def mark(self, tx: Transaction, present: Sequence[str], missing: Sequence[str]) -> None:
-        was = sa.update(artifacts).where(artifacts.c.missing_at.is_not(None))
-        tx.execute(was.where(artifacts.c.id.in_(present)).values(missing_at=None))
-        now = sa.update(artifacts).where(artifacts.c.missing_at.is_(None))
-        tx.execute(now.where(artifacts.c.id.in_(missing)).values(missing_at=tx.now))
-
-    def expire(self, tx: Transaction, limit: int) -> list[str]:
-        """Artifacts go with their job, never by themselves."""
-        return []

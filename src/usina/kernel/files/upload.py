@@ -1,0 +1,246 @@
+"""Uploads in several requests: opened, sent in one piece or many, completed.
+
+One piece that holds everything goes straight into the file's object. A piece that says its range
+is cut into part objects as it arrives, so that a broken connection loses nothing; once every byte
+is there the parts are joined, and the platform reads the hash. The store is the truth of what has
+arrived.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from usina.kernel.clock import Clock
+from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.errors import Conflict, Invalid, NotFound, TooLarge
+from usina.kernel.failpoints import reach
+from usina.kernel.files import store as rows
+from usina.kernel.files.file import File, Upload
+from usina.kernel.files.limit import FileLimits
+from usina.kernel.files.name import display_name
+from usina.kernel.files.part import Part, join, parts_of, received_bytes, take_parts
+from usina.kernel.files.sniff import UNKNOWN, sniff
+from usina.kernel.ids import is_id, new_id
+from usina.kernel.storage.digest import Digest
+from usina.kernel.storage.intake import Intake
+from usina.kernel.storage.store import Store
+from usina.kernel.tenancy.caller import Caller
+
+
+Also = Callable[[Transaction, Upload], None]
+"""What must be written together with a new upload, such as its idempotency record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one request brings: the bytes from ``start`` to before ``stop``, of ``total``.
+
+    Null where the request does not say. ``resumable`` pieces are kept when they break off.
+    """
+
+    start: int = 0
+    stop: int | None = None
+    total: int | None = None
+    resumable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many bytes from the beginning are there, and whether they are all."""
+
+    received_bytes: int
+    complete: bool
+
+
+class Uploads:
+    """Files on their way."""
+
+    def __init__(self, database: Database, store: Store, clock: Clock, limits: FileLimits) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._joining: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def open(
+        self,
+        caller: Caller,
+        name: str,
+        media_type: str | None,
+        size_bytes: int | None,
+        also: Also | None = None,
+    ) -> Upload:
+        """A place to send bytes to; without a size it becomes a file with its last byte."""
+        upload = self._new(caller, name, media_type, size_bytes)
+
+        def unit(tx: Transaction) -> None:
+            rows.insert_upload(tx, upload)
+            if also is not None:
+                also(tx, upload)
+
+        await self._database.write(unit)
+        return upload
+
+    def _new(
+        self, caller: Caller, name: str, media_type: str | None, size_bytes: int | None
+    ) -> Upload:
+        if size_bytes is not None:
+            self._check_size(size_bytes)
+        now = self._clock.now()
+        return Upload(
+            id=new_id(),
+            organization_id=caller.organization_id,
+            name=display_name(name),
+            media_type=(media_type or UNKNOWN)[:255],
+            size_bytes=size_bytes,
+            sha256=None,
+            completes_itself=size_bytes is None,
+            created_at=now,
+            expires_at=now + self._limits.upload_time,
+        )
+
+    async def progress(self, upload_id: str, total: int | None) -> Progress:
+        """How far an upload has come; ``total`` is its size by who asks."""
+        upload = await self._open(upload_id)
+        if isinstance(upload, File) or upload.sha256 is not None:
+            return Progress(upload.size_bytes or 0, complete=True)
+        return await self._joined(upload, self._expected(upload, total))
+
+    async def receive(self, upload_id: str, piece: Piece, chunks: AsyncIterator[bytes]) -> Progress:
+        """Takes one piece in. One that begins after what is there is not read at all."""
+        upload = await self._open(upload_id)
+        if isinstance(upload, File) or upload.sha256 is not None:
+            return Progress(upload.size_bytes or 0, complete=True)
+        expected = self._expected(upload, piece.total)
+        whole = piece.start == 0 and piece.stop in {None, expected} and not piece.resumable
+        if whole:
+            return await self._receive_whole(upload, expected, chunks)
+        parts = await self._store.run(lambda: parts_of(self._store, upload))
+        if piece.start > received_bytes(parts):
+            return Progress(received_bytes(parts), complete=False)
+        limit = (piece.stop or expected or self._limits.max_upload_bytes) - piece.start
+        await take_parts(self._store, upload, piece.start, limit, chunks)
+        return await self._joined(upload, expected)
+
+    async def complete(self, caller: Caller, upload_id: str) -> tuple[File, bool]:
+        """The file, and whether this call has made it one."""
+        upload = await self._open(upload_id)
+        if upload.organization_id != caller.organization_id:
+            raise NotFound
+        if isinstance(upload, Upload) and upload.sha256 is None:
+            progress = await self._joined(upload, upload.size_bytes)
+            if not progress.complete and not await self._adopt(upload):
+                raise _incomplete(progress.received_bytes, upload.size_bytes)
+
+        def unit(tx: Transaction) -> tuple[File | None, bool]:
+            made = rows.complete_upload(tx, upload_id)
+            return rows.find_file(tx, caller.organization_id, upload_id), made
+
+        file, made = await self._database.write(unit)
+        if file is None:
+            raise NotFound
+        return file, made
+
+    async def _open(self, upload_id: str) -> Upload | File:
+        if is_id(upload_id):
+            found = await self._database.read(lambda tx: rows.find_upload(tx, upload_id))
+            if found is not None:
+                return found
+        raise NotFound
+
+    def _expected(self, upload: Upload, total: int | None) -> int | None:
+        if total is None:
+            return upload.size_bytes
+        if upload.size_bytes not in {None, total}:
+            raise Invalid.at(
+                "/Content-Range",
+                f"The upload was opened for {upload.size_bytes} bytes, this says {total}.",
+                code="upload_size",
+            )
+        self._check_size(total)
+        return total
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes <= 0:
+            raise Invalid.at("/size_bytes", "The file is empty.", code="empty_file")
+        if size_bytes > self._limits.max_upload_bytes:
+            raise TooLarge(
+                f"A file has at most {self._limits.max_upload_bytes} bytes"
+                " (USINA_MAX_UPLOAD_BYTES)."
+            )
+
+    async def _receive_whole(
+        self, upload: Upload, expected: int | None, chunks: AsyncIterator[bytes]
+    ) -> Progress:
+        limit = expected or self._limits.max_upload_bytes
+        async with Intake(self._store, upload.key, limit) as intake:
+            await intake.take(chunks)
+            if intake.size_bytes == 0:
+                raise Invalid("The file is empty.", code="empty_file")
+            if expected is not None and intake.size_bytes < expected:
+                raise _incomplete(intake.size_bytes, expected)
+            async with self._lock(upload):
+                if not await self._has_content(upload):
+                    await self._record(upload, await intake.commit(), ())
+        return Progress(intake.size_bytes, complete=True)
+
+    async def _joined(self, upload: Upload, expected: int | None) -> Progress:
+        """Joins the parts once they are all there."""
+        async with self._lock(upload):
+            if await self._has_content(upload):
+                return Progress(upload.size_bytes or expected or 0, complete=True)
+            parts = await self._store.run(lambda: parts_of(self._store, upload))
+            received = received_bytes(parts)
+            if expected is None or received < expected:
+                return Progress(received, complete=False)
+            if received > expected:
+                raise TooLarge(f"There are {received} bytes, {expected} were announced.")
+            digest = await self._store.run(lambda: join(self._store, upload, parts))
+            await self._record(upload, digest, parts)
+            return Progress(received, complete=True)
+
+    async def _adopt(self, upload: Upload) -> bool:
+        """Takes an object that is whole already: its row was not written before a crash."""
+        async with self._lock(upload):
+            digest = await self._store.run(lambda: self._read_whole(upload))
+            if digest is None:
+                return False
+            await self._record(upload, digest, ())
+            return True
+
+    def _read_whole(self, upload: Upload) -> Digest | None:
+        if upload.size_bytes is None or self._store.size(upload.key) != upload.size_bytes:
+            return None
+        digest = Digest()
+        for step in self._store.chunks(upload.key, 0, upload.size_bytes):
+            digest.update(step)
+        return digest
+
+    async def _has_content(self, upload: Upload) -> bool:
+        now = await self._open(upload.id)
+        return isinstance(now, File) or now.sha256 is not None
+
+    async def _record(self, upload: Upload, digest: Digest, parts: Sequence[Part]) -> None:
+        reach("upload.after_put")
+        media_type = sniff(
+            digest.head, digest.size_bytes, declared=upload.media_type, name=upload.name
+        )
+        recorded = await self._database.write(
+            lambda tx: rows.record_content(tx, upload, media_type, digest.size_bytes, digest.sha256)
+        )
+        if recorded:
+            await self._store.run(lambda: self._store.delete([part.key for part in parts]))
+        else:
+            await self._open(upload.id)
+
+    def _lock(self, upload: Upload) -> asyncio.Lock:
+        """One request at a time may give an upload its content."""
+        return self._joining.setdefault(upload.id, asyncio.Lock())
+
+
+def _incomplete(received: int, expected: int | None) -> Conflict:
+    return Conflict(
+        f"{received} of {expected} bytes are there; send the rest, then complete the upload.",
+        code="upload_incomplete",
+    )
