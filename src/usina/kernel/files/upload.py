@@ -27,7 +27,6 @@ from usina.kernel.storage.intake import Intake
 from usina.kernel.storage.store import Store
 from usina.kernel.tenancy.caller import Caller
 
-
 Also = Callable[[Transaction, Upload], None]
 """What must be written together with a new upload, such as its idempotency record."""
 
