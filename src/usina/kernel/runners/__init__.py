@@ -1,0 +1,1 @@
+"""Programs as processes: manifest, protocol, launcher, pool. Knows no job."""
