@@ -41,7 +41,9 @@ def _armed() -> dict[str, int]:
     for entry in filter(None, os.environ.get("USINA_FAILPOINTS", "").split(",")):
         name, _, visit = entry.partition(":")
         if name not in NAMES:
-            raise ValueError(f"USINA_FAILPOINTS names {name!r}; known are {', '.join(sorted(NAMES))}")
+            raise ValueError(
+                f"USINA_FAILPOINTS names {name!r}; known are {', '.join(sorted(NAMES))}"
+            )
         armed[name] = int(visit or 1)
     return armed
 

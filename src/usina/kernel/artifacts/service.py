@@ -1,6 +1,6 @@
 """Artifacts: outputs with their hashes. Objects come before rows and go after them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from usina.kernel.artifacts import store as rows
 from usina.kernel.artifacts.artifact import Artifact
@@ -59,7 +59,7 @@ class Artifacts:
                 return found
         raise NotFound
 
-    def read(self, artifact: Artifact, start: int, stop: int) -> AsyncIterator[memoryview]:
+    def read(self, artifact: Artifact, start: int, stop: int) -> AsyncGenerator[memoryview]:
         """The bytes from ``start`` to before ``stop`` in large steps."""
         return self._store.read(artifact.key, start, stop)
 

@@ -67,8 +67,8 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._writer_engine = _engine(path, begin="BEGIN IMMEDIATE")
-        self._reader_engine = _engine(path, begin="BEGIN")
+        self._writer_engine = open_engine(path, begin="BEGIN IMMEDIATE")
+        self._reader_engine = open_engine(path, begin="BEGIN")
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="usina-db-reader")
         self._writer = threading.Thread(target=self._write_groups, name="usina-db", daemon=True)
@@ -166,7 +166,8 @@ def _json_text(value: Any) -> str:
     return to_json(value).decode()
 
 
-def _engine(path: Path, *, begin: str) -> sa.Engine:
+def open_engine(path: Path, *, begin: str = "BEGIN IMMEDIATE") -> sa.Engine:
+    """The engine of one file; every transaction of it begins with ``begin``."""
     engine = sa.create_engine(
         f"sqlite:///{path}",
         json_serializer=_json_text,

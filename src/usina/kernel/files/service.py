@@ -1,6 +1,6 @@
 """Files: received as a stream, kept under their hash, deleted when nothing needs them."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Final, TypeVar
 
 from usina.kernel.clock import Clock
@@ -101,7 +101,7 @@ class Files:
                 return found
         raise NotFound
 
-    def read(self, file: File, start: int, stop: int) -> AsyncIterator[memoryview]:
+    def read(self, file: File, start: int, stop: int) -> AsyncGenerator[memoryview]:
         """The bytes from ``start`` to before ``stop`` in large steps."""
         return self._store.read(file.key, start, stop)
 

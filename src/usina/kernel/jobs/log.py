@@ -80,8 +80,9 @@ def _chunks(tx: Transaction, job_id: str, attempt: int, offset: int, limit: int)
         .order_by(job_logs.c.start_byte)
     )
     found = bytearray()
-    for start, data in rows:
-        found += data[max(0, offset - start) :]
+    for row in rows:
+        data: bytes = row.data
+        found += data[max(0, offset - row.start_byte) :]
         if len(found) >= limit:
             break
     return bytes(found[:limit])

@@ -13,7 +13,7 @@ from usina.kernel.errors import NotFound
 from usina.kernel.events.bus import Bus
 from usina.kernel.failpoints import reach
 from usina.kernel.ids import is_id
-from usina.kernel.jobs import log
+from usina.kernel.jobs import log, schedule
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
 from usina.kernel.jobs.state import Status
@@ -96,6 +96,18 @@ class Jobs:
                 submission.also(tx, jobs)
             accepted.append(jobs)
         return accepted
+
+    async def fire_schedules(self) -> None:
+        """Makes the jobs of the schedules that are due, each fire exactly once."""
+
+        def insert(tx: Transaction, organization_id: str, request: JobRequest) -> Job:
+            checked = check(request, self._registry, self._limits)
+            new = resolve(tx, organization_id, [checked])
+            return insert_jobs(tx, new, self._bus.announce)[0]
+
+        made = await self._database.write(lambda tx: schedule.fire_due(tx, insert))
+        for queue in {job.queue for job in made}:
+            self._dispatch.work(queue)
 
     async def get(self, organization_id: str, job_id: str) -> Job:
         if is_id(job_id):

@@ -37,9 +37,11 @@ jobs = sa.Table(
     sa.Column("lease_expires_at", Timestamp),
 )
 
-_READY = sa.and_(jobs.c.status == "QUEUED", jobs.c.available_at.is_(None))
-_DELAYED = sa.and_(jobs.c.status == "QUEUED", jobs.c.available_at.is_not(None))
-_RUNNING = jobs.c.status == "RUNNING"
+QUEUED = jobs.c.status == sa.literal_column("'QUEUED'")
+RUNNING = jobs.c.status == sa.literal_column("'RUNNING'")
+READY = sa.and_(QUEUED, jobs.c.available_at.is_(None))
+DELAYED = sa.and_(QUEUED, jobs.c.available_at.is_not(None))
+"""Literal, not bound: only then does SQLite see that a partial index holds what is asked for."""
 
 
 def _partial(name: str, *columns: sa.ColumnElement[object], where: sa.ColumnElement[bool]) -> None:
@@ -52,10 +54,10 @@ _partial(
     jobs.c.organization_id,
     jobs.c.priority.desc(),
     jobs.c.id,
-    where=_READY,
+    where=READY,
 )
-_partial("ix_jobs_delayed", jobs.c.available_at, where=_DELAYED)
-_partial("ix_jobs_lease", jobs.c.lease_expires_at, where=_RUNNING)
+_partial("ix_jobs_delayed", jobs.c.available_at, where=DELAYED)
+_partial("ix_jobs_lease", jobs.c.lease_expires_at, where=RUNNING)
 sa.Index("ix_jobs_organization_id", jobs.c.organization_id, jobs.c.id)
 sa.Index("ix_jobs_organization_id_status", jobs.c.organization_id, jobs.c.status, jobs.c.id)
 sa.Index("ix_jobs_organization_id_model", jobs.c.organization_id, jobs.c.model, jobs.c.id)

@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ class FolderStore:
     async def run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def read(self, key: str, start: int, stop: int) -> AsyncIterator[memoryview]:
+    async def read(self, key: str, start: int, stop: int) -> AsyncGenerator[memoryview]:
         self._existing(key)
         for at in range(start, stop, STEP_BYTES):
             with _missing(key):

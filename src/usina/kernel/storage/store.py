@@ -6,7 +6,7 @@ cut. Methods that are not ``async`` block: call them through :meth:`Store.run`, 
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 Data = bytes | bytearray | memoryview
 
-STEP_BYTES: Final = 8 * 1024**2
-"""How much is read at once."""
+STEP_BYTES: Final = 2 * 1024**2
+"""How much is read at once: more is no faster, and each slow reader holds one or two in memory."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
@@ -54,7 +54,7 @@ class Store(Protocol):
         """Runs blocking work on the store's own threads."""
         ...
 
-    def read(self, key: str, start: int, stop: int) -> AsyncIterator[memoryview]:
+    def read(self, key: str, start: int, stop: int) -> AsyncGenerator[memoryview]:
         """The bytes from ``start`` to before ``stop`` in steps; raises ``ObjectMissing``."""
         ...
 

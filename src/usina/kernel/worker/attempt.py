@@ -2,7 +2,7 @@
 
 import asyncio
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from usina.kernel.artifacts.artifact import Artifact
-from usina.kernel.artifacts.service import Artifacts, NewArtifact
+from usina.kernel.artifacts.service import Artifacts, NewArtifact, OutputRefused
 from usina.kernel.db.batch import Batch
 from usina.kernel.db.unit_of_work import Database
 from usina.kernel.errors import Problem, StorageFull
@@ -24,7 +24,8 @@ from usina.kernel.jobs.store.ending import Ending
 from usina.kernel.jobs.store.source import Source, find_sources
 from usina.kernel.registry import Registry
 from usina.kernel.runners.manifest import Manifest
-from usina.kernel.runners.pool import Assignment, Failure, Outcome, RunnerPool
+from usina.kernel.runners.outcome import Failure, Outcome
+from usina.kernel.runners.pool import Assignment, RunnerPool, StopSignal
 from usina.kernel.runners.work import BadOutput, WorkFolder
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
@@ -52,11 +53,11 @@ class Workshop:
 
 
 class Attempt:
-    """An attempt in progress. ``cancel`` is set when its program is to stop."""
+    """An attempt in progress. ``stop`` asks its program to end."""
 
     def __init__(self, workshop: Workshop, claimed: Claimed) -> None:
         self.claimed = claimed
-        self.cancel = asyncio.Event()
+        self.stop = StopSignal()
         self.ended = False
         """The program is gone; what is left is storing and writing."""
         self._shop = workshop
@@ -95,7 +96,7 @@ class Attempt:
         if model is None or not model.available:
             reason = (model and model.unavailable_reason) or "The model is not installed here."
             return _failed("unavailable", "model_not_installed", reason)
-        if self.cancel.is_set():
+        if self.stop.requested:
             return _failed("cancelled", None, "The job was cancelled before it began.")
         try:
             self._work = await self._prepare(model.manifest)
@@ -114,14 +115,14 @@ class Attempt:
             timeout_seconds=self.job.timeout_seconds,
             cores=self._shop.cores,
         )
-        return await self._shop.pool.run(assignment, self._reporter, self.cancel)
+        return await self._shop.pool.run(assignment, self._reporter, self.stop)
 
     async def _prepare(self, manifest: Manifest) -> WorkFolder:
         """The private work folder with ``job.json`` and the inputs, their hashes checked."""
         job = self.job
         work = WorkFolder.create(self._shop.work_root, f"{job.id}-{job.attempt}")
         self._work = work
-        inputs = await self._bring_inputs(work) if job.inputs else {}
+        inputs: Mapping[str, list[str]] = await self._bring_inputs(work) if job.inputs else {}
         work.write_job(
             {
                 "id": job.id,
@@ -158,32 +159,42 @@ class Attempt:
         if self._reporter is not None:
             await self._reporter.close()
         error = _error_of(outcome.failure)
-        new: list[NewArtifact] = []
-        if error is None and self._work is not None:
-            try:
-                new = [
-                    self._new_artifact(output.kind, output.name, output.path)
-                    for output in self._work.collect(outcome.outputs)
-                ]
-            except BadOutput as bad:
-                error = JobError.of("runner_failed", bad.reason, str(bad))
-        if self._reporter is not None and self._work is not None and self._reporter.log_bytes:
-            name = log_name(self.job.attempt)
-            new.append(self._new_artifact("log", name, self._work.path / _LOG_FILE))
-        staged: tuple[Artifact, ...] = ()
-        if new:
-            try:
-                staged = tuple(await self._shop.artifacts.stage(new))
-            except Problem as problem:
-                error = JobError.of("unavailable", problem.code, problem.detail)
+        staged: Sequence[Artifact] = ()
+        try:
+            staged = await self._stage(outcome, error)
+        except (BadOutput, OutputRefused) as bad:
+            error = JobError.of("runner_failed", bad.reason, str(bad))
+            staged = await self._stage(outcome, error)
+        except Problem as problem:
+            error = JobError.of("unavailable", problem.code, problem.detail)
         return Ending(
             self.claimed.lease,
             error,
-            artifacts=staged,
+            artifacts=tuple(staged),
             peak_memory_bytes=outcome.peak_memory_bytes,
             stage=self._reporter.stage if self._reporter else None,
             log_kept=self._reporter is not None and self._reporter.chunks_written,
         )
+
+    async def _stage(self, outcome: Outcome, error: JobError | None) -> Sequence[Artifact]:
+        if self._work is None:
+            return ()
+        new: list[NewArtifact] = []
+        if error is None:
+            manifest = self._manifest()
+            new = [
+                self._new_artifact(output.kind, output.name, output.path)
+                for output in self._work.collect(manifest, outcome.outputs)
+            ]
+        if self._reporter is not None and self._reporter.log_bytes:
+            name = log_name(self.job.attempt)
+            new.append(self._new_artifact("log", name, self._work.path / _LOG_FILE))
+        return await self._shop.artifacts.stage(new) if new else ()
+
+    def _manifest(self) -> Manifest:
+        model = self._shop.registry.get(self.job.model)
+        assert model is not None, "a model that has run is in the registry"
+        return model.manifest
 
     def _new_artifact(self, kind: str, name: str, path: Path) -> NewArtifact:
         job = self.job

@@ -16,7 +16,6 @@ from usina.kernel.failpoints import reach
 from usina.kernel.jobs.service import log_topic
 from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.store.lease import Step, append_log, record_steps
-from usina.kernel.runners.pool import DeclaredArtifact
 
 _ROW_EVERY_SECONDS: Final = 1.0
 _FIRST_ROW_SECONDS: Final = 0.2
@@ -68,9 +67,6 @@ class Reporter:
         self._unwritten += data
         if self._chunk_timer is None:
             self._chunk_timer = self._loop.call_later(self._chunk_delay, self._write_chunk)
-
-    def artifact(self, declared: DeclaredArtifact) -> None:
-        """Outputs are collected when the program has succeeded."""
 
     def checkpoint(self, path: Path) -> None:
         """Checkpoints are not kept yet; see the reference."""

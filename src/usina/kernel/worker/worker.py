@@ -61,7 +61,7 @@ class Worker:
     def cancel(self, job_id: str) -> None:
         """Tells the job's program, if it is ours: a hint, since heartbeats bring it too."""
         if job_id in self._active:
-            self._active[job_id][0].cancel.set()
+            self._active[job_id][0].stop.request()
         elif any(claimed.job.id == job_id for claimed in self._backlog):
             self._cancelled.add(job_id)
 
@@ -163,7 +163,7 @@ class Worker:
             SLOTS_BUSY.set(self._options.slots - self._free)
             attempt = Attempt(self._shop, claimed)
             if claimed.job.id in self._cancelled:
-                attempt.cancel.set()
+                attempt.stop.request()
             task = asyncio.create_task(self._run(attempt, needed))
             self._active[claimed.job.id] = (attempt, task)
 
@@ -216,7 +216,7 @@ class Worker:
         )
         for job_id, (attempt, task) in held.items():
             if job_id in standing.cancelled:
-                attempt.cancel.set()
+                attempt.stop.request()
             elif job_id not in standing.held and not attempt.ended:
                 _log.warning("lease lost", job_id=job_id, attempt=attempt.job.attempt)
                 task.cancel()

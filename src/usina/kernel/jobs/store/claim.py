@@ -17,7 +17,7 @@ from usina.kernel.failpoints import reach
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.table import jobs, lanes, queues
+from usina.kernel.jobs.table import DELAYED, QUEUED, READY, jobs, lanes, queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> list[Cl
     token = new_id()
     rows = tx.execute(
         sa.update(jobs)
-        .where(jobs.c.id.in_([c.id for c in chosen]), jobs.c.status == "QUEUED")
+        .where(jobs.c.id.in_([c.id for c in chosen]), QUEUED)
         .values(
             status="RUNNING",
             started_at=tx.now,
@@ -91,11 +91,7 @@ def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> list[Cl
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next delayed job becomes claimable."""
-    return tx.execute(
-        sa.select(sa.func.min(jobs.c.available_at)).where(
-            jobs.c.status == "QUEUED", jobs.c.available_at.is_not(None)
-        )
-    ).scalar_one()
+    return tx.execute(sa.select(sa.func.min(jobs.c.available_at)).where(DELAYED)).scalar_one()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +105,7 @@ def _promote_due(tx: Transaction) -> None:
     tx.execute(
         sa.update(jobs)
         .where(
-            jobs.c.status == "QUEUED",
-            jobs.c.available_at.is_not(None),
+            DELAYED,
             jobs.c.available_at <= tx.now,
         )
         .values(available_at=None)
@@ -122,8 +117,7 @@ def _candidates(tx: Transaction, request: ClaimRequest) -> list[_Candidate]:
     ready = sa.and_(
         jobs.c.queue == lanes.c.queue,
         jobs.c.organization_id == lanes.c.organization_id,
-        jobs.c.status == "QUEUED",
-        jobs.c.available_at.is_(None),
+        READY,
     )
     paused = sa.exists().where(queues.c.name == request.queue, queues.c.paused)
     with_work = tx.execute(
@@ -142,8 +136,7 @@ def _best_of_lane(tx: Transaction, request: ClaimRequest, organization_id: str) 
         .where(
             jobs.c.queue == request.queue,
             jobs.c.organization_id == organization_id,
-            jobs.c.status == "QUEUED",
-            jobs.c.available_at.is_(None),
+            READY,
         )
         .order_by(jobs.c.priority.desc(), jobs.c.id)
         .limit(request.most)

@@ -19,7 +19,7 @@ from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.state import MAX_LOST, ErrorCode, JobError, Status, retry_delay_seconds
 from usina.kernel.jobs.store.claim import Lease
-from usina.kernel.jobs.table import job_logs, jobs
+from usina.kernel.jobs.table import RUNNING, job_logs, jobs
 
 _JITTER: Final = random.Random()  # noqa: S311  # spreads retries, guards nothing
 
@@ -98,7 +98,7 @@ def rescue(
 
     Jobs in ``served`` are held by this very process, which knows better than the clock.
     """
-    query = sa.select(jobs).where(jobs.c.status == "RUNNING", jobs.c.id.not_in(served))
+    query = sa.select(jobs).where(RUNNING, jobs.c.id.not_in(served))
     if not everything:
         query = query.where(jobs.c.lease_expires_at < tx.now)
     rows = tx.execute(query.order_by(jobs.c.id).limit(500).with_for_update(skip_locked=True)).all()
@@ -184,14 +184,11 @@ _CHANGED: Final = (
     "peak_memory_bytes",
     "last_seq",
 )
-_UPDATE: Final = (
-    sa.update(jobs)
-    .where(jobs.c.id == sa.bindparam("the_id"))
-    .values(
-        {name: sa.bindparam(f"new_{name}") for name in _CHANGED}
-        | {"worker_id": None, "lease_token": None, "lease_expires_at": None}
-    )
-)
+_VALUES: Final[dict[str, Any]] = {
+    **{name: sa.bindparam(f"new_{name}") for name in _CHANGED},
+    **dict.fromkeys(("worker_id", "lease_token", "lease_expires_at")),
+}
+_UPDATE: Final = sa.update(jobs).where(jobs.c.id == sa.bindparam("the_id")).values(_VALUES)
 
 
 def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:

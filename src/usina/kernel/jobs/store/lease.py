@@ -10,7 +10,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.store.claim import Lease
-from usina.kernel.jobs.table import job_logs, jobs, workers
+from usina.kernel.jobs.table import RUNNING, job_logs, jobs, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def heartbeat(
         sa.update(jobs)
         .where(
             jobs.c.id.in_(sorted(tokens)),
-            jobs.c.status == "RUNNING",
+            RUNNING,
             jobs.c.worker_id == worker.id,
         )
         .values(lease_expires_at=tx.now + lease)
@@ -82,7 +82,7 @@ def record_steps(tx: Transaction, steps: Sequence[Step], announce: Announce) -> 
             sa.update(jobs)
             .where(
                 jobs.c.id == step.lease.job_id,
-                jobs.c.status == "RUNNING",
+                RUNNING,
                 jobs.c.attempt == step.lease.attempt,
                 jobs.c.lease_token == step.lease.token,
             )
@@ -101,7 +101,7 @@ def append_log(tx: Transaction, chunks: Mapping[Lease, tuple[int, bytes]]) -> No
     """Adds output to running logs: for each lease, the offset of its first byte and the bytes."""
     standing = tx.execute(
         sa.select(jobs.c.id, jobs.c.attempt, jobs.c.lease_token).where(
-            jobs.c.id.in_([lease.job_id for lease in chunks]), jobs.c.status == "RUNNING"
+            jobs.c.id.in_([lease.job_id for lease in chunks]), RUNNING
         )
     )
     fences = {(row.id, row.attempt, row.lease_token) for row in standing}
@@ -122,7 +122,7 @@ def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> Non
             sa.update(jobs)
             .where(
                 jobs.c.id == lease.job_id,
-                jobs.c.status == "RUNNING",
+                RUNNING,
                 jobs.c.attempt == lease.attempt,
                 jobs.c.lease_token == lease.token,
                 jobs.c.cancel_requested_at.is_(None),

@@ -12,7 +12,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.table import job_inputs, job_labels, jobs, queues, workers
+from usina.kernel.jobs.table import QUEUED, job_inputs, job_labels, jobs, queues, workers
 from usina.kernel.tenancy.caller import owned_by
 
 _FARTHEST_PLACE: Final = 1000
@@ -89,7 +89,7 @@ def positions(tx: Transaction, queued: Iterable[Job]) -> dict[str, int]:
         lane = sa.select(jobs.c.id).where(
             jobs.c.queue == queue,
             owned_by(organization_id, jobs),
-            jobs.c.status == "QUEUED",
+            QUEUED,
         )
         ready = lane.where(jobs.c.available_at.is_(None))
         ids = list(_ids(tx, ready.order_by(jobs.c.priority.desc(), jobs.c.id)))
@@ -130,6 +130,12 @@ def file_in_use(tx: Transaction, file_id: str) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
+def files_in_jobs(tx: Transaction, file_ids: Sequence[str]) -> set[str]:
+    """Those of the files that any job names, finished or not."""
+    query = sa.select(job_inputs.c.source_id).where(job_inputs.c.source_id.in_(file_ids))
+    return set(tx.execute(query).scalars())
+
+
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
     queue: str
@@ -140,9 +146,10 @@ class QueueDepth:
 def depths(tx: Transaction) -> list[QueueDepth]:
     """How many jobs each queue holds and since when its oldest claimable one waits."""
     oldest = sa.func.min(sa.case((jobs.c.available_at.is_(None), jobs.c.created_at)))
-    rows = tx.execute(
-        sa.select(jobs.c.queue, sa.func.count(), sa.type_coerce(oldest, jobs.c.created_at.type))
-        .where(jobs.c.status == "QUEUED")
-        .group_by(jobs.c.queue)
+    columns = (
+        jobs.c.queue,
+        sa.func.count().label("depth"),
+        sa.type_coerce(oldest, jobs.c.created_at.type).label("oldest"),
     )
-    return [QueueDepth(queue, depth, since) for queue, depth, since in rows]
+    rows = tx.execute(sa.select(*columns).where(QUEUED).group_by(jobs.c.queue))
+    return [QueueDepth(row.queue, row.depth, row.oldest) for row in rows]

@@ -1,0 +1,58 @@
+# The one door. Every target works from a bare python3 on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check format bench torture lock clean
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Install everything into .venv
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Usina needs Python 3.11 or newer; set PYTHON=python3.11 (or later)."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): $(BIN)/uv requirements.lock pyproject.toml clients/python/pyproject.toml
+	$(UV) pip install --quiet --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --no-deps --no-build-isolation -e clients/python -e .
+	@touch $@
+
+demo: setup ## Real jobs from real pictures, results in usina-demo/
+	$(BIN)/usina demo
+
+run: setup ## The platform on http://127.0.0.1:8000
+	$(BIN)/usina up
+
+test: setup ## Every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup ## Lint, types, and the order of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python clients/python/generate_sync.py --check
+
+format: setup ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Speed, as ratios against peers and limits in the same run
+	$(BIN)/python -m benchmarks
+
+torture: setup ## The long form of the kills and of the state machine
+	$(BIN)/python -m tests.torture
+
+lock: $(BIN)/uv ## Renew requirements.lock
+	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-header \
+		--no-emit-package usina-client --upgrade --quiet -o requirements.lock
+
+clean: ## Remove what was built
+	rm -rf $(VENV) usina-demo .pytest_cache .ruff_cache .hypothesis

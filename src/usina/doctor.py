@@ -1,0 +1,144 @@
+"""What works on this machine and what does not, each with its fix."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from usina.kernel.registry import discover_apps, load_registry
+from usina.settings import Settings
+
+_LOW_DISK_BYTES: Final = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: ``ok`` is null for a warning; ``fix`` is empty where nothing is wrong."""
+
+    area: str
+    name: str
+    ok: bool | None
+    detail: str
+    fix: str = ""
+
+
+def diagnose(settings: Settings) -> list[Check]:
+    """Every check, the platform's own first. Changes nothing but makes the data folder."""
+    return [
+        *_platform(settings),
+        *_sandbox(),
+        *_models(settings),
+    ]
+
+
+def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
+    """Every setting as its variable and its value, secrets masked."""
+    shown: list[tuple[str, str]] = []
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        variable = str(getattr(alias, "choices", [f"USINA_{name.upper()}"])[0])
+        value: object = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            text = "********"
+        elif name == "runners":
+            text = os.pathsep.join(str(folder) for folder in settings.runners)
+        else:
+            text = "" if value is None else str(value)
+        shown.append((variable, text))
+    return shown
+
+
+def _platform(settings: Settings) -> Iterator[Check]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Check("platform", "python", True, version)
+    yield _data_folder(settings.data)
+    yield _disk(settings.data)
+    yield _database()
+    yield _clock()
+    for variable, value in (
+        ("DATABASE_URL", settings.database_url),
+        ("REDIS_URL", settings.redis_url),
+        ("USINA_STORAGE_URL", settings.storage_url),
+    ):
+        if value is not None:
+            yield Check(
+                "service",
+                variable,
+                False,
+                "This build runs embedded only: SQLite, a folder and one process.",
+                f"Unset {variable}.",
+            )
+
+
+def _data_folder(folder: Path) -> Check:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = folder / f".doctor-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        return Check(
+            "platform",
+            "data folder",
+            False,
+            f"{folder}: {error.strerror}",
+            "Give a folder that you may write with --data or USINA_DATA.",
+        )
+    return Check("platform", "data folder", True, str(folder))
+
+
+def _disk(folder: Path) -> Check:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{free / 1024**3:.1f} GiB free"
+    if free < _LOW_DISK_BYTES:
+        return Check(
+            "platform", "disk", None, detail, "Free some space; jobs stop when it is full."
+        )
+    return Check("platform", "disk", True, detail)
+
+
+def _database() -> Check:
+    if sqlite3.sqlite_version_info < (3, 35):
+        return Check(
+            "platform",
+            "sqlite",
+            False,
+            sqlite3.sqlite_version,
+            "Use a Python that was built with SQLite 3.35 or newer.",
+        )
+    return Check("platform", "sqlite", True, sqlite3.sqlite_version)
+
+
+def _clock() -> Check:
+    if time.time() < 1_700_000_000:
+        return Check("platform", "clock", None, time.ctime(), "Set the clock of this machine.")
+    return Check("platform", "clock", True, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+
+
+def _sandbox() -> Iterator[Check]:
+    """Only what is on is called on."""
+    for name in ("process tree", "memory watch", "time limit", "environment allow-list"):
+        yield Check("sandbox", name, True, "on")
+    for name in ("landlock", "seccomp", "namespaces", "cgroup"):
+        yield Check("sandbox", name, None, "off: not built yet", "Run only programs you trust.")
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    registry = asyncio.run(load_registry(discover_apps("usina.apps"), settings.runners))
+    for problem in registry.problems:
+        yield Check("model", "runner folder", False, problem, "Correct the manifest or remove it.")
+    for model in registry.all():
+        detail = f"{model.version}, {model.license}"
+        if model.available:
+            yield Check("model", model.name, True, detail)
+        else:
+            yield Check("model", model.name, False, detail, model.unavailable_reason or "")

@@ -1,0 +1,121 @@
+"""What happens by the clock: schedules fire, what is old goes, orphans are swept, queues measured.
+
+Every turn is safe to repeat and safe to be killed in: the database decides what was done.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from usina.kernel.artifacts.service import Artifacts
+from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.events.log import forget_before
+from usina.kernel.idempotency.service import Idempotency
+from usina.kernel.jobs import schedule
+from usina.kernel.jobs.retention import forget_ended_before
+from usina.kernel.jobs.service import Jobs
+from usina.kernel.jobs.store.query import depths
+from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_QUEUES: Final = ("default", "gpu", "io")
+_BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long each class is kept; null is for ever."""
+
+    jobs: timedelta | None
+    events: timedelta | None
+
+
+class Beat:
+    """The clockwork of one platform; two of them do no harm."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: Jobs,
+        artifacts: Artifacts,
+        idempotency: Idempotency,
+        sweep: Callable[[], Awaitable[None]],
+        retention: Retention,
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._artifacts = artifacts
+        self._idempotency = idempotency
+        self._sweep = sweep
+        self._retention = retention
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        turns: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
+            (self.fire_schedules, 1.0),
+            (self.measure_queues, 5.0),
+            (self.forget_old, 600.0),
+            (self._sweep, 3600.0),
+        )
+        self._tasks = [
+            asyncio.create_task(_turn_for_ever(turn, seconds)) for turn, seconds in turns
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def fire_schedules(self) -> None:
+        """Makes the jobs of every schedule that is due."""
+
+        def is_due(tx: Transaction) -> bool:
+            due = schedule.next_due(tx)
+            return due is not None and due <= tx.now
+
+        if await self._database.read(is_due):
+            await self._jobs.fire_schedules()
+
+    async def measure_queues(self) -> None:
+        found, now = await self._database.read(lambda tx: (depths(tx), tx.now))
+        waiting = {depth.queue: depth for depth in found}
+        for queue in _QUEUES:
+            depth = waiting.get(queue)
+            QUEUE_DEPTH.labels(queue).set(depth.depth if depth else 0)
+            since = depth.oldest if depth else None
+            QUEUE_OLDEST.labels(queue).set((now - since).total_seconds() if since else 0)
+
+    async def forget_old(self) -> None:
+        """Retention by class: jobs with all of theirs, events of no job, replies to repeats."""
+        await self._idempotency.forget_expired()
+        if self._retention.jobs is not None:
+            await self._forget_jobs(self._retention.jobs)
+        if self._retention.events is not None:
+            age = self._retention.events
+            while await self._database.write(lambda tx: forget_before(tx, tx.now - age, _BATCH)):
+                pass
+
+    async def _forget_jobs(self, age: timedelta) -> None:
+        def unit(tx: Transaction) -> tuple[int, list[str]]:
+            moment: datetime = tx.now - age
+            return forget_ended_before(tx, moment, _BATCH, self._artifacts.keys_of_jobs)
+
+        while True:
+            gone, keys = await self._database.write(unit)
+            if not gone:
+                return
+            await self._artifacts.delete_objects(keys)
+            _log.info("old jobs deleted", count=gone)
+
+
+async def _turn_for_ever(turn: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        try:
+            await turn()
+        except Exception:
+            _log.exception("a turn of the beat broke")
+        await asyncio.sleep(seconds)

@@ -1,0 +1,37 @@
+"""The hall assembled: what the faces and the rooms are given."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from usina.kernel.artifacts.service import Artifacts
+from usina.kernel.clock import Clock
+from usina.kernel.db.unit_of_work import Database
+from usina.kernel.events.bus import Bus
+from usina.kernel.events.stream import EventStream
+from usina.kernel.files.service import Files
+from usina.kernel.idempotency.service import Idempotency
+from usina.kernel.jobs.service import Jobs
+from usina.kernel.registry import Registry
+from usina.kernel.storage.store import Store
+from usina.kernel.tenancy.service import Tenancy
+from usina.settings import Settings
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One running platform. ``checks`` answers ``ok`` or why not, by dependency."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    secret: bytes
+    tenancy: Tenancy
+    registry: Registry
+    store: Store
+    files: Files
+    artifacts: Artifacts
+    bus: Bus
+    events: EventStream
+    idempotency: Idempotency
+    jobs: Jobs
+    checks: Callable[[], Awaitable[dict[str, str]]]

@@ -1,0 +1,92 @@
+"""Serving over HTTP: the socket, the server's own signals, and the count of who is there."""
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from typing import Any, Final
+
+import uvicorn
+
+_CLOSING_SECONDS: Final = 2
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class PortInUse(Exception):
+    """Somebody else listens there."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"Port {port} of {host} is in use. Give another --port, or 0 for a free one."
+            ) from None
+        raise PortInUse(f"Can not listen on {host}:{port}: {error.strerror}.") from None
+    listener.listen(2048)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+class Activity:
+    """Counts requests around an ASGI app, so that an idle platform knows that it is idle."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+        self.open = 0
+        self.last = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.open += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.open -= 1
+            self.last = asyncio.get_running_loop().time()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with the signals left to us: TERM is an orderly end with exit code 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def make_server(app: AsgiApp) -> Server:
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        http="httptools",
+        loop="uvloop",
+        timeout_graceful_shutdown=_CLOSING_SECONDS,
+    )
+    return Server(config)
+
+
+def on_stop_signals(stop: Callable[[], None]) -> None:
+    """Calls ``stop`` on TERM and on Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)

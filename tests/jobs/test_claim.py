@@ -1,0 +1,153 @@
+"""Which job comes next."""
+
+from collections import Counter
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from tests.clock import FakeClock
+from tests.jobs.make import LEASE, organization, queue, silent, take
+from usina.kernel.db.unit_of_work import Database
+from usina.kernel.jobs.state import JobError
+from usina.kernel.jobs.store.ending import Ending, finish
+from usina.kernel.jobs.store.query import find
+from usina.kernel.jobs.table import jobs, queues
+
+
+async def test_higher_priority_first_then_the_oldest(database: Database) -> None:
+    owner = await organization(database)
+    [old] = await queue(database, owner)
+    [young] = await queue(database, owner)
+    [urgent] = await queue(database, owner, priority=5)
+    order = [(await take(database))[0].job.id for _ in range(3)]
+    assert order == [urgent.id, old.id, young.id]
+
+
+async def test_an_organization_with_much_work_does_not_starve_another(
+    database: Database, clock: FakeClock
+) -> None:
+    greedy, modest = await organization(database), await organization(database)
+    await queue(database, greedy, 100, priority=100)
+    await queue(database, modest, 5)
+    served: Counter[str] = Counter()
+    for _ in range(10):
+        clock.advance(0.01)
+        served[(await take(database))[0].job.organization_id] += 1
+    assert served == {greedy: 5, modest: 5}
+
+
+async def test_one_claim_of_many_serves_the_lanes_in_turn(database: Database) -> None:
+    first, second = await organization(database), await organization(database)
+    await queue(database, first, 10)
+    await queue(database, second, 2)
+    owners = Counter(c.job.organization_id for c in await take(database, free=6))
+    assert owners == {first: 4, second: 2}
+
+
+async def test_more_than_the_free_slots_only_while_all_are_small(database: Database) -> None:
+    owner = await organization(database)
+    await queue(database, owner, 3)
+    await queue(database, owner, 1, model="heavy")
+    await queue(database, owner, 3)
+    taken = await take(database, free=1, most=10, small=("echo-v1",))
+    assert [c.job.model for c in taken] == ["echo-v1"] * 3
+    assert [c.job.model for c in await take(database, free=1, most=10, small=("echo-v1",))] == [
+        "heavy"
+    ]
+
+
+async def test_a_job_wider_than_the_worker_gets_it_whole(database: Database) -> None:
+    owner = await organization(database)
+    await queue(database, owner, 1, slots=16)
+    assert await take(database, free=7, capacity=8) == []
+    assert len(await take(database, free=8, capacity=8)) == 1
+
+
+async def test_a_wide_job_at_the_head_is_not_overtaken(database: Database) -> None:
+    owner = await organization(database)
+    [wide] = await queue(database, owner, 1, slots=4)
+    await queue(database, owner, 3)
+    assert await take(database, free=2, capacity=4) == []
+    assert (await take(database, free=4, capacity=4))[0].job.id == wide.id
+
+
+async def test_a_paused_queue_gives_nothing_and_says_why(database: Database) -> None:
+    owner = await organization(database)
+    [job] = await queue(database, owner)
+    await database.write(
+        lambda tx: tx.execute(sa.insert(queues), {"name": "default", "paused": True})
+    )
+    assert await take(database) == []
+    found = await database.read(lambda tx: find(tx, owner, job.id, LEASE))
+    assert found is not None
+    assert found.waiting_reason == "queue_paused"
+
+
+async def test_a_retry_waits_its_delay(database: Database, clock: FakeClock) -> None:
+    owner = await organization(database)
+    [job] = await queue(database, owner)
+    [claimed] = await take(database)
+    error = JobError.of("runner_failed", None, "no")
+    await database.write(lambda tx: finish(tx, [Ending(claimed.lease, error)], 1.0, silent))
+    assert await take(database) == []
+    waiting = await database.read(lambda tx: find(tx, owner, job.id, LEASE))
+    assert waiting is not None
+    assert (waiting.waiting_reason, waiting.queue_position) == ("retry_delay", 1)
+    clock.advance(1.2)
+    [again] = await take(database)
+    assert (again.job.id, again.job.attempt) == (job.id, 2)
+
+
+async def test_delays_double_and_stay_within_ten_per_cent(
+    database: Database, clock: FakeClock
+) -> None:
+    owner = await organization(database)
+    [job] = await queue(database, owner, max_attempts=12)
+    error = JobError.of("internal", None, "no")
+    for attempt in range(1, 12):
+        [claimed] = await take(database)
+        ending = Ending(claimed.lease, error)
+        await database.write(lambda tx, e=ending: finish(tx, [e], 1.0, silent))
+        found = await database.read(lambda tx: find(tx, owner, job.id, LEASE))
+        assert found is not None
+        assert found.available_at is not None
+        delay = (found.available_at - clock.now()) / timedelta(seconds=1)
+        nominal = min(2 ** (attempt - 1), 300)
+        assert 0.9 * nominal <= delay <= 1.1 * nominal
+        clock.advance(delay)
+
+
+async def test_positions_count_in_the_lane(database: Database) -> None:
+    one, other = await organization(database), await organization(database)
+    await queue(database, other, 5)
+    first, second = await queue(database, one, 2)
+    [urgent] = await queue(database, one, 1, priority=1)
+    assert (first.queue_position, second.queue_position, urgent.queue_position) == (1, 2, 1)
+    found = await database.read(lambda tx: find(tx, one, second.id, LEASE))
+    assert found is not None
+    assert found.queue_position == 3
+
+
+async def test_claims_use_the_index_however_many_jobs_wait(database: Database) -> None:
+    owner = await organization(database)
+    await queue(database, owner, 2000)
+    query = (
+        sa.select(jobs.c.id)
+        .where(
+            jobs.c.queue == "default",
+            jobs.c.organization_id == owner,
+            jobs.c.status == "QUEUED",
+            jobs.c.available_at.is_(None),
+        )
+        .order_by(jobs.c.priority.desc(), jobs.c.id)
+        .limit(1)
+    )
+
+    def plan(tx: object) -> str:
+        compiled = query.compile(compile_kwargs={"literal_binds": True})
+        rows = tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")  # type: ignore[attr-defined]
+        return " ".join(str(row[-1]) for row in rows)
+
+    found = await database.read(plan)
+    assert "ix_jobs_ready" in found
+    assert "TEMP B-TREE" not in found
