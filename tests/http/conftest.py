@@ -1,12 +1,25 @@
-"""A server on loopback for whatever is under test."""
+"""The whole platform behind a real server on loopback, and an organization for each test."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import httpx2
+import pytest
+import pytest_asyncio
 
+from usina.app import embedded
+from usina.faces.http.app import create_app
+from usina.kernel.platform import Platform
+from usina.kernel.tenancy.caller import Caller
 from usina.server import AsgiApp, bind, make_server, url_of
+from usina.settings import Settings
+
+_NUMBER = count(1)
 
 
 @asynccontextmanager
@@ -15,8 +28,98 @@ async def served(app: AsgiApp) -> AsyncGenerator[httpx2.AsyncClient]:
     listener = bind("127.0.0.1", 0)
     server = make_server(app)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    async with httpx2.AsyncClient(base_url=url_of(listener), timeout=30) as client:
-        yield client
-    server.should_exit = True
-    await serving
-    listener.close()
+    try:
+        async with httpx2.AsyncClient(base_url=url_of(listener), timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A platform that is at work, and a client without a key."""
+
+    platform: Platform
+    anyone: httpx2.AsyncClient
+
+    async def new_organization(self) -> "Api":
+        made = await self.platform.tenancy.create_organization(f"organization {next(_NUMBER)}")
+        caller = await self.platform.tenancy.authenticate(made.api_key)
+        assert caller is not None
+        return Api(self.platform, self.anyone, caller, made.api_key)
+
+
+@dataclass(frozen=True)
+class Api:
+    """One organization's calls."""
+
+    platform: Platform
+    client: httpx2.AsyncClient
+    caller: Caller
+    key: str
+
+    async def __call__(
+        self, method: str, path: str, headers: Mapping[str, str | bytes] | None = None, **more: Any
+    ) -> httpx2.Response:
+        sent = {"x-api-key": self.key, **(headers or {})}
+        return await self.client.request(method, path, headers=sent, **more)
+
+    async def get(self, path: str, **more: Any) -> httpx2.Response:
+        return await self("GET", path, **more)
+
+    async def post(self, path: str, **more: Any) -> httpx2.Response:
+        return await self("POST", path, **more)
+
+    async def submit(self, **submission: Any) -> dict[str, Any]:
+        """An accepted job; ``echo-v1`` unless told."""
+        answer = await self.post("/api/v1/jobs", json={"model": "echo-v1"} | submission)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    async def finished(self, **submission: Any) -> dict[str, Any]:
+        """A job that has ended."""
+        return await self.ended((await self.submit(**submission))["id"])
+
+    async def ended(self, job_id: str) -> dict[str, Any]:
+        job = (await self.get(f"/api/v1/jobs/{job_id}?wait_seconds=30")).json()
+        assert job["finished_at"], job
+        return job
+
+    async def running(self, **submission: Any) -> dict[str, Any]:
+        """A job whose program is at work."""
+        job = await self.submit(**submission)
+        followed = self.platform.events.follow(self.caller.organization_id, job["id"], None)
+        async for event in followed:
+            if event is not None and event.type == "job.running":
+                break
+        return (await self.get(f"/api/v1/jobs/{job['id']}")).json()
+
+    async def ended_by_cancel(self, job_id: str) -> dict[str, Any]:
+        await self.post(f"/api/v1/jobs/{job_id}/cancel")
+        return await self.ended(job_id)
+
+
+def settings_of(folder: Path, **more: Any) -> Settings:
+    return Settings(data=folder, slots=2, retry_seconds=0.05, _env_file=None, **more)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
+    settings = settings_of(tmp_path_factory.mktemp("http"))
+    async with (
+        embedded(settings) as platform,
+        served(create_app(platform.platform)) as client,
+    ):
+        yield Running(platform.platform, client)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def api(running: Running) -> Api:
+    return await running.new_organization()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def other(running: Running) -> Api:
+    return await running.new_organization()

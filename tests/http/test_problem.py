@@ -10,8 +10,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from tests.http.conftest import served
 
+from tests.http.conftest import served
 from usina.faces.http.middleware import Edge, HeadAsGet
 from usina.http_kit.problem import problem_response
 from usina.kernel.errors import (

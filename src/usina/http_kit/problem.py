@@ -31,7 +31,21 @@ class ProblemError(BaseModel):
 class ProblemDocument(BaseModel):
     """Why a request was refused (RFC 9457)."""
 
-    model_config = ConfigDict(title="Problem")
+    model_config = ConfigDict(
+        title="Problem",
+        json_schema_extra={
+            "example": {
+                "type": "urn:usina:problem:unknown_field",
+                "title": "Invalid request",
+                "status": 422,
+                "detail": "There is no such field: /parms",
+                "instance": "/api/v1/jobs",
+                "code": "unknown_field",
+                "request_id": "01981c3e-5a70-7c41-9d3e-0f4b6a1c2d3e",
+                "errors": [{"pointer": "/parms", "message": "There is no such field here."}],
+            }
+        },
+    )
 
     type: str = Field(description="A name of the kind of problem: `urn:usina:problem:<code>`.")
     title: str

@@ -2,7 +2,7 @@
 refused, so that a misspelt filter never means "no filter"."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,14 +79,28 @@ def parameters(model: type[Query]) -> list[dict[str, Any]]:
     gathered = {field: prefix for prefix, field in model.prefixed().items()}
     found: list[dict[str, Any]] = []
     for name, described in schema.get("properties", {}).items():
-        described = dict(described)
-        described.pop("title", None)
-        parameter: dict[str, Any] = {
-            "in": "query",
-            "name": f"{gathered[name]}*" if name in gathered else name,
-            "required": False,
-            "description": described.pop("description", ""),
-            "schema": described,
-        }
-        found.append(parameter)
+        inlined: dict[str, Any] = _inlined(described, schema.get("$defs", {}))
+        found.append(
+            {
+                "in": "query",
+                "name": f"{gathered[name]}*" if name in gathered else name,
+                "required": False,
+                "description": inlined.pop("description"),
+                "schema": inlined,
+            }
+        )
     return found
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with what it refers to in its place."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return _inlined(definitions[reference.rpartition("/")[2]], definitions)
+        case dict():
+            items = cast(dict[str, Any], schema).items()
+            return {name: _inlined(part, definitions) for name, part in items if name != "title"}
+        case list():
+            return [_inlined(part, definitions) for part in cast(list[Any], schema)]
+        case _:
+            return schema

@@ -14,6 +14,13 @@ from usina.kernel.ids import new_id
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+_PAGES: Final = frozenset({"/", "/docs", "/redoc"})
+_PAGE_POLICY: Final = (
+    b"content-security-policy",
+    b"default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    b"script-src 'self' 'unsafe-inline'; worker-src blob:; frame-ancestors 'none'",
+)
+"""A page of the platform loads nothing from elsewhere."""
 _QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -35,7 +42,10 @@ class Edge:
         scope["request_id"] = request_id
         scope["path"] = _without_slash(scope["path"])
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        exchange = _Exchange(send, request_id.encode())
+        headers = [(b"x-request-id", request_id.encode()), _NOSNIFF]
+        if scope["path"] in _PAGES:
+            headers.append(_PAGE_POLICY)
+        exchange = _Exchange(send, headers)
         try:
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
@@ -80,11 +90,11 @@ class HeadAsGet:
 class _Exchange:
     """One response on its way out."""
 
-    __slots__ = ("_request_id", "_send", "_started", "status")
+    __slots__ = ("_headers", "_send", "_started", "status")
 
-    def __init__(self, send: Send, request_id: bytes) -> None:
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._send = send
-        self._request_id = request_id
+        self._headers = headers
         self._started = time.perf_counter()
         self.status = 0
 
@@ -95,8 +105,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            id_header = (b"x-request-id", self._request_id)
-            message["headers"] = [*message.get("headers", ()), id_header, _NOSNIFF]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
         await self._send(message)
 
 

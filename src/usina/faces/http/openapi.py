@@ -58,4 +58,6 @@ def _schemas(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
         (model, "validation") for model in models
     ]
     _, definitions = models_json_schema(wanted, ref_template=_REF)
-    return definitions["$defs"]
+    schemas: dict[str, Any] = definitions["$defs"]
+    schemas["Problem"] = schemas.pop(ProblemDocument.__name__)
+    return schemas

@@ -43,11 +43,6 @@ li {{ margin: .25rem 0; }}
 </body>
 </html>
 """
-PAGE_POLICY: Final = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-    "script-src 'self' 'unsafe-inline'; worker-src blob:; frame-ancestors 'none'"
-)
-"""A page of the platform loads nothing from elsewhere."""
 
 
 class HealthDocument(BaseModel):
@@ -62,8 +57,7 @@ class ReadyDocument(BaseModel):
 
 @router.get("/", include_in_schema=False)
 async def front_page() -> HTMLResponse:
-    policy = {"content-security-policy": PAGE_POLICY}
-    return HTMLResponse(_PAGE.format(version=__version__), headers=policy)
+    return HTMLResponse(_PAGE.format(version=__version__))
 
 
 @router.get("/health", summary="Is it alive?", response_model=HealthDocument, openapi_extra=_OPEN)
