@@ -128,14 +128,18 @@ def problem(status: int, code: str, detail: str = "No.", **more: Any) -> Respons
     return JSONResponse({**body, **more}, status, headers, "application/problem+json")
 
 
-def sse(*messages: str, broken: bool = False) -> Callable[[Seen], Response]:
-    """A stream of these messages; `broken` cuts the connection after them."""
+def sse(
+    *messages: str, broken: bool = False, endless: bool = False
+) -> Callable[[Seen], Response]:
+    """A stream of these messages; after them it is closed, cut (`broken`) or left open."""
 
     async def lines() -> AsyncIterator[bytes]:
         for message in messages:
             yield message.encode()
         if broken:
             raise ConnectionError("cut")
+        if endless:
+            await asyncio.Event().wait()
 
     return lambda _: StreamingResponse(lines(), media_type="text/event-stream")
 

@@ -10,6 +10,7 @@
 `AsyncClient` has the same methods, to be awaited.
 """
 
+from usina_client._download import safe_name
 from usina_client._error import (
     ApiError,
     AuthenticationError,
@@ -117,4 +118,5 @@ __all__ = [
     "Upload",
     "UsinaError",
     "WaitTimeoutError",
+    "safe_name",
 ]

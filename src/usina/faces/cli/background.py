@@ -31,7 +31,7 @@ def started(settings: "Settings") -> Address:
         found = running(folder)
         if found is None:
             say(f"Starting a platform in {folder} (it leaves after 10 idle minutes).")
-            _start(folder, _port(settings))
+            launch(folder, _port(settings))
             found = read_credentials(folder)
     if found is None:
         raise _failed(folder, "it left no credentials")
@@ -58,10 +58,10 @@ def _port(settings: "Settings") -> int:
     return settings.port
 
 
-def _start(folder: Path, port: int) -> None:
-    """Start it detached from this terminal and wait for its ready line."""
+def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    """A platform of the folder in a session of its own, once it is ready."""
     logs = folder / "logs"
-    logs.mkdir(exist_ok=True, mode=0o700)
+    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "usina.faces.cli.main", "up", "--data", str(folder)]
     command += ["--port", str(port), "--idle-exit", str(IDLE_EXIT_SECONDS)]
     with (logs / "platform.log").open("ab") as log:
@@ -79,6 +79,7 @@ def _start(folder: Path, port: int) -> None:
             child.kill()
             child.wait()
             raise _failed(folder, "it did not become ready")
+    return child
 
 
 def _says_ready(stdout: IO[bytes]) -> bool:

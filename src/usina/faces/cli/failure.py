@@ -64,13 +64,7 @@ def _misused(error: typer.TyperException) -> ExitCode:
 
 
 def _report_of_client(error: BaseException) -> ExitCode:
-    from usina_client import (
-        ApiError,
-        JobFailedError,
-        TransportError,
-        UsinaError,
-        WaitTimeoutError,
-    )
+    from usina_client import ApiError, JobFailedError, TransportError, UsinaError
 
     if isinstance(error, ApiError):
         return _refused(error)
@@ -81,8 +75,6 @@ def _report_of_client(error: BaseException) -> ExitCode:
         if error.log_tail and not json_wanted():
             say("The end of its log:", *(f"  {line}" for line in error.log_tail.splitlines()))
         return exit_code
-    if isinstance(error, WaitTimeoutError):
-        return _tell(ExitCode.TIMED_OUT, "wait_timeout", str(error))
     if isinstance(error, TransportError):
         return _tell(ExitCode.UNAVAILABLE, "unreachable", str(error))
     if isinstance(error, UsinaError):

@@ -1,7 +1,7 @@
 """A job watched to its end, its artifacts fetched."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,21 +21,25 @@ _REASONS: Final = {
 }
 
 
-async def follow(client: AsyncClient, job_id: str, row: Row) -> Job:
-    """Show the job on its row until it has ended."""
+async def follow(
+    client: AsyncClient, job_id: str, row: Row, on_event: Callable[[Event], None] | None = None
+) -> Job:
+    """Show the job on its row until it has ended; `on_event` gets every event from its first."""
     job = await client.jobs.get(job_id)
     _show_state(job, row)
-    if not job.terminal:
-        waiting = asyncio.create_task(_explain_waiting(client, job_id, row))
-        try:
-            async for event in client.jobs.watch(job_id):
-                if event.type == "job.running":
-                    waiting.cancel()
-                _show_event(event, row)
-        finally:
-            waiting.cancel()
-        job = await client.jobs.get(job_id)
-    return job
+    if job.terminal and on_event is None:
+        return job
+    waiting = asyncio.create_task(_explain_waiting(client, job_id, row))
+    try:
+        async for event in client.jobs.watch(job_id):
+            if event.type == "job.running":
+                waiting.cancel()
+            _show_event(event, row)
+            if on_event:
+                on_event(event)
+    finally:
+        waiting.cancel()
+    return await client.jobs.get(job_id)
 
 
 async def fetch(

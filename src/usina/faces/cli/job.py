@@ -1,6 +1,6 @@
 """`usina jobs`: jobs by hand."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,14 @@ from usina.faces.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from usina_client import Job
+    from usina_client import Event, Job
+
+
+def _moment(text: str) -> datetime:
+    """A date or a time of ISO 8601, in UTC where no zone is named."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
 
 app = typer.Typer(help="Jobs: list, get, watch, logs, cancel, retry.", no_args_is_help=True)
 
@@ -34,7 +41,7 @@ def list_jobs(
     label: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Only with this.")] = None,
     created_after: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="Only later ones."),
+        typer.Option(parser=_moment, metavar="TIME", help="Only later ones: 2026-01-31T12:00Z."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     json: JsonFlag = False,
@@ -95,11 +102,11 @@ def watch_job(
     address = find()
     with address.client() as client:
         job = client.jobs.get(job_id)
-        if events:
-            for event in client.jobs.watch(job_id):
-                show(event.model_dump_json())
-            job = client.jobs.get(job_id)
-    raise typer.Exit(see_through(address, job, out, timeout))
+
+    def print_event(event: "Event") -> None:
+        show(event.model_dump_json())
+
+    see_through(address, job, out, timeout, print_event if events else None)
 
 
 @app.command("logs")

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ def _unknown(
     what: str, name: str, known: Iterable[str], model: str, hint: str
 ) -> typer.BadParameter:
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=3)
     if close:
         help_ = f"Did you mean {' or '.join(close)}?"
     else:
@@ -127,7 +128,7 @@ def _value(name: str, text: str, schema: JsonValue) -> JsonValue:
     for kind in sorted(types, key=lambda kind: kind == "string"):
         try:
             return _read(kind, text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     raise typer.BadParameter(
         f"{name} must be {described(schema)}, not {text!r}.", param_hint="--param"
@@ -140,14 +141,17 @@ def _read(kind: str, text: str) -> JsonValue:
         return text
     if kind == "boolean" and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
-    value: JsonValue = json.loads(text, parse_constant=_no_number)
+    value: JsonValue = json.loads(text, parse_float=_finite, parse_constant=_finite)
     if kind not in _kinds_of(value):
         raise ValueError(f"{text!r} is no {kind}")
     return value
 
 
-def _no_number(name: str) -> JsonValue:
-    raise ValueError(f"{name} is no number of JSON")
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of JSON")
+    return value
 
 
 def _types(schema: Mapping[str, JsonValue]) -> list[str]:

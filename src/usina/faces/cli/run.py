@@ -50,7 +50,7 @@ def run(
     if no_wait:
         show_one(job.model_dump(mode="json"), job.id)
         return
-    raise typer.Exit(see_through(address, job, out or default_folder(job), timeout))
+    see_through(address, job, out or default_folder(job), timeout)
 
 
 def _entry(client: "Client", name: str) -> "Model":

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from usina.faces.cli.output import JsonFlag
 from usina.faces.cli.setting import DataOption
 
 
@@ -23,6 +24,7 @@ def up(
         float | None,
         typer.Option(min=0.0, metavar="S", help="Leave after so many seconds without work."),
     ] = None,
+    json: JsonFlag = False,
 ) -> None:
     """Start the platform: API, worker and UI in one process.
 

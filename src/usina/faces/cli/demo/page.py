@@ -1,0 +1,109 @@
+"""The demo's page: every result with its preview, what it is, and what lies beside it."""
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Final
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from usina.faces.cli.demo.work import Result
+from usina.faces.cli.output import size
+
+_FACTS: Final = ("vertices", "faces", "watertight", "volume_m3", "mask_fraction")
+
+
+def write_page(out: Path, results: Sequence[Result]) -> Path:
+    """`index.html` of the folder; it loads nothing from elsewhere."""
+    made = [result for result in results if not result.failure]
+    facts = (
+        f"{len(made)} of {len(results)} jobs succeeded, "
+        f"{sum(len(result.paths) for result in made)} files, "
+        f"{max((result.seconds for result in results), default=0):.0f} seconds."
+    )
+    cards = "\n".join(_card(out, result) for result in results)
+    page = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    index = out / "index.html"
+    index.write_text(page.substitute(facts=html.escape(facts), cards=cards), encoding="utf-8")
+    return index
+
+
+def _card(out: Path, result: Result) -> str:
+    piece = result.piece
+    return f"""\
+<article>
+  <header><h2>{html.escape(piece.stem.capitalize())}</h2><code>{html.escape(piece.model)}</code></header>
+  <p>{html.escape(piece.about)}</p>
+  <div class="pictures">{_pictures(out, result)}</div>
+  {_failure(result) if result.failure else _report(result)}
+  <ul>{"".join(_file(out, path) for path in result.paths)}</ul>
+  <pre>usina run {html.escape(piece.model)} image={html.escape(result.picture.name)}</pre>
+</article>"""
+
+
+def _pictures(out: Path, result: Result) -> str:
+    shown = [(result.picture, "the picture")]
+    shown += [(path, "what became of it") for path in result.paths if path.name == "preview.png"]
+    return "".join(
+        f'<figure><img src="{_link(out, path)}" alt="{html.escape(result.piece.stem)}: {words}">'
+        f"<figcaption>{words}</figcaption></figure>"
+        for path, words in shown
+    )
+
+
+def _report(result: Result) -> str:
+    """What the program says of its own work, and how long it took."""
+    report = _report_of(result)
+    facts = [("seconds", f"{result.seconds:.1f}")]
+    facts += [(name.replace("_", " "), _shown(report[name])) for name in _FACTS if name in report]
+    rows = "".join(
+        f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts
+    )
+    warnings = report.get("warnings")
+    notes = "".join(
+        f'<p class="warning">{html.escape(_warning(each))}</p>'
+        for each in (warnings if isinstance(warnings, list) else [])
+    )
+    return f"<dl>{rows}</dl>{notes}"
+
+
+def _report_of(result: Result) -> dict[str, JsonValue]:
+    for path in result.paths:
+        if path.name == "report.json":
+            report: JsonValue = json.loads(path.read_bytes())
+            return report if isinstance(report, dict) else {}
+    return {}
+
+
+def _warning(warning: JsonValue) -> str:
+    if isinstance(warning, dict):
+        return str(warning.get("message") or warning.get("code") or warning)
+    return str(warning)
+
+
+def _shown(value: JsonValue) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}".replace(",", " ")
+        case float():
+            return f"{value:.3g}"
+        case _:
+            return str(value)
+
+
+def _failure(result: Result) -> str:
+    return f'<pre class="failure">{html.escape(result.failure)}</pre>'
+
+
+def _file(out: Path, path: Path) -> str:
+    name = html.escape(path.name)
+    return f'<li><a href="{_link(out, path)}">{name}</a> {size(path.stat().st_size)}</li>'
+
+
+def _link(out: Path, path: Path) -> str:
+    return quote(path.relative_to(out).as_posix())
