@@ -32,10 +32,16 @@ def started(settings: "Settings") -> Address:
         if found is None:
             say(f"Starting a platform in {folder} (it leaves after 10 idle minutes).")
             launch(folder, _port(settings))
-            found = read_credentials(folder)
-    if found is None:
-        raise _failed(folder, "it left no credentials")
+            found = own_address(folder)
     return found
+
+
+def own_address(folder: Path) -> Address:
+    """Where a platform that is ready listens."""
+    address = read_credentials(folder)
+    if address is None:
+        raise CommandError(f"The platform left no credentials in {folder}.")
+    return address
 
 
 @contextmanager
@@ -65,6 +71,7 @@ def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "usina.faces.cli.main", "up", "--data", str(folder)]
     command += ["--port", str(port), "--idle-exit", str(IDLE_EXIT_SECONDS)]
     with (logs / "platform.log").open("ab") as log:
+        before = log.tell()
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -78,7 +85,7 @@ def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
         if not _says_ready(child.stdout):
             child.kill()
             child.wait()
-            raise _failed(folder, "it did not become ready")
+            raise _failed(folder, before)
     return child
 
 
@@ -97,8 +104,11 @@ def _says_ready(stdout: IO[bytes]) -> bool:
     return line.startswith(b"ready ")
 
 
-def _failed(folder: Path, why: str) -> CommandError:
-    log = folder / "logs" / "platform.log"
-    tail = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
-    words = [f"A platform could not be started in {folder}: {why}.", f"The end of {log}:", *tail]
+def _failed(folder: Path, before: int) -> CommandError:
+    """What this start has written to the log says why it is not there."""
+    path = folder / "logs" / "platform.log"
+    with path.open("rb") as log:
+        log.seek(before)
+        tail = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+    words = [f"A platform could not be started in {folder}. The end of {path}:", *tail]
     return CommandError("\n  ".join(words), code="unreachable", exit_code=ExitCode.UNAVAILABLE)

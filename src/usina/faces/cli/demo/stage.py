@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from usina.faces.cli.background import launch
-from usina.faces.cli.failure import CommandError
+from usina.faces.cli.background import launch, own_address
 from usina.faces.cli.output import say
-from usina.faces.cli.platform import Address, read_credentials
+from usina.faces.cli.platform import Address
 
 _STOP_SECONDS: Final = 15.0
 
@@ -20,10 +19,7 @@ def own_platform(folder: Path) -> Generator[Address]:
     say(f"Starting a platform in {folder}.")
     process = launch(folder.absolute(), 0)
     try:
-        address = read_credentials(folder)
-        if address is None:
-            raise CommandError(f"The platform left no credentials in {folder}.")
-        yield address
+        yield own_address(folder)
     finally:
         process.terminate()
         try:
