@@ -35,6 +35,7 @@ class FolderStore:
     """Objects below one folder, which only this platform may write to."""
 
     def __init__(self, root: Path) -> None:
+        self.opened_at = datetime.now(UTC)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root = root.resolve(strict=True)
         self._objects = LocalStore(self._root)

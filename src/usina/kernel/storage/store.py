@@ -48,7 +48,13 @@ class Writer(Protocol):
 
 
 class Store(Protocol):
-    """Raises ``StorageFull`` where the disk or a quota is full."""
+    """Raises ``StorageFull`` where the disk or a quota is full.
+
+    ``opened_at`` is the moment from which this process may have written, by the clock that also
+    gives the objects their times.
+    """
+
+    opened_at: datetime
 
     async def run(self, work: Callable[[], T]) -> T:
         """Runs blocking work on the store's own threads."""

@@ -24,6 +24,9 @@ from usina.kernel.storage.store import Store
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _BATCH: Final = 500
+_COARSE: Final = timedelta(milliseconds=50)
+"""By so much a file's time may be early: file systems read a clock that ticks slowly."""
+
 _FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
@@ -92,21 +95,22 @@ class Sweeper:
 
         An object without a row is deleted when it is older than ``grace`` and an earlier sweep
         has seen it too: a suspended machine may wake between an object and its row. A grace of
-        zero is for the start of a platform that nobody else writes for: one look is enough then.
+        zero is for a store that nobody else writes to: what is older than its opening can not
+        await a row any more, and one look is enough.
         """
         platform = await self._database.read(platform_id)
         if not await self._store.run(lambda: belongs_to(self._store, platform)):
             _log.error("store is not this platform's: nothing is swept", marker=MARKER, id=platform)
             return SweepReport(refused=True)
         report = SweepReport()
-        before = now - grace
+        alone = grace == timedelta(0)
+        before = self._store.opened_at - _COARSE if alone else now - grace
         report.unfinished = await self._store.run(lambda: self._store.clear_unfinished(before))
         suspects: set[str] = set()
         for owner in self._owners:
             await self._expire(owner, report)
-            doubted = not owner.row_first and grace > timedelta(0)
-            look = _Look(owner, now if owner.row_first else before, suspects if doubted else None)
-            await self._delete_orphans(look, report)
+            look = _Look(owner, None if owner.row_first else before, suspects)
+            await self._delete_orphans(look, report, certain=alone or owner.row_first)
             await self._mark_missing(owner, report)
         self._suspects = suspects
         return report
@@ -119,13 +123,13 @@ class Sweeper:
             if expired.examined < _BATCH:
                 return
 
-    async def _delete_orphans(self, look: "_Look", report: SweepReport) -> None:
+    async def _delete_orphans(self, look: "_Look", report: SweepReport, *, certain: bool) -> None:
         objects = self._store.list(look.owner.prefix)
         while found := await self._store.run(lambda: list(islice(objects, _BATCH))):
-            old = {o.key: o for o in found if o.modified_at < look.before}
+            old = {o.key: o for o in found if look.before is None or o.modified_at < look.before}
             known = await self._database.read(partial(look.owner.known, keys=list(old)))
             orphans = [stored for key, stored in old.items() if key not in known]
-            if look.suspects is not None:
+            if not certain:
                 look.suspects.update(orphan.key for orphan in orphans)
                 orphans = [orphan for orphan in orphans if orphan.key in self._suspects]
             await self._delete([orphan.key for orphan in orphans])
@@ -159,8 +163,8 @@ class Sweeper:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One pass over an owner's objects: those older than ``before``, into which list of doubts."""
+    """One pass over an owner's objects, those older than ``before``; doubts are gathered."""
 
     owner: Owner
-    before: datetime
-    suspects: set[str] | None
+    before: datetime | None
+    suspects: set[str]
