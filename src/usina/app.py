@@ -37,7 +37,7 @@ from usina.kernel.db.batch import Batch
 from usina.kernel.db.migrations import HEAD, revision_of, upgrade
 from usina.kernel.db.sqlite import SqliteDatabase, open_engine
 from usina.kernel.dispatch.local import LocalDispatch
-from usina.kernel.events.bus import Bus
+from usina.kernel.events.bus import Bus, end_topic
 from usina.kernel.events.stream import EventStream
 from usina.kernel.files.limit import FileLimits
 from usina.kernel.files.owner import FileOwner, UploadOwner
@@ -168,7 +168,14 @@ def _make_worker(
         artifacts=artifacts,
         pool=pool,
         endings=Batch(
-            database, lambda tx, all_: finish(tx, all_, settings.retry_seconds, bus.announce)
+            database,
+            lambda tx, all_: finish(
+                tx,
+                all_,
+                settings.retry_seconds,
+                bus.announce,
+                lambda job: bus.settle(end_topic(job.id), job),
+            ),
         ),
         work_root=work_root,
         cores=max(1, (os.cpu_count() or 1) // settings.slots),

@@ -79,6 +79,7 @@ def make_server(app: AsgiApp) -> Server:
         server_header=False,
         date_header=True,
         http="httptools",
+        proxy_headers=False,
         loop="uvloop",
         timeout_graceful_shutdown=_CLOSING_SECONDS,
     )

@@ -60,6 +60,7 @@ def _objects(database: sqlite3.Connection, store: Path) -> list[str]:
         f"artifacts/{organization}/{job}/{artifact}": (size, sha256)
         for artifact, organization, job, size, sha256 in database.execute(
             "SELECT id, organization_id, job_id, size_bytes, sha256 FROM artifacts"
+            " WHERE content IS NULL"
         )
     }
     rows |= {

@@ -1,12 +1,16 @@
 """An output of a job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A stored output; its bytes lie in the store under ``key`` and never change."""
+    """A stored output whose bytes never change.
+
+    They lie in the store under ``key``, or, of a small one, ``inline`` in its row; ``content`` is
+    there only where it was asked for.
+    """
 
     id: str
     organization_id: str
@@ -18,6 +22,8 @@ class Artifact:
     size_bytes: int
     sha256: str
     created_at: datetime
+    inline: bool = False
+    content: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> str:

@@ -31,7 +31,7 @@ class ArtifactOwner:
         return {_key(row) for row in rows}
 
     def stored_after(self, tx: Transaction, last_id: str, limit: int) -> list[StoredRow]:
-        query = sa.select(*_COLUMNS).where(artifacts.c.id > last_id)
+        query = sa.select(*_COLUMNS).where(artifacts.c.id > last_id, artifacts.c.content.is_(None))
         rows = tx.execute(query.order_by(artifacts.c.id).limit(limit))
         return [StoredRow(row.id, _key(row), row.missing_at is not None) for row in rows]
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from usina.kernel.artifacts import store as rows
 from usina.kernel.artifacts.artifact import Artifact
-from usina.kernel.artifacts.stage import NewArtifact, OutputRefused, stage
+from usina.kernel.artifacts.stage import NewArtifact, OutputRefused, stage, stage_inline
 from usina.kernel.clock import Clock
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import NotFound
@@ -25,8 +25,14 @@ class Artifacts:
     async def stage(self, outputs: Sequence[NewArtifact]) -> list[Artifact]:
         """Puts the outputs into the store, all or none; nobody sees them before their rows.
 
-        Raises ``OutputRefused`` for what is no plain file, ``StorageFull``.
+        Small ones are not put anywhere: their rows will hold them. Raises ``OutputRefused`` for
+        what is no plain file, ``StorageFull``.
         """
+        now = self._clock.now()
+        small = [stage_inline(output, now) for output in outputs]
+        staged = [artifact for artifact in small if artifact is not None]
+        if len(staged) == len(outputs):
+            return staged
         return await self._store.run(lambda: self._stage_all(outputs))
 
     def _stage_all(self, outputs: Sequence[NewArtifact]) -> list[Artifact]:
@@ -35,13 +41,13 @@ class Artifacts:
             for output in outputs:
                 staged.append(stage(self._store, output, self._clock.now()))  # noqa: PERF401
         except BaseException:
-            self._store.delete([artifact.key for artifact in staged])
+            self._store.delete([artifact.key for artifact in staged if not artifact.inline])
             raise
         return staged
 
     async def discard(self, artifacts: Sequence[Artifact]) -> None:
         """Deletes what an attempt has staged that lost its job."""
-        await self.delete_objects([artifact.key for artifact in artifacts])
+        await self.delete_objects([a.key for a in artifacts if not a.inline])
 
     async def get(self, organization_id: str, artifact_id: str) -> Artifact:
         return await self._find(artifact_id, organization_id)
@@ -60,15 +66,22 @@ class Artifacts:
         raise NotFound
 
     def read(self, artifact: Artifact, start: int, stop: int) -> AsyncGenerator[memoryview]:
-        """The bytes from ``start`` to before ``stop`` in large steps."""
+        """The bytes from ``start`` to before ``stop`` in large steps, of one that was got."""
+        if artifact.content is not None:
+            return _once(memoryview(artifact.content)[start:stop])
         return self._store.read(artifact.key, start, stop)
 
     def keys_of_jobs(self, tx: Transaction, job_ids: Sequence[str]) -> list[str]:
         """The objects to delete once the jobs are gone."""
         found = rows.of_jobs(tx, job_ids)
-        return [artifact.key for made in found.values() for artifact in made]
+        return [a.key for made in found.values() for a in made if not a.inline]
 
     async def delete_objects(self, keys: Sequence[str]) -> None:
         """Deletes objects whose rows are gone."""
         if keys:
             await self._store.run(lambda: self._store.delete(keys))
+
+
+async def _once(data: memoryview) -> AsyncGenerator[memoryview]:
+    if data:
+        yield data

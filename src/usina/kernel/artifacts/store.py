@@ -10,8 +10,11 @@ from usina.kernel.artifacts.table import artifacts
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.tenancy.caller import owned_by
 
-_FIELDS: Final = tuple(Artifact.__dataclass_fields__)
-_COLUMNS: Final = tuple(artifacts.c[name] for name in _FIELDS)
+_FIELDS: Final = tuple(
+    name for name in Artifact.__dataclass_fields__ if name not in {"inline", "content"}
+)
+_INLINE: Final = artifacts.c.content.is_not(None).label("inline")
+_COLUMNS: Final = (*(artifacts.c[name] for name in _FIELDS), _INLINE)
 _JOB_IDS: Final = artifacts.c.job_id.in_(sa.bindparam("job_ids", expanding=True))
 _INSERT: Final = sa.insert(artifacts)
 _OF_JOBS: Final = sa.select(*_COLUMNS).where(_JOB_IDS).order_by(artifacts.c.id)
@@ -21,7 +24,9 @@ _FORGET: Final = sa.delete(artifacts).where(_JOB_IDS)
 def insert_artifacts(tx: Transaction, made: Sequence[Artifact]) -> None:
     """From this commit on they are their job's artifacts."""
     if made:
-        tx.execute(_INSERT, [{n: getattr(artifact, n) for n in _FIELDS} for artifact in made])
+        tx.execute(
+            _INSERT, [{n: getattr(artifact, n) for n in (*_FIELDS, "content")} for artifact in made]
+        )
 
 
 def of_jobs(tx: Transaction, job_ids: Sequence[str]) -> dict[str, tuple[Artifact, ...]]:
@@ -34,8 +39,9 @@ def of_jobs(tx: Transaction, job_ids: Sequence[str]) -> dict[str, tuple[Artifact
 
 
 def find(tx: Transaction, artifact_id: str, organization_id: str | None) -> Artifact | None:
-    """One artifact; without an organization only for a link that was signed for this very one."""
-    query = sa.select(*_COLUMNS).where(artifacts.c.id == artifact_id)
+    """One artifact, with the content of a small one; without an organization only for a link that
+    was signed for this very artifact."""
+    query = sa.select(*_COLUMNS, artifacts.c.content).where(artifacts.c.id == artifact_id)
     if organization_id is not None:
         query = query.where(owned_by(organization_id, artifacts))
     row = tx.execute(query).one_or_none()

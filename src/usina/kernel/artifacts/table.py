@@ -18,6 +18,8 @@ artifacts = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("created_at", Timestamp, nullable=False),
     sa.Column("missing_at", Timestamp),
+    sa.Column("content", sa.LargeBinary),
     sa.Index("ix_artifacts_job_id", "job_id", "id"),
 )
-"""``missing_at`` is when a sweep found the object gone; null while it is there."""
+"""``content`` holds the bytes of a small one. ``missing_at`` is when a sweep found the object gone;
+null while it is there."""

@@ -9,20 +9,26 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-from usina.kernel.events.event import Hint
+from usina.kernel.events.event import JOB_TERMINAL_TYPES, Hint
 from usina.kernel.events.log import NewEvent
 
 _HINTS_KEPT = 32
 
 
-class Listener:
-    """One waiter on one topic."""
+def end_topic(job_id: str) -> str:
+    """Woken only when the job ends."""
+    return f"end:{job_id}"
 
-    __slots__ = ("_wakeup", "hints")
+
+class Listener:
+    """One waiter. ``settled`` is what a committed change handed to it, if it did."""
+
+    __slots__ = ("_wakeup", "hints", "settled")
 
     def __init__(self) -> None:
         self._wakeup = asyncio.Event()
         self.hints: deque[Hint] = deque(maxlen=_HINTS_KEPT)
+        self.settled: object = None
 
     def wake(self) -> None:
         self._wakeup.set()
@@ -66,10 +72,20 @@ class Bus:
         for listener in self._listeners.get(topic, ()):
             listener.wake()
 
+    def settle(self, topic: str, state: object) -> None:
+        """Hands the state that was just committed to those who wait, so that none has to read."""
+        for listener in self._listeners.get(topic, ()):
+            listener.settled = state
+
     def announce(self, new: Sequence[NewEvent]) -> None:
         """Wakes those who follow the events' jobs and organizations."""
         topics = {event.job_id for event in new if event.job_id}
         topics.update(event.organization_id for event in new)
+        topics.update(
+            end_topic(event.job_id)
+            for event in new
+            if event.job_id and event.type in JOB_TERMINAL_TYPES
+        )
         for topic in topics:
             self.wake(topic)
 

@@ -10,7 +10,7 @@ from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.batch import Batch
 from usina.kernel.db.unit_of_work import Database, Transaction, Unit
 from usina.kernel.errors import NotFound
-from usina.kernel.events.bus import Bus
+from usina.kernel.events.bus import Bus, end_topic
 from usina.kernel.failpoints import reach
 from usina.kernel.ids import is_id
 from usina.kernel.jobs import log, schedule
@@ -120,14 +120,25 @@ class Jobs:
 
     async def wait(self, organization_id: str, job_id: str, seconds: float) -> Job:
         """The job once it has ended, or as it is after ``seconds``."""
-        with self._bus.listen(job_id) as listener:
+        with self._bus.listen(end_topic(job_id)) as listener:
             deadline = asyncio.get_running_loop().time() + seconds
-            while True:
-                job = await self.get(organization_id, job_id)
+            while not await self._has_ended(organization_id, job_id):
                 left = deadline - asyncio.get_running_loop().time()
-                if job.status.terminal or left <= 0:
-                    return job
+                if left <= 0:
+                    break
                 await listener.wait(min(left, _RECHECK_SECONDS))
+                if isinstance(listener.settled, Job):
+                    return listener.settled
+        return await self.get(organization_id, job_id)
+
+    async def _has_ended(self, organization_id: str, job_id: str) -> bool:
+        if is_id(job_id):
+            status = await self._database.read(
+                lambda tx: query.status_of(tx, organization_id, job_id)
+            )
+            if status is not None:
+                return status.terminal
+        raise NotFound
 
     async def list(
         self, organization_id: str, wanted: JobFilter, after: str | None, limit: int

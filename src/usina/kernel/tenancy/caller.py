@@ -14,6 +14,8 @@ class Caller:
     user_id: str | None = None
 
 
-def owned_by(organization_id: str, table: sa.FromClause) -> sa.ColumnElement[bool]:
+def owned_by(
+    organization_id: str | sa.BindParameter[str], table: sa.FromClause
+) -> sa.ColumnElement[bool]:
     """The tenant filter: every read and change on behalf of a caller passes through here."""
     return table.c.organization_id == organization_id

@@ -150,7 +150,10 @@ class Attempt:
                 if source is None:
                     raise _InputMissing(f"The input {name!r} was deleted before the job began.")
                 target = _input_path(name, place if len(ids) > 1 else None, source)
-                await self._shop.store.fetch(source.key, work.path / target, source.sha256)
+                if source.content is not None:
+                    (work.path / target).write_bytes(source.content)
+                else:
+                    await self._shop.store.fetch(source.key, work.path / target, source.sha256)
                 brought.setdefault(name, []).append(target)
         return brought
 

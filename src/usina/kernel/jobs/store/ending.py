@@ -5,7 +5,7 @@ events and artifacts can not drift apart.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,13 +13,18 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from usina.kernel.artifacts.artifact import Artifact
-from usina.kernel.artifacts.store import describe, insert_artifacts
+from usina.kernel.artifacts.store import describe, insert_artifacts, of_jobs
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
+from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import MAX_LOST, ErrorCode, JobError, Status, retry_delay_seconds
 from usina.kernel.jobs.store.claim import Lease
+from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import RUNNING, job_logs, jobs
+
+Settle = Callable[[Job], None]
+"""Told of every job that ended, on the event loop, after the commit."""
 
 _JITTER: Final = random.Random()  # noqa: S311  # spreads retries, guards nothing
 
@@ -55,7 +60,11 @@ class _Ended:
 
 
 def finish(
-    tx: Transaction, endings: Sequence[Ending], retry_seconds: float, announce: Announce
+    tx: Transaction,
+    endings: Sequence[Ending],
+    retry_seconds: float,
+    announce: Announce,
+    settle: Settle | None = None,
 ) -> list[Status | None]:
     """Ends the attempts whose leases still stand; answers each job's new state, or null for one
     that the worker had lost: nothing of it was written."""
@@ -72,8 +81,30 @@ def finish(
         ended.append(_Ended(row, verdict, ending))
         states.append(verdict.status)
     _write(tx, ended, announce)
+    if settle is not None:
+        for over in ended:
+            if over.verdict.status.terminal:
+                _tell_settled(tx, over, settle)
     reach("finish.in_transaction")
     return states
+
+
+def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
+    """Hands the ended job to its waiters after the commit."""
+    row, verdict, ending = ended.row, ended.verdict, ended.ending
+    job = replace(
+        job_of(row),
+        status=verdict.status,
+        progress=1.0 if verdict.status is Status.SUCCEEDED else row.progress,
+        stage=ending.stage if ending else row.stage,
+        finished_at=tx.now,
+        error=verdict.error,
+        peak_memory_bytes=ending.peak_memory_bytes if ending else None,
+        artifacts=(*of_jobs(tx, [row.id]).get(row.id, ()),)
+        if row.attempt > 1
+        else (ending.artifacts if ending else ()),
+    )
+    tx.after_commit(lambda: settle(job))
 
 
 def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> int:
@@ -108,8 +139,7 @@ def rescue(
 
 
 def _locked(tx: Transaction, job_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
-    query = sa.select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
-    return {row.id: row for row in tx.execute(query)}
+    return {row.id: row for row in tx.execute(_LOCK, {"job_ids": list(job_ids)})}
 
 
 def _stands(row: sa.Row[Any], lease: Lease) -> bool:
@@ -171,6 +201,12 @@ def _write(tx: Transaction, ended: Sequence[_Ended], announce: Announce) -> None
     append(tx, [event for events in told for event in events], announce)
 
 
+_LOCK: Final = (
+    sa.select(jobs)
+    .where(jobs.c.id.in_(sa.bindparam("job_ids", expanding=True)))
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
 _CHANGED: Final = (
     "status",
     "progress",

@@ -18,6 +18,11 @@ from usina.kernel.tenancy.caller import owned_by
 _FARTHEST_PLACE: Final = 1000
 
 
+_THIS_JOB: Final = sa.and_(jobs.c.id == sa.bindparam("job"), owned_by(sa.bindparam("owner"), jobs))
+_FIND: Final = sa.select(jobs).where(_THIS_JOB)
+_STATUS: Final = sa.select(jobs.c.status).where(_THIS_JOB)
+
+
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """What a list is narrowed to; empty means everything."""
@@ -30,10 +35,14 @@ class JobFilter:
 
 def find(tx: Transaction, organization_id: str, job_id: str, alive: timedelta) -> Job | None:
     """The job whole, if it is this organization's."""
-    row = tx.execute(
-        sa.select(jobs).where(jobs.c.id == job_id, owned_by(organization_id, jobs))
-    ).one_or_none()
+    row = tx.execute(_FIND, {"job": job_id, "owner": organization_id}).one_or_none()
     return None if row is None else completed(tx, [job_of(row)], alive)[0]
+
+
+def status_of(tx: Transaction, organization_id: str, job_id: str) -> Status | None:
+    """Only the state, cheaply."""
+    found = tx.execute(_STATUS, {"job": job_id, "owner": organization_id}).scalar_one_or_none()
+    return None if found is None else Status(found)
 
 
 def page(

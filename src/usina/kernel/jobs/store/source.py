@@ -23,6 +23,8 @@ class Source:
     media_type: str
     sha256: str
     key: str
+    content: bytes | None = None
+    """Of a small artifact, which has no object."""
 
 
 def find_sources(
@@ -43,5 +45,7 @@ def find_sources(
     )
     for row in made:
         key = Artifact.key_of(row.organization_id, row.job_id, row.id)
-        found[row.id] = Source("artifact", row.id, row.name, row.media_type, row.sha256, key)
+        found[row.id] = Source(
+            "artifact", row.id, row.name, row.media_type, row.sha256, key, row.content
+        )
     return found

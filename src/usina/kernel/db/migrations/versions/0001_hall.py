@@ -118,6 +118,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("created_at", Timestamp(), nullable=False),
         sa.Column("missing_at", Timestamp(), nullable=True),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name=op.f("fk_artifacts_organization_id")
         ),
