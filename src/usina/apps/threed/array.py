@@ -1,0 +1,20 @@
+"""The array types of the room, so that a signature says what it holds."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes: TypeAlias = NDArray[np.uint8]
+"""A picture of 8 bits a channel: ``(height, width)`` or ``(height, width, channels)``, sRGB."""
+
+Bits: TypeAlias = NDArray[np.bool_]
+Indices: TypeAlias = NDArray[np.int64]
+
+Field: TypeAlias = NDArray[np.float64]
+"""Numbers over space; the docstring that uses it names shape and unit."""
+
+Field32: TypeAlias = NDArray[np.float32]
+
+Anything: TypeAlias = NDArray[Any]
+"""What an ill-typed library hands over, before its type is stated."""

@@ -1,0 +1,147 @@
+"""A closed surface of triangles: made of sheets, simplified, measured."""
+
+from dataclasses import dataclass
+
+import fast_simplification
+import numpy as np
+
+from usina.apps.threed.array import Field, Indices
+from usina.apps.threed.sheet import Sheet, boundary
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """``points`` ``(n, 3)``, y up and the front towards +z; ``faces`` ``(m, 3)``,
+    counterclockwise from outside."""
+
+    points: Field
+    faces: Indices
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """``bounds`` is ``(2, 3)``: the lowest and the highest corner; ``volume`` is in cubes of the
+    unit of the points, and true only of a watertight surface."""
+
+    vertices: int
+    faces: int
+    watertight: bool
+    volume: float
+    bounds: Field
+
+
+def close_sheet(sheet: Sheet, front: Field, back: Field) -> Mesh:
+    """The body between two copies of a sheet at the heights ``front`` and ``back`` (``(n,)``,
+    everywhere front above back), joined by a wall along the rim. Each copy keeps a rim of its own:
+    triangles that touch the rim with all three corners would else lie upon each other."""
+    count = len(sheet.points)
+    flat = sheet.points * np.array([1.0, -1.0])
+    points = np.concatenate([np.column_stack([flat, front]), np.column_stack([flat, back])])
+    start, end = sheet.rim.T
+    wall = (
+        np.column_stack([start, start + count, end + count]),
+        np.column_stack([start, end + count, end]),
+    )
+    faces = np.concatenate([sheet.faces, sheet.faces[:, ::-1] + count, *wall])
+    return Mesh(points, faces)
+
+
+def close_front(front: Mesh, rim: Indices) -> Mesh:
+    """The body between an open surface with a convex outline and the plane z = 0: a wall down from
+    its directed ``rim`` (``(k, 2)``), and a fan over the back."""
+    count, around = len(front.points), np.unique(rim)
+    lower = np.full(count, -1, dtype=np.int64)
+    lower[around] = count + np.arange(len(around))
+    start, end = rim.T
+    below_start, below_end = lower[start], lower[end]
+    middle = np.full(len(rim), count + len(around))
+    ground = front.points[around] * np.array([1.0, 1.0, 0.0])
+    faces = (
+        front.faces,
+        np.column_stack([start, below_start, below_end]),
+        np.column_stack([start, below_end, end]),
+        np.column_stack([below_end, below_start, middle]),
+    )
+    centre = ground.mean(axis=0, keepdims=True)
+    return Mesh(np.concatenate([front.points, ground, centre]), np.concatenate(faces))
+
+
+def decimate(mesh: Mesh, target: int) -> Mesh:
+    """At most about ``target`` triangles, by collapsing the edges that matter least (Garland and
+    Heckbert, SIGGRAPH 1997). A result that is no longer watertight is given up for one with more
+    triangles, at worst for the mesh as it is."""
+    for _ in range(_TRIES):
+        if target >= len(mesh.faces):
+            break
+        simple = _collapse(mesh, target, keep_rim=False)
+        if is_watertight(simple.faces) and not _crowded(simple.points):
+            return simple
+        target = round(1.4 * target)
+    return mesh
+
+
+def decimate_open(mesh: Mesh, target: int) -> Mesh:
+    """As `decimate`, for a surface with a rim, which stays as it is."""
+    for _ in range(_TRIES):
+        if target >= len(mesh.faces):
+            break
+        simple = _collapse(mesh, target, keep_rim=True)
+        same_rim = len(boundary(simple.faces)) == len(boundary(mesh.faces))
+        if same_rim and not _crowded(simple.points):
+            return simple
+        target = round(1.4 * target)
+    return mesh
+
+
+def is_watertight(faces: Indices) -> bool:
+    """Whether every edge belongs to exactly two triangles that run along it in opposite
+    directions, and no triangle has two corners in one place."""
+    if not len(faces):
+        return False
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    if (edges[:, 0] == edges[:, 1]).any():
+        return False
+    size = int(faces.max()) + 1
+    there = np.sort(edges[:, 0] * size + edges[:, 1])
+    back = np.sort(edges[:, 1] * size + edges[:, 0])
+    return bool((np.diff(there) > 0).all() and (there == back).all())
+
+
+def measure(points: Field, faces: Indices) -> Measures:
+    """What is true of a surface as written, points in the same place taken for one."""
+    _, merged = np.unique(points, axis=0, return_inverse=True)
+    corner = points[faces]
+    volume = (corner[:, 0] * np.cross(corner[:, 1], corner[:, 2])).sum() / 6
+    return Measures(
+        vertices=len(points),
+        faces=len(faces),
+        watertight=is_watertight(merged.ravel()[faces]),
+        volume=float(volume),
+        bounds=np.stack([points.min(axis=0), points.max(axis=0)]),
+    )
+
+
+def face_normals(mesh: Mesh) -> Field:
+    """``(m, 3)`` of length 1; 0 for a triangle without area."""
+    corner = mesh.points[mesh.faces]
+    normals = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    return unit(normals)
+
+
+def unit(vectors: Field) -> Field:
+    """Vectors along the last axis at length 1; a vector of length 0 stays."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def _collapse(mesh: Mesh, target: int, *, keep_rim: bool) -> Mesh:
+    points, faces = fast_simplification.simplify(
+        mesh.points, mesh.faces.astype(np.int32), target_count=target, preserve_border=keep_rim
+    )
+    return Mesh(points.astype(np.float64), faces.astype(np.int64))
+
+
+def _crowded(points: Field) -> bool:
+    """Whether two points fall together in 32 bits."""
+    return len(np.unique(points.astype(np.float32), axis=0)) < len(points)

@@ -1,0 +1,97 @@
+"""The few OpenCV calls of the room, with their array types stated."""
+
+from typing import cast
+
+import cv2
+import numpy as np
+
+from usina.apps.threed.array import Bits, Bytes, Field, Indices
+
+OUTSIDE, INSIDE, MAYBE_OUTSIDE, MAYBE_INSIDE = 0, 1, 2, 3
+"""The labels of `grab_cut`: the first two are kept, the others may change."""
+
+
+def set_threads(count: int) -> None:
+    cv2.setNumThreads(count)
+
+
+def to_lab(rgb: Bytes) -> Field:
+    """CIE L*a*b* (L in 0..100), whose Euclidean distance is about the visible difference."""
+    scaled = rgb.astype(np.float32) / 255
+    return cast("Field", cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float64))
+
+
+def resize(values: Field, width: int, height: int) -> Field:
+    """Shrink by averaging areas, enlarge by cubic interpolation; ``(h, w)`` or ``(h, w, c)``."""
+    smaller = width <= values.shape[1] and height <= values.shape[0]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    out = cv2.resize(values.astype(np.float32), (width, height), interpolation=method)
+    return out.astype(np.float64)
+
+
+def resize_bytes(pixels: Bytes, width: int, height: int) -> Bytes:
+    """As `resize`, for pictures of 8 bits."""
+    smaller = width <= pixels.shape[1] and height <= pixels.shape[0]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return cast("Bytes", cv2.resize(pixels, (width, height), interpolation=method))
+
+
+def blur(values: Field, sigma: float) -> Field:
+    """Gaussian blur; ``sigma`` in pixels, nothing below 0.1."""
+    if sigma < 0.1:
+        return values
+    out = cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    return out.astype(np.float64)
+
+
+def guided_filter(guide: Bytes, values: Field, radius: int, epsilon: float) -> Field:
+    """Smooth ``values`` but follow the edges of ``guide`` (He, Sun and Tang, ECCV 2010);
+    ``epsilon`` in squared grey levels of a 0..1 guide."""
+    out = cv2.ximgproc.guidedFilter(
+        guide.astype(np.float32) / 255, values.astype(np.float32), radius, epsilon
+    )
+    return out.astype(np.float64)
+
+
+def components(bits: Bits) -> tuple[Indices, Indices]:
+    """4-connected pieces: the label of every pixel (0 outside), and the area of every label."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8), connectivity=4)
+    return labels.astype(np.int64), stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+
+
+def distance(bits: Bits) -> Field:
+    """For every set pixel the Euclidean distance to the nearest unset one, in pixels; the world
+    outside the picture counts as set."""
+    return cv2.distanceTransform(bits.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(
+        np.float64
+    )
+
+
+def dilate(bits: Bits, radius: int) -> Bits:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(bits.astype(np.uint8), disc).astype(np.bool_)
+
+
+def erode(bits: Bits, radius: int) -> Bits:
+    """As `dilate`; the world outside the picture counts as set."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.erode(bits.astype(np.uint8), disc).astype(np.bool_)
+
+
+def superpixels(lab: Field, size: int) -> Indices:
+    """SLIC regions about ``size`` pixels wide (Achanta and others, TPAMI 2012); labels from 0."""
+    slic = cv2.ximgproc.createSuperpixelSLIC(lab.astype(np.float32), cv2.ximgproc.SLIC, size, 20.0)
+    slic.iterate(10)
+    slic.enforceLabelConnectivity(25)
+    return slic.getLabels().astype(np.int64)
+
+
+def grab_cut(rgb: Bytes, labels: Bytes, rounds: int) -> Bytes:
+    """Refine ``labels`` (see above) in ``rounds`` of colour models and graph cuts (Rother,
+    Kolmogorov and Blake, SIGGRAPH 2004); the same input gives the same answer."""
+    cv2.setRNGSeed(0)
+    out = labels.copy()
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(bgr, out, None, models[0], models[1], rounds, cv2.GC_INIT_WITH_MASK)
+    return out

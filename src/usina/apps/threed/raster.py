@@ -1,0 +1,114 @@
+"""Triangles to pixels: a depth-buffered rasteriser in plain numpy.
+
+Works on whole arrays of candidate pixels instead of loops, and only finds out *which* triangle a
+pixel shows and *where* on it; what it looks like is `shade`'s business.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from usina.apps.threed.array import Anything, Field, Indices
+
+_CHUNK = 2_000_000
+"""How many candidate pixels are looked at in one go."""
+
+_SLACK = 1e-5
+"""How far outside a triangle still counts as inside, so that neighbours leave no gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragments:
+    """The visible pixels of one view, one row each: ``pixel`` is the index into the flattened
+    picture, ``face`` the triangle seen there, ``weights`` ``(n, 3)`` the place on it in
+    perspective-correct barycentric coordinates, ``depth`` the distance along the view."""
+
+    pixel: Indices
+    face: Indices
+    weights: Field
+    depth: Field
+
+    def mix(self, values: Field, faces: Indices) -> Field:
+        """Vertex ``values`` ``(v, c)`` interpolated at each visible pixel, ``(n, c)``."""
+        corner = faces[self.face]
+        out = values[corner[:, 0]] * self.weights[:, :1]
+        out += values[corner[:, 1]] * self.weights[:, 1:2]
+        out += values[corner[:, 2]] * self.weights[:, 2:]
+        return out
+
+
+def rasterise(screen: Field, faces: Indices, width: int, height: int) -> Fragments:
+    """Draw ``faces`` over vertices ``screen`` ``(v, 3)``: x right and y down in pixels, and the
+    distance from the eye (or, seen in parallel, any positive depth). Only triangles that turn
+    counterclockwise as seen are fronts; pixel centres lie at half numbers."""
+    corner = screen[faces]
+    planes, front = _planes(corner)
+    box = _boxes(corner[front], width, height)
+    nearness = np.zeros(width * height, dtype=np.float32)
+    shown = np.full(width * height, -1, dtype=np.int64)
+    for part in _chunks(box):
+        pixel, owner, inverse_depth = _candidates(planes[part], box[part], width)
+        np.maximum.at(nearness, pixel, inverse_depth)
+        won = inverse_depth >= nearness[pixel]
+        shown[pixel[won]] = part[owner[won]]
+    pixel = np.flatnonzero(shown >= 0)
+    winner = shown[pixel]
+    place = np.column_stack([pixel % width + 0.5, pixel // width + 0.5, np.ones(len(pixel))])
+    weights = np.einsum("nij,nj->ni", planes[winner], place)
+    inverse_depth = weights[:, 3]
+    inverse_corner = 1 / corner[front[winner], :, 2]
+    shares = weights[:, :3] * inverse_corner / inverse_depth[:, None]
+    return Fragments(pixel, front[winner], shares, 1 / inverse_depth)
+
+
+def _planes(corner: Field) -> tuple[Field, Indices]:
+    """Of the triangles ``(m, 3, 3)`` seen from the front, which they are, and ``(k, 4, 3)``: the
+    factors of x, y and 1 whose sums are the three barycentric coordinates and one over the depth,
+    all linear on the screen."""
+    x, y, depth = corner[:, :, 0], corner[:, :, 1], corner[:, :, 2]
+    second, third = [1, 2, 0], [2, 0, 1]
+    doubled = (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0]) - (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0])
+    front = np.flatnonzero(doubled > 1e-9)
+    x, y, depth, doubled = x[front], y[front], depth[front], doubled[front]
+    planes = np.empty((len(front), 4, 3))
+    planes[:, :3, 0] = y[:, third] - y[:, second]
+    planes[:, :3, 1] = x[:, second] - x[:, third]
+    planes[:, :3, 2] = y[:, second] * x[:, third] - x[:, second] * y[:, third]
+    planes[:, :3] /= doubled[:, None, None]
+    planes[:, 3] = (planes[:, :3] / depth[:, :, None]).sum(axis=1)
+    return planes, front
+
+
+def _boxes(corner: Field, width: int, height: int) -> Indices:
+    """``(k, 4)``: the first column and row of pixel centres in reach, and how many of each."""
+    size = np.array([width, height])
+    low = np.clip(np.ceil(corner[:, :, :2].min(axis=1) - 0.5), 0, size)
+    high = np.clip(np.floor(corner[:, :, :2].max(axis=1) - 0.5) + 1, 0, size)
+    return np.concatenate([low, np.maximum(high - low, 0)], axis=1).astype(np.int64)
+
+
+def _chunks(box: Indices) -> list[Indices]:
+    """Runs of triangles whose boxes hold about `_CHUNK` pixels together."""
+    total = np.cumsum(box[:, 2] * box[:, 3])
+    cuts = np.flatnonzero(np.diff(total // _CHUNK)) + 1
+    return np.split(np.arange(len(box)), cuts)
+
+
+def _candidates(planes: Field, box: Indices, width: int) -> tuple[Indices, Indices, Anything]:
+    """Every pixel inside every triangle: its index, the triangle, and one over its depth."""
+    count = box[:, 2] * box[:, 3]
+    owner = np.repeat(np.arange(len(box)), count)
+    nth = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    row, column = np.divmod(nth, box[owner, 2])
+    first = np.column_stack([box[:, :2] + 0.5, np.ones(len(box))])
+    base = np.einsum("nij,nj->in", planes, first).astype(np.float32)
+    across, down = (planes[:, :, axis].T.astype(np.float32) for axis in (0, 1))
+    x, y = column.astype(np.float32), row.astype(np.float32)
+    inside = np.ones(len(owner), dtype=np.bool_)
+    for side in range(3):
+        inside &= base[side][owner] + across[side][owner] * x + down[side][owner] * y >= -_SLACK
+    kept = np.flatnonzero(inside)
+    owner, x, y = owner[kept], x[kept], y[kept]
+    inverse_depth = base[3][owner] + across[3][owner] * x + down[3][owner] * y
+    pixel = (box[owner, 1] + row[kept]) * width + box[owner, 0] + column[kept]
+    return pixel, owner, inverse_depth

@@ -1,0 +1,68 @@
+"""relief-v1: a picture as a framed plaque whose front rises with what it shows."""
+
+import numpy as np
+
+import usina_runner
+from usina.apps.threed.delivery import Intake, deliver, take_in, working_picture
+from usina.apps.threed.mask import Mask, find_mask, whole
+from usina.apps.threed.option import ReliefOption, read_option
+from usina.apps.threed.preview import FLAT
+from usina.apps.threed.relief import carve
+from usina.apps.threed.surface import Surface, dress
+from usina.apps.threed.texture import frame_texture
+
+SURE = 0.6
+"""The confidence from which an object that nobody pointed at is raised."""
+
+
+def main(job: usina_runner.Job) -> None:
+    option = read_option(ReliefOption, job.params)
+    intake = take_in(job)
+    with job.stage("mask", upto=0.25):
+        mask = _mask(intake, option)
+    surface = _build(job, intake, mask, option)
+    deliver(job, surface, intake.picture, mask, FLAT)
+
+
+def _mask(intake: Intake, option: ReliefOption) -> Mask:
+    """What stands out of the ground: what the caller shows; else an object that is surely one,
+    or the whole picture."""
+    pointed = intake.drawn is not None or option.rectangle is not None
+    if option.subject == "object" or (option.subject == "auto" and pointed):
+        return find_mask(intake.picture, drawn=intake.drawn, rectangle=option.rectangle)
+    if option.subject == "picture":
+        return whole(intake.picture)
+    try:
+        mask = find_mask(intake.picture)
+    except usina_runner.InvalidInput:
+        return whole(intake.picture)
+    return mask if mask.confidence >= SURE else whole(intake.picture)
+
+
+def _build(job: usina_runner.Job, intake: Intake, mask: Mask, option: ReliefOption) -> Surface:
+    with job.stage("relief", upto=0.35):
+        plaque = carve(
+            working_picture(intake.picture, mask),
+            None if mask.method == "whole" else mask.inside,
+            depth=option.depth,
+            base=option.base,
+            frame=option.frame,
+            detail=option.detail,
+            smoothing=option.smoothing,
+            invert=option.invert,
+        )
+    with job.stage("mesh", upto=0.45):
+        mesh = plaque.mesh(option.target_faces)
+        normals = plaque.corner_normals(mesh)
+    with job.stage("texture", upto=0.55):
+        texture, plain = frame_texture(
+            intake.picture.rgb, plaque.extent, plaque.frame, option.texture_size
+        )
+        flat = mesh.points[mesh.faces][..., :2] * np.array([1, -1])
+        uv = texture.place(flat, np.zeros(len(mesh.faces), dtype=np.bool_))
+        uv[~plaque.is_front(mesh)] = plain
+        return dress(mesh, normals, uv, texture.pixels, option.size_m)
+
+
+if __name__ == "__main__":
+    usina_runner.run(main)
