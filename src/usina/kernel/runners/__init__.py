@@ -1,1 +1,1 @@
-"""Programs as processes: manifest, protocol, launcher, pool. Knows no job."""
+"""Runners: any program as a supervised process, cold or warm. Nothing here knows of jobs."""

@@ -1,11 +1,32 @@
-"""How an attempt's program ended, in the words of the contract."""
+"""How a run ends, in the words of the contract."""
 
+import re
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from usina.kernel.runners.program import Exit
 from usina.kernel.runners.protocol import DeclaredArtifact
+
+_HOST_PATH: Final = re.compile(r"(?<![\w./:])/(?:[^\s/'\":,;()<>\[\]]+/)+")
+_LAST_WORDS: Final = 400
+_LAST_LINES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a program's tree ended, by its launcher.
+
+    ``refused`` says why it could not even start; ``cause`` is ``out_of_memory``,
+    ``too_many_processes`` or ``launcher_lost`` where it did not end by itself.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    cause: str | None = None
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,42 +41,73 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``failure`` is null for a success; ``outputs`` are declared, not yet looked at."""
+    """``failure`` is null for a success; ``outputs`` are declared, not yet looked at; ``exit`` is
+    null while the program stays for its next job; ``log_tail`` are the last bytes of its log."""
 
     failure: Failure | None
     outputs: tuple[DeclaredArtifact, ...] = ()
     metrics: dict[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     exit: Exit | None = None
     peak_memory_bytes: int | None = None
+    log_tail: str = ""
     checkpoint: Path | None = None
 
     @classmethod
     def failed(cls, failure: Failure) -> "Outcome":
+        """The outcome of a run that never came to its program."""
         return cls(failure)
+
+
+CANCELLED: Final = Failure("cancelled", None, "The job was cancelled on request.")
+
+
+def timed_out(seconds: float) -> Failure:
+    """The failure of a job that took longer than it was given."""
+    return Failure("timeout", None, f"The job ran longer than its {seconds:g} s.")
 
 
 def failure_of_exit(ended: Exit, log_tail: str, memory_bytes: int) -> Failure:
     """Why a program that told neither a result nor an error is gone."""
-    last = f" Its last words: {log_tail}" if log_tail else ""
     if ended.refused is not None:
-        return Failure("unavailable", "model_not_installed", f"It can not start: {ended.refused}.")
+        return Failure("unavailable", "model_not_installed", _not_started(ended.refused))
     if ended.cause == "out_of_memory":
         mebibytes = memory_bytes // 1024**2
-        return Failure("out_of_memory", None, f"It used more than its {mebibytes} MiB of memory.")
+        return Failure("out_of_memory", None, f"The program needed more than {mebibytes} MiB.")
     if ended.cause == "too_many_processes":
-        return Failure("runner_failed", ended.cause, "It started more processes than it may.")
+        return Failure(
+            "runner_failed", ended.cause, "The program started more processes than it may."
+        )
     if ended.cause == "launcher_lost":
         return Failure("internal", ended.cause, "The keeper of the program was killed.")
     if ended.signal is not None:
-        name = signal.Signals(ended.signal).name
-        return Failure("runner_failed", name.lower(), f"It was ended by {name}.{last}")
+        name = _signal_name(ended.signal)
+        told = f"The program was ended by {name}."
+        return Failure("runner_failed", name.lower(), told + last_words(log_tail))
     if ended.code == 0:
-        return Failure("runner_failed", "no_result", f"It ended without a result.{last}")
-    return Failure("runner_failed", "exit_code", f"It ended with exit code {ended.code}.{last}")
+        told = "The program ended without a result."
+        return Failure("runner_failed", "no_result", told + last_words(log_tail))
+    told = f"The program ended with exit code {ended.code}."
+    return Failure("runner_failed", "exit_code", told + last_words(log_tail))
 
 
-CANCELLED = Failure("cancelled", None, "The job was cancelled on request.")
+def last_words(log_tail: str) -> str:
+    """The end of a log as the end of a message: bounded, without host paths."""
+    lines = [line.strip() for line in log_tail.splitlines() if line.strip()][-_LAST_LINES:]
+    words = without_host_paths(" | ".join(lines))[-_LAST_WORDS:]
+    return f" It last wrote: {words}" if words else ""
 
 
-def timed_out(seconds: float) -> Failure:
-    return Failure("timeout", None, f"It ran longer than its {seconds:g} s.")
+def without_host_paths(text: str) -> str:
+    """The text with every absolute path cut to its last part."""
+    return _HOST_PATH.sub("", text)
+
+
+def _not_started(why: str) -> str:
+    return f"The program could not be started: {without_host_paths(why)}."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

@@ -7,36 +7,29 @@ of a warm program costs the loop a few system calls.
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-import structlog
 from pydantic_core import from_json, to_json
 
-from usina.kernel.runners.protocol import Lines, Message
+from usina.kernel.runners.outcome import Exit
+from usina.kernel.runners.peak import PeakMeter
+from usina.kernel.runners.protocol import Decoder, Message, Ready
+from usina.kernel.runners.tree import kill_strays
 
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LAUNCHER: Final = str(Path(__file__).with_name("launcher.py"))
 _READ_BYTES: Final = 262_144
-MARK: Final = "USINA_TREE"
-"""A variable that every process of a tree carries, by which strays can be found."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a program ended; ``refused`` says why it could not even start."""
-
-    code: int | None = None
-    signal: int | None = None
-    cause: str | None = None
-    peak_memory_bytes: int | None = None
-    refused: str | None = None
+_LAST_READS: Final = 64
+_FREE_SECONDS: Final = 0.25
+_SHARE: Final = 0.1
+_STUCK_SECONDS: Final = 2.0
+_MARK: Final = "USINA_TREE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,52 +43,64 @@ class Order:
     processes: int
     file_bytes: int
     open_files: int
+    line_bytes: int
+
+
+class Receiver(Protocol):
+    """Whom a program speaks to."""
+
+    def message(self, message: Message) -> None: ...
+
+    def log(self, data: bytes) -> None: ...
+
+    def rejected(self) -> None:
+        """Lines on descriptor 3 were no messages; told once for each piece that was read."""
+        ...
+
+    def exited(self, ended: Exit) -> None:
+        """Nothing of the tree is left; the last call."""
+        ...
 
 
 class Program:
-    """A running program. The callbacks may be exchanged between the jobs of a warm one."""
+    """A running program. Between the jobs of a warm one nobody listens."""
 
-    def __init__(self, order: Order) -> None:
-        self.on_message: Callable[[Message], None] = _ignore
-        self.on_log: Callable[[bytes], None] = _ignore
-        self.on_exit: Callable[[Exit], None] = _ignore
+    def __init__(self, order: Order, lost: "Callable[[Program], None]") -> None:
+        """``lost`` is called when nothing of the program is left."""
         self.pid: int | None = None
+        self.ready = False
+        """A warm program has loaded."""
         self.exit: Exit | None = None
+        self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._receiver: Receiver | None = None
         self._mark = uuid.uuid4().hex
-        self._lines = Lines()
-        self._told_refusals = False
+        self._decoder = Decoder(order.line_bytes)
+        self._unruly = False
+        self._spent = 0.0
+        self._tree_now = self._tree_peak = 0
+        self._meter: PeakMeter | None = None
+        self._ending: Exit | None = None
         self._status_rest = b""
-        self._ending = Exit()
+        self._guard: asyncio.TimerHandle | None = None
         self._spawn(order)
 
     def _spawn(self, order: Order) -> None:
-        (out, out_w), (in_r, inward), (log, log_w), (ctl_r, control), (status, sta_w) = (
-            os.pipe() for _ in range(5)
-        )
-        theirs = (ctl_r, sta_w, out_w, in_r, log_w)
-        self._out, self._in, self._log, self._control, self._status = (
-            out,
-            inward,
-            log,
-            control,
-            status,
-        )
+        pipes: list[tuple[int, int]] = []
         try:
-            self._launcher = subprocess.Popen(
-                [sys.executable, "-I", "-S", _LAUNCHER, *(str(fd) for fd in theirs)],
-                pass_fds=theirs,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={},
-                start_new_session=True,
-            )
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        for descriptor in (out, log, status, inward):
+            pipes.extend(os.pipe() for _ in range(5))
+            (out, their_out), (their_in, inward), (log, their_log), *rest = pipes
+            (their_control, control), (status, their_status) = rest
+            theirs = (their_control, their_status, their_out, their_in, their_log)
+            self._launcher = _start_launcher(theirs)
+        except OSError:
+            _close(*(end for pipe in pipes for end in pipe))
+            raise
+        _close(*theirs)
+        self._out, self._in, self._log = out, inward, log
+        self._control, self._status = control, status
+        for descriptor in (out, inward, log, control, status):
             os.set_blocking(descriptor, False)
         self._command(_as_order(order, self._mark))
         self._loop.add_reader(out, self._read_out)
@@ -104,11 +109,34 @@ class Program:
 
     @property
     def alive(self) -> bool:
-        return self.exit is None
+        return self.exit is None and self._ending is None
+
+    def attach(self, receiver: Receiver) -> None:
+        """From now on the receiver is told, and the peak of memory is measured anew."""
+        self._receiver = receiver
+        self._spent = 0.0
+        self._tree_peak = self._tree_now
+        if self._meter is None and self.pid is not None:
+            self._meter = PeakMeter(self.pid)
+        if self._meter is not None:
+            self._meter.reset()
+
+    def detach(self) -> None:
+        """What the program still says belongs to no job."""
+        self._receiver = None
+
+    def settled(self) -> bool:
+        """Whether the program can take another job: alive, and silent on descriptor 3 since its
+        last answer. What it wrote to its log meanwhile is nobody's."""
+        if self.exit is not None:
+            return False
+        self._take_out()
+        self.drain_log()
+        return self.alive and not self._unruly
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """One line to the program; a program that does not read or is gone gets nothing."""
-        with contextlib.suppress(BrokenPipeError, BlockingIOError):
+        """One line to the program; one that does not read or is gone gets nothing."""
+        with contextlib.suppress(OSError):
             os.write(self._in, to_json(message) + b"\n")
 
     def term(self) -> None:
@@ -116,8 +144,10 @@ class Program:
         self._command({"type": "term"})
 
     def kill(self) -> None:
-        """KILL to the whole tree; :meth:`gone` returns once it is dead."""
+        """KILL to the whole tree; `gone` returns once it is dead."""
         self._command({"type": "kill"})
+        if self._guard is None and self.exit is None:
+            self._guard = self._loop.call_later(_STUCK_SECONDS, self._launcher.kill)
 
     async def gone(self) -> None:
         """Until no process of the tree is left."""
@@ -125,46 +155,62 @@ class Program:
 
     def drain_log(self) -> None:
         """Takes what the program has written to its log so far."""
-        while self._read_log_once():
-            pass
+        for _ in range(_LAST_READS):
+            if not self._take_log():
+                return
 
     def peak_memory_bytes(self) -> int | None:
-        """The highest resident memory of the main process since the last reset."""
-        with contextlib.suppress(OSError, ValueError):
-            for line in Path(f"/proc/{self.pid}/status").read_bytes().splitlines():
-                if line.startswith(b"VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        return None
-
-    def reset_peak(self) -> None:
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{self.pid}/clear_refs").write_bytes(b"5")
+        """The most memory that the program, or its whole tree, held since `attach`."""
+        if self._meter is None and self.pid is not None:
+            self._meter = PeakMeter(self.pid)
+        own = self._meter.read() if self._meter is not None else None
+        return max((own or 0), self._tree_peak) or None
 
     def _command(self, order: Mapping[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError, OSError):
+        with contextlib.suppress(OSError):
             os.write(self._control, to_json(order) + b"\n")
 
     def _read_out(self) -> None:
-        data = _read(self._out)
-        if data is None:
-            return
-        if not data:
+        """A program that floods the descriptor gets a bounded share of the loop's time."""
+        began = time.perf_counter()
+        self._take_out()
+        spent = time.perf_counter() - began
+        self._spent += spent
+        if self._spent > _FREE_SECONDS and self.exit is None:
             self._loop.remove_reader(self._out)
-            return
-        for message in self._lines.feed(data):
-            self.on_message(message)
-        if self._lines.refused and not self._told_refusals:
-            self._told_refusals = True
-            self.on_log(b"[usina] lines on descriptor 3 that are no messages were ignored\n")
+            self._loop.call_later(spent / _SHARE, self._read_on)
+
+    def _read_on(self) -> None:
+        if self.exit is None:
+            self._loop.add_reader(self._out, self._read_out)
+
+    def _take_out(self) -> bool:
+        data = _read(self._out)
+        if not data:
+            if data is not None:
+                self._loop.remove_reader(self._out)
+                self._unruly = True
+            return False
+        before = self._decoder.rejected
+        for message in self._decoder.feed(data):
+            if isinstance(message, Ready):
+                self.ready = True
+            elif self._receiver is None:
+                self._unruly = True
+            if self._receiver is not None:
+                self._receiver.message(message)
+        if self._decoder.rejected > before and self._receiver is not None:
+            self._receiver.rejected()
+        return True
 
     def _read_log(self) -> None:
-        self._read_log_once()
+        self._take_log()
 
-    def _read_log_once(self) -> bool:
+    def _take_log(self) -> bool:
         data = _read(self._log)
-        if data:
-            self.on_log(data)
-        elif data is not None:
+        if data and self._receiver is not None:
+            self._receiver.log(data)
+        elif data is not None and not data:
             self._loop.remove_reader(self._log)
         return bool(data)
 
@@ -174,80 +220,70 @@ class Program:
             return
         if not data:
             self._loop.remove_reader(self._status)
-            self._finish()
+            self._launcher_gone()
             return
         *lines, self._status_rest = (self._status_rest + data).split(b"\n")
         for line in lines:
-            told = from_json(line)
-            kind = told.pop("type")
-            if kind == "started":
+            self._status_line(from_json(line))
+
+    def _status_line(self, told: dict[str, Any]) -> None:
+        match told.pop("type"):
+            case "started":
                 self.pid = told["pid"]
-            elif kind == "refused":
+            case "memory":
+                self._tree_now = told["bytes"]
+                self._tree_peak = max(self._tree_peak, self._tree_now)
+            case "refused":
                 self._ending = Exit(refused=told["message"])
-            else:
+            case _:
                 self._ending = Exit(**told)
 
-    def _finish(self) -> None:
-        """The launcher has gone: orderly with the tree dead, or killed, and then we clear up."""
-        orderly = self._ending != Exit()
-        if not orderly:
-            kill_marked(f"{MARK}={self._mark}".encode())
-            self._ending = Exit(signal=signal.SIGKILL, cause="launcher_lost")
+    def _launcher_gone(self) -> None:
+        """Orderly with the tree dead; or killed, and then its tree is ours to kill."""
+        if self._ending is not None:
+            self._conclude(self._ending)
+            return
+        mark = f"{_MARK}={self._mark}".encode()
+        killing = self._loop.run_in_executor(None, kill_strays, mark, self.pid)
+        killing.add_done_callback(lambda _: self._conclude(Exit(cause="launcher_lost")))
+
+    def _conclude(self, ended: Exit) -> None:
         self._launcher.wait()
-        while data := _read(self._out):
-            for message in self._lines.feed(data):
-                self.on_message(message)
+        if self._guard is not None:
+            self._guard.cancel()
+        for _ in range(_LAST_READS):
+            if not self._take_out():
+                break
         self.drain_log()
+        self.exit = ended
         for descriptor in (self._out, self._log):
             self._loop.remove_reader(descriptor)
-        for descriptor in (self._out, self._in, self._log, self._control, self._status):
-            os.close(descriptor)
-        self.exit = self._ending
+        _close(self._out, self._in, self._log, self._control, self._status)
+        if self._meter is not None:
+            self._meter.close()
         self._gone.set_result(None)
-        self.on_exit(self._ending)
+        self._lost(self)
+        if self._receiver is not None:
+            self._receiver.exited(ended)
 
 
-def kill_marked(mark: bytes) -> int:
-    """Kills every process whose environment holds the mark, until none is left."""
-    killed = 0
-    while found := [pid for pid in _processes() if _carries(pid, mark)]:
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        killed += len(found)
-    if killed:
-        _log.warning("stray processes killed", count=killed)
-    return killed
-
-
-def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
-
-
-def _carries(pid: int, mark: bytes) -> bool:
-    try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes() and not _is_zombie(pid)
-    except OSError:
-        return False
-
-
-def _is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
-
-
-def _read(descriptor: int) -> bytes | None:
-    """What is there; empty at the end, null when there is nothing yet."""
-    try:
-        return os.read(descriptor, _READ_BYTES)
-    except BlockingIOError:
-        return None
+def _start_launcher(theirs: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", _LAUNCHER, *map(str, theirs)],
+        pass_fds=theirs,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={},
+        start_new_session=True,
+    )
 
 
 def _as_order(order: Order, mark: str) -> dict[str, Any]:
     return {
         "argv": list(order.argv),
         "cwd": str(order.cwd),
-        "env": {**order.environment, MARK: mark},
+        "env": {**order.environment, _MARK: mark},
         "limits": {
             "memory": order.memory_bytes,
             "processes": order.processes,
@@ -258,5 +294,14 @@ def _as_order(order: Order, mark: str) -> dict[str, Any]:
     }
 
 
-def _ignore(_: object) -> None:
-    """Nobody is interested between jobs."""
+def _read(descriptor: int) -> bytes | None:
+    """What is there; empty at the end, null when there is nothing yet."""
+    try:
+        return os.read(descriptor, _READ_BYTES)
+    except BlockingIOError:
+        return None
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,23 +1,27 @@
-"""The JSON lines that a program sends: bounded, parsed, and never trusted.
+"""The JSON lines of a program (contract, section 14): bounded, parsed, never trusted.
 
-A line that is too long, not JSON, of an unknown type or with wrong fields is told once in the log
-and counted; it ends nothing by itself.
+A line that can not be read is counted and ends nothing by itself. Texts are cut to their bounds
+and hold no NUL, so that any database takes them.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic_core import from_json
 
-LINE_BYTES: Final = 65_536
-_ERROR_CODES: Final = frozenset(
-    {"invalid_input", "runner_failed", "timeout", "out_of_memory", "cancelled", "unavailable"}
-    | {"internal"}
+ERROR_CODES: Final = frozenset(
+    {"invalid_input", "runner_failed", "timeout", "out_of_memory", "cancelled"}
+    | {"unavailable", "internal"}
 )
-_TEXT: Final = 4000
-_NAME: Final = 255
+"""What a program may call its own failure; anything else is ``runner_failed``."""
+
+_NAME: Final = 128
+_STAGE: Final = 200
+_PATH: Final = 4096
+_MESSAGE: Final = 4000
+_COALESCED: Final = (b'{"type":"progress"', b'{"type": "progress"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """``fraction`` is 0 to 1."""
+
     fraction: float
     stage: str | None
 
@@ -39,7 +45,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredArtifact:
-    """``path`` is relative to the work folder."""
+    """A result that the program names; ``path`` is relative to the work folder, unchecked."""
 
     path: str
     name: str
@@ -64,11 +70,13 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The job succeeded."""
+    """The job is done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class Error:
+    """The job failed, by the program's own word."""
+
     code: str
     reason: str | None
     message: str
@@ -76,101 +84,116 @@ class Failed:
 
 
 Message = (
-    Ready | Progress | LogLine | DeclaredArtifact | Metric | Checkpoint | Records | Result | Failed
+    Ready | Progress | LogLine | DeclaredArtifact | Metric | Checkpoint | Records | Result | Error
 )
-KINDS: Final = frozenset({"model", "preview", "image", "video", "report", "data", "log"})
 
 
-class Lines:
-    """Splits the byte stream into lines; what is longer than allowed is dropped up to its end."""
+class Decoder:
+    """Turns the bytes of descriptor 3 into messages.
 
-    def __init__(self) -> None:
+    Of progress lines that come in one piece only the last is read. ``rejected`` counts lines that
+    were too long, not JSON, or of no known shape.
+    """
+
+    def __init__(self, line_bytes: int) -> None:
+        self.rejected = 0
+        self._line_bytes = line_bytes
         self._rest = b""
-        self._dropping = False
-        self.refused = 0
+        self._skipping = False
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that the bytes complete."""
+        """The messages that the bytes complete, in order."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if self._dropping:
-                self._dropping = False
-            elif (message := parse(line)) is not None:
+        if self._skipping and lines:
+            self._skipping = False
+            del lines[0]
+        if len(self._rest) > self._line_bytes:
+            self.rejected += not self._skipping
+            self._rest, self._skipping = b"", True
+        last = len(lines) - 1
+        for place, line in enumerate(lines):
+            if (
+                place < last
+                and line.startswith(_COALESCED)
+                and lines[place + 1].startswith(_COALESCED)
+            ):
+                continue
+            message = parse(line) if len(line) <= self._line_bytes else None
+            if message is not None:
                 yield message
-            elif line.strip():
-                self.refused += 1
-        if len(self._rest) > LINE_BYTES:
-            self.refused += not self._dropping
-            self._rest, self._dropping = b"", True
+            elif line:
+                self.rejected += 1
 
 
 def parse(line: bytes) -> Message | None:
-    """The message of one line, or null for what is none."""
-    if len(line) > LINE_BYTES:
-        return None
+    """The message of a line, or null when it is none."""
     try:
         told = from_json(line, allow_inf_nan=False)
-        read = _READERS[told["type"]]
-        return read(told)
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return _READERS[told["type"]](told)
+    except (ValueError, TypeError, KeyError):
         return None
 
 
-def _progress(told: dict[str, Any]) -> Progress:
-    fraction, stage = told["progress"], told.get("stage")
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float):
-        raise TypeError
-    if not math.isfinite(fraction):
-        raise ValueError
-    return Progress(
-        min(1.0, max(0.0, float(fraction))), None if stage is None else _text(stage, 200)
+def _progress(told: Mapping[str, Any]) -> Progress:
+    stage = told.get("stage")
+    fraction = min(1.0, max(0.0, _finite(told["progress"])))
+    return Progress(fraction, None if stage is None else _text(stage, _STAGE))
+
+
+def _artifact(told: Mapping[str, Any]) -> DeclaredArtifact:
+    path = _text(told["path"], _PATH)
+    name = told.get("name")
+    return DeclaredArtifact(
+        path,
+        path.rpartition("/")[2] if name is None else _text(name, _PATH),
+        _text(told["kind"], _NAME),
     )
 
 
-def _metric(told: dict[str, Any]) -> Metric:
+def _metric(told: Mapping[str, Any]) -> Metric:
     value = told["value"]
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    return Metric(_text(told["name"], _NAME), value)
+    return Metric(
+        _text(told["name"], _NAME),
+        _text(value, _STAGE) if isinstance(value, str) else _finite(value),
+    )
 
 
-def _artifact(told: dict[str, Any]) -> DeclaredArtifact:
-    path = _text(told["path"], 4096)
-    name = told.get("name") or path.rpartition("/")[2]
-    kind = told.get("kind", "data")
-    if kind not in KINDS:
-        raise ValueError
-    return DeclaredArtifact(path, _text(name, _NAME), kind)
-
-
-def _failed(told: dict[str, Any]) -> Failed:
+def _error(told: Mapping[str, Any]) -> Error:
     code, reason, retryable = told["code"], told.get("reason"), told.get("retryable")
     if not (retryable is None or isinstance(retryable, bool)):
-        raise TypeError
-    return Failed(
-        code if code in _ERROR_CODES else "runner_failed",
+        raise TypeError(retryable)
+    return Error(
+        code if code in ERROR_CODES else "runner_failed",
         None if reason is None else _text(reason, _NAME),
-        _text(told.get("message") or "The program gave no message.", _TEXT),
+        _text(told.get("message") or "", _MESSAGE),
         retryable,
     )
 
 
-def _text(value: object, most: int) -> str:
+def _log_line(told: Mapping[str, Any]) -> LogLine:
+    return LogLine(_text(told.get("level", "info"), 16), _text(told["message"], _PATH * 16))
+
+
+def _finite(value: object) -> float | int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(value)
+    return value
+
+
+def _text(value: object, bound: int) -> str:
     if not isinstance(value, str):
-        raise TypeError
-    return value[:most]
+        raise TypeError(value)
+    return value[:bound].replace("\0", "")
 
 
-_READERS: Final[dict[str, Callable[[dict[str, Any]], Message]]] = {
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {
     "ready": lambda _: Ready(),
     "progress": _progress,
-    "log": lambda told: LogLine(
-        _text(told.get("level", "info"), 16), _text(told["message"], _TEXT)
-    ),
+    "log": _log_line,
     "artifact": _artifact,
     "metric": _metric,
-    "checkpoint": lambda told: Checkpoint(_text(told["path"], 4096)),
-    "records": lambda told: Records(_text(told["path"], 4096)),
+    "checkpoint": lambda told: Checkpoint(_text(told["path"], _PATH)),
+    "records": lambda told: Records(_text(told["path"], _PATH)),
     "result": lambda _: Result(),
-    "error": _failed,
+    "error": _error,
 }

@@ -1,23 +1,34 @@
-"""The private work folder of one attempt, and what may be taken out of it."""
+"""The private folder of one run: ``job.json``, ``inputs/``, ``outputs/``.
 
+What a program leaves there is hostile: it is looked at through descriptors, never through links,
+and removed without following, recursing or failing.
+"""
+
+import errno
 import os
-import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+import structlog
 from pydantic_core import to_json
 
-from usina.kernel.runners.manifest import Manifest
+from usina.kernel.runners.manifest import Kind, Manifest
 from usina.kernel.runners.protocol import DeclaredArtifact
 
-_JOB_FILE: Final = "job.json"
+_KINDS: Final = frozenset(get_args(Kind))
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME_LENGTH: Final = 255
+_REMOVE_TRIES: Final = 3
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class BadOutput(Exception):
-    """A program declared what can not be taken; ``reason`` refines the job's error."""
+    """The job's outputs can not be taken: its failure is ``runner_failed`` with this reason."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -26,90 +37,208 @@ class BadOutput(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A regular file inside ``outputs/``."""
+    """A regular file below ``outputs/`` that the job leaves; ``size`` is in bytes."""
 
     path: Path
     name: str
     kind: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
-    """``job.json``, ``inputs/``, ``outputs/``: readable by its owner alone."""
+    """Only the platform's user may enter it."""
 
     path: Path
 
     @classmethod
     def create(cls, root: Path, name: str) -> "WorkFolder":
-        """A fresh folder; one that a dead platform left under the name is removed first."""
+        """Makes ``root/name`` anew; what a dead platform left there goes first."""
+        if name in ("", ".", "..") or "/" in name:
+            raise ValueError(f"{name!r} is no name of a folder")
         work = cls(root / name)
         try:
-            work.path.mkdir(mode=0o700, parents=True)
+            work.path.mkdir(0o700, parents=True)
         except FileExistsError:
             work.remove()
-            work.path.mkdir(mode=0o700, parents=True)
-        os.mkdir(work.path / "inputs", 0o700)  # noqa: PTH102  # three times as fast
-        os.mkdir(work.path / "outputs", 0o700)  # noqa: PTH102
+            work.path.mkdir(0o700)
+        (work.path / "inputs").mkdir(0o700)
+        work.outputs.mkdir(0o700)
         return work
 
-    def write_job(self, told: Mapping[str, Any]) -> None:
-        """``job.json`` as the contract has it."""
-        with open(self.path / _JOB_FILE, "wb") as file:  # noqa: PTH123  # as above
-            file.write(to_json(told))
+    @property
+    def outputs(self) -> Path:
+        return self.path / "outputs"
+
+    def write_job(self, job: Mapping[str, Any]) -> None:
+        """Writes ``job.json``: ``{id, model, model_version, attempt, params, inputs, checkpoint,
+        cores}``, paths relative to this folder."""
+        descriptor = os.open(
+            f"{self.path}/job.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+        )
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(to_json(job))
 
     def collect(self, manifest: Manifest, declared: Sequence[DeclaredArtifact]) -> list[Output]:
-        """The declared outputs, and those that the manifest names although nobody declared them.
+        """The declared files, and those that the manifest names although nobody declared them,
+        each seen to be a regular file below ``outputs/``.
 
-        Raises :class:`BadOutput` for what is missing or is no plain file inside ``outputs/``.
+        A name that was declared twice counts as declared last. Raises `BadOutput`.
         """
-        outputs = {item.name: self._output(item) for item in declared}
-        for name, spec in manifest.outputs.items():
-            if name in outputs:
-                continue
-            if (self.path / "outputs" / name).is_file():
-                found = DeclaredArtifact(f"outputs/{name}", name, spec.kind)
-                outputs[name] = self._output(found)
-            elif spec.required:
-                raise BadOutput("missing_output", f"The program made no {name}.")
-        return list(outputs.values())
-
-    def _output(self, declared: DeclaredArtifact) -> Output:
-        allowed = self.path / "outputs"
-        path = self.path / declared.path
-        plain = os.path.normpath(path)
-        if not plain.startswith(f"{allowed}/") or os.path.realpath(path) != plain:
-            raise BadOutput(
-                "bad_artifact", f"{declared.path!r} is a link or lies outside outputs/."
-            )
+        by_name = {artifact.name: artifact for artifact in declared}
         try:
-            mode = os.lstat(plain).st_mode
+            top = os.open(self.outputs, _FOLDER)
         except OSError:
-            raise BadOutput("bad_artifact", f"{declared.path!r} is not there.") from None
-        if not stat.S_ISREG(mode):
-            raise BadOutput("bad_artifact", f"{declared.path!r} is not a regular file.")
-        return Output(Path(plain), declared.name, declared.kind)
+            raise BadOutput("bad_artifact", "The program took its folder outputs/ away.") from None
+        try:
+            for name, spec in manifest.outputs.items():
+                if name in by_name:
+                    continue
+                if _exists(name, top):
+                    by_name[name] = DeclaredArtifact(f"outputs/{name}", name, spec.kind)
+                elif spec.required:
+                    raise BadOutput("missing_output", f"The program did not make {name!r}.")
+            return [self._output(artifact, top) for artifact in by_name.values()]
+        finally:
+            os.close(top)
 
     def remove(self) -> None:
-        """The folder is gone afterwards, whatever its program did to it."""
-        shutil.rmtree(self.path, onerror=_open_and_retry)
+        """Removes the folder with all that is in it, however deep or closed.
+
+        What can not be removed, a mount say, is logged and left to the next sweep.
+        """
+        fault = ""
+        for _ in range(_REMOVE_TRIES):
+            try:
+                _remove(self.path)
+                return
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                fault = str(error)
+        _log.warning("work folder left behind", path=str(self.path), error=fault)
+
+    def inside(self, path: str) -> Path | None:
+        """Where a path of the program leads by its letters, null when that is outside outputs/."""
+        whole = os.path.normpath(self.path / path)
+        return Path(whole) if whole.startswith(f"{self.outputs}/") else None
+
+    def _output(self, artifact: DeclaredArtifact, top: int) -> Output:
+        name = artifact.name
+        if artifact.kind not in _KINDS:
+            raise _bad(name, f"has the kind {artifact.kind!r}; known are {', '.join(_KINDS)}")
+        if not name.isprintable() or "/" in name or not 0 < len(name) <= _NAME_LENGTH:
+            raise _bad(name, "has a name that is no plain file name")
+        path = self.inside(artifact.path)
+        if path is None:
+            raise _bad(name, "lies outside outputs/; paths are relative to the work folder")
+        try:
+            seen = _status(path.relative_to(self.outputs).parts, top)
+        except OSError as error:
+            raise _bad(name, _why(error)) from None
+        if not stat.S_ISREG(seen.st_mode):
+            raise _bad(name, "is not a regular file")
+        if seen.st_nlink != 1:
+            raise _bad(name, "is a hard link: the file has another name too")
+        return Output(path, name, artifact.kind, seen.st_size)
 
 
-def sweep(root: Path) -> int:
-    """Removes every folder below ``root``: called when no program can be alive."""
-    left = [path for path in root.iterdir() if path.is_dir()] if root.exists() else []
+def sweep(root: Path, keep: Collection[str] = ()) -> int:
+    """Removes what a dead platform left below ``root``, but for the names in ``keep``; returns how
+    many folders went."""
+    left = [path for path in root.iterdir() if path.name not in keep] if root.is_dir() else []
     for path in left:
         WorkFolder(path).remove()
     return len(left)
 
 
-def _open_and_retry(function: Callable[[str], Any], path: str, _error: object) -> None:
-    """A folder that its program closed is opened again; what is gone is gone."""
+def _status(steps: Sequence[str], top: int) -> os.stat_result:
+    """Of what the steps from ``top`` lead to; a link on the way is an error, at the end it is
+    what is seen."""
+    *folders, last = steps
+    folder = top
     try:
-        os.chmod(os.path.dirname(path), 0o700)  # noqa: PTH101, PTH120  # rmtree speaks in strings
-        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-            os.chmod(path, 0o700)  # noqa: PTH101
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            function(path)
+        for step in folders:
+            deeper = os.open(step, _FOLDER, dir_fd=folder)
+            if folder != top:
+                os.close(folder)
+            folder = deeper
+        return os.stat(last, dir_fd=folder, follow_symlinks=False)
+    finally:
+        if folder != top:
+            os.close(folder)
+
+
+def _exists(name: str, top: int) -> bool:
+    try:
+        os.stat(name, dir_fd=top, follow_symlinks=False)
     except FileNotFoundError:
-        pass
+        return False
+    return True
+
+
+def _bad(name: str, why: str) -> BadOutput:
+    return BadOutput("bad_artifact", f"The declared artifact {name[:_NAME_LENGTH]!r} {why}.")
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return "is not there"
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return "is reached over a link or a file"
+    return f"can not be opened ({error.strerror})"
+
+
+def _remove(path: Path) -> None:
+    """Empties and removes a folder. A folder deeper inside is moved to the top before it is
+    emptied, so that neither depth nor the length of a path matters."""
+    fresh = (f".removed-{os.urandom(8).hex()}-{number}" for number in count())
+    try:
+        top = _opened(str(path), None)
+    except NotADirectoryError:
+        path.unlink()
+        return
+    try:
+        waiting = list(_emptied(top))
+        while waiting:
+            name = waiting.pop()
+            folder = _opened(name, top)
+            try:
+                for deeper in _emptied(folder):
+                    os.close(_opened(deeper, folder))
+                    waiting.append(next(fresh))
+                    os.rename(deeper, waiting[-1], src_dir_fd=folder, dst_dir_fd=top)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    path.rmdir()
+
+
+def _emptied(folder: int) -> Iterator[str]:
+    """Unlinks what is no folder and removes empty ones; yields the names of the others."""
+    for name in os.listdir(folder):
+        try:
+            os.unlink(name, dir_fd=folder)
+        except IsADirectoryError:
+            try:
+                os.rmdir(name, dir_fd=folder)
+            except OSError:
+                yield name
+
+
+def _opened(name: str, parent: int | None) -> int:
+    """A folder's descriptor, the folder opened for us where its program closed it."""
+    try:
+        folder = os.open(name, _FOLDER, dir_fd=parent)
+    except PermissionError:
+        look = os.open(name, _LOOK | os.O_DIRECTORY, dir_fd=parent)
+        try:
+            Path(f"/proc/self/fd/{look}").chmod(0o700)
+        finally:
+            os.close(look)
+        folder = os.open(name, _FOLDER, dir_fd=parent)
+    if os.fstat(folder).st_mode & 0o700 != 0o700:
+        os.fchmod(folder, 0o700)
+    return folder

@@ -1,0 +1,56 @@
+"""What a caller gives to a run: the job, who listens, and the way to stop it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from usina.kernel.runners.manifest import Manifest
+from usina.kernel.runners.work import WorkFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One job for a program; the work folder is ready."""
+
+    manifest: Manifest
+    work: WorkFolder
+    organization_id: str
+    timeout_seconds: float
+    cores: int
+
+
+class Listener(Protocol):
+    """Told on the event loop; every method is cheap and synchronous."""
+
+    def progress(self, fraction: float, stage: str | None) -> None:
+        """The fraction is 0 to 1."""
+        ...
+
+    def log(self, data: bytes) -> None:
+        """Output in order, at most ``log_bytes`` of it and a notice where it was cut."""
+        ...
+
+    def checkpoint(self, path: Path) -> None:
+        """A file below ``outputs/`` that the next attempt may go on from; not yet looked at."""
+        ...
+
+
+class StopSignal:
+    """Asks a run to stop; may be set before the run begins."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._tell: Callable[[], None] | None = None
+
+    def request(self) -> None:
+        if not self.requested:
+            self.requested = True
+            if self._tell is not None:
+                self._tell()
+
+    def watch(self, tell: Callable[[], None] | None) -> None:
+        """Calls ``tell`` once when the stop is requested, at once if it was."""
+        self._tell = tell
+        if self.requested and tell is not None:
+            tell()

@@ -1,0 +1,226 @@
+"""One job on one program: gathers what it tells, and stops it in time."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
+from usina.kernel.runners.limits import RunnerLimits
+from usina.kernel.runners.outcome import (
+    CANCELLED,
+    Exit,
+    Failure,
+    Outcome,
+    failure_of_exit,
+    timed_out,
+    without_host_paths,
+)
+from usina.kernel.runners.program import Program
+from usina.kernel.runners.protocol import (
+    Checkpoint,
+    DeclaredArtifact,
+    Error,
+    LogLine,
+    Message,
+    Metric,
+    Progress,
+    Ready,
+    Result,
+)
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_TAIL_BYTES: Final = 4096
+_EXIT_SECONDS: Final = 30.0
+_REJECTED: Final = b"[usina] lines on descriptor 3 that are no messages were ignored\n"
+
+
+class Run:
+    """The receiver of a program for the time of one job."""
+
+    def __init__(
+        self, program: Program, assignment: Assignment, listener: Listener, limits: RunnerLimits
+    ) -> None:
+        self._program = program
+        self._assignment = assignment
+        self._listener = listener
+        self._limits = limits
+        self._warm = assignment.manifest.mode == "warm"
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._outputs: dict[str, DeclaredArtifact] = {}
+        self._metrics: dict[str, float | int | str] = {}
+        self._checkpoint: Path | None = None
+        self._answer: Result | Error | None = None
+        self._stopped: Failure | None = None
+        self._given = False
+        self._forced = False
+        self._told_rejected = False
+        self._log_left = limits.log_bytes
+        self._tail = b""
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the program is free again: it has answered, or was never given the job."""
+        free = self._answer is not None or not self._given
+        return free and self._program.ready and not self._forced
+
+    async def finish(self, stop: StopSignal) -> Outcome:
+        """Until a cold program is gone, until a warm one has answered or is gone."""
+        self._program.attach(self)
+        self._later(self._assignment.timeout_seconds, self._expire)
+        stop.watch(self._cancel)
+        if self._program.ready:
+            self._hand_over()
+        try:
+            await self._done
+        finally:
+            stop.watch(None)
+            for timer in self._timers:
+                timer.cancel()
+            self._program.detach()
+        return self._outcome()
+
+    def message(self, message: Message) -> None:
+        if self._answer is not None:
+            return
+        match message:
+            case Progress(fraction, stage):
+                self._tell(self._listener.progress, fraction, stage)
+            case Result() | Error():
+                self._answered(message)
+            case LogLine(level, text):
+                self._program.drain_log()
+                self.log(f"[{level}] {text}\n".encode())
+            case Ready():
+                self._hand_over()
+            case _:
+                self._note(message)
+
+    def _note(self, message: Message) -> None:
+        """What is told now and wanted at the end."""
+        match message:
+            case DeclaredArtifact(name=name):
+                if len(self._outputs) <= self._limits.artifacts:
+                    self._outputs[name] = message
+            case Metric(name, value):
+                if len(self._metrics) < self._limits.metrics:
+                    self._metrics[name] = value
+            case Checkpoint(path):
+                self._checkpoint = self._assignment.work.inside(path)
+                if self._checkpoint is not None:
+                    self._tell(self._listener.checkpoint, self._checkpoint)
+            case _:
+                pass
+
+    def log(self, data: bytes) -> None:
+        self._tail = (self._tail + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+        left = self._log_left
+        if left < 0:
+            return
+        self._log_left = left - len(data)
+        if self._log_left < 0:
+            notice = f"\n[usina] the log is cut here: it may have {self._limits.log_bytes} bytes\n"
+            data = data[:left] + notice.encode()
+        self._tell(self._listener.log, data)
+
+    def rejected(self) -> None:
+        if not self._told_rejected:
+            self._told_rejected = True
+            self.log(_REJECTED)
+
+    def exited(self, ended: Exit) -> None:
+        self._end()
+
+    def _tell(self, listen: Callable[..., None], *what: object) -> None:
+        """A listener that breaks must not stop the reading; it fails the job."""
+        try:
+            listen(*what)
+        except Exception as error:
+            _log.exception("listener of a run broke")
+            said = f"The platform could not take what the program told ({type(error).__name__})."
+            self._stop(Failure("internal", None, said))
+
+    def _hand_over(self) -> None:
+        if not self._warm or self._given:
+            return
+        if self._stopped is not None:
+            self._end()
+            return
+        self._given = True
+        self._program.send({"type": "run", "work": str(self._assignment.work.path)})
+
+    def _answered(self, answer: Result | Error) -> None:
+        self._answer = answer
+        if self._warm:
+            self._program.drain_log()
+            self._end()
+        else:
+            self._later(_EXIT_SECONDS, self._program.kill)
+
+    def _end(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        self._timers.append(self._loop.call_later(seconds, call))
+
+    def _cancel(self) -> None:
+        self._stop(CANCELLED)
+
+    def _expire(self) -> None:
+        self._stop(timed_out(self._assignment.timeout_seconds))
+
+    def _stop(self, why: Failure) -> None:
+        """Told, then TERM, then KILL. The first reason to stop is the one that counts."""
+        if self._stopped is None:
+            self._stopped = why
+            self._program.send({"type": "cancel"})
+            self._later(self._limits.term_seconds, self._force)
+            self._later(self._limits.kill_seconds, self._program.kill)
+
+    def _force(self) -> None:
+        self._forced = True
+        self._program.term()
+
+    def _outcome(self) -> Outcome:
+        ended = self._program.exit
+        tail = self._tail.decode("utf-8", "replace")
+        return Outcome(
+            failure=self._failure(ended, tail),
+            outputs=tuple(self._outputs.values()),
+            metrics=self._metrics,
+            exit=ended,
+            peak_memory_bytes=(
+                self._program.peak_memory_bytes() if ended is None else ended.peak_memory_bytes
+            ),
+            log_tail=tail,
+            checkpoint=self._checkpoint,
+        )
+
+    def _failure(self, ended: Exit | None, tail: str) -> Failure | None:
+        """The first reason that holds, from the surest to the vaguest."""
+        memory = self._assignment.manifest.resources.memory_bytes
+        answer = self._answer
+        if self._stopped is not None:
+            return self._stopped
+        if ended is not None and ended.cause is not None:
+            return failure_of_exit(ended, tail, memory)
+        if isinstance(answer, Error):
+            return _by_its_own_word(answer)
+        if len(self._outputs) > self._limits.artifacts:
+            most = self._limits.artifacts
+            return Failure("runner_failed", "bad_artifact", f"It declared more than {most} files.")
+        if answer is not None and (ended is None or ended.code == 0):
+            return None
+        return failure_of_exit(ended or Exit(), tail, memory)
+
+
+def _by_its_own_word(error: Error) -> Failure:
+    message = without_host_paths(error.message) or "The program gave no reason."
+    if error.code == "cancelled":
+        return Failure("runner_failed", "interrupted", message, error.retryable)
+    return Failure(error.code, error.reason, message, error.retryable)
