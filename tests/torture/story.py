@@ -1,0 +1,168 @@
+"""A life of one platform: work is asked for, the platform is killed, it starts again and drains.
+
+Everything random comes from one seed, so that a failure can be told and replayed.
+"""
+
+import contextlib
+import random
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from tests.torture.invariant import violations
+from tests.torture.platform import get_json, running, start
+
+DRAIN_SECONDS = 60
+
+
+@dataclass
+class History:
+    """What clients were told; what they were not told may or may not have happened."""
+
+    accepted: set[str] = field(default_factory=set[str])
+    deleted: set[str] = field(default_factory=set[str])
+    by_key: dict[str, str] = field(default_factory=dict[str, str])
+    doubled: list[str] = field(default_factory=list[str])
+
+
+def kill_at(failpoint: str, data: Path, seed: int) -> list[str]:
+    """One run: the platform dies at the failpoint's first or later visit, then all must be well.
+
+    Returns what is broken, in words. A failpoint that was never reached is broken too.
+    """
+    random_ = random.Random(f"{failpoint} {seed}")
+    history = History()
+    visit = random_.choice([1, 1, 2, 3]) if not failpoint.startswith("sweep") else 1
+    died = _work_until_death(f"{failpoint}:{visit}", data, random_, history)
+    if not died:
+        return [f"{failpoint}:{visit} was never reached (seed {seed})"]
+    with running(data) as platform, platform.client() as client:
+        _repeat_submits(client, history)
+        _drain(client)
+        again = violations(data, history.accepted, history.deleted, alive=True)
+        stopped = platform.stop()
+    broken = again + violations(data, history.accepted, history.deleted, alive=False)
+    if stopped != 0:
+        broken.append(f"TERM ended with {stopped}")
+    return [*broken, *history.doubled]
+
+
+def _work_until_death(
+    failpoint: str, data: Path, random_: random.Random, history: History
+) -> bool:
+    name = failpoint.partition(":")[0]
+    if name in {"rescue.in_transaction", "sweep.after_object"}:
+        _leave_a_mess(data, history)
+    platform = start(data, failpoint, USINA_HEARTBEAT_SECONDS="0.1")
+    if platform is None:
+        return True
+    deadline = time.monotonic() + 20
+    with platform.client() as client:
+        while platform.process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(httpx2.HTTPError):
+                _one_thing(client, random_, history)
+    died = platform.process.poll() is not None
+    platform.kill()
+    return died
+
+
+def _leave_a_mess(data: Path, history: History) -> None:
+    """Jobs that run and bytes that nobody names, left by an earlier death."""
+    with running(data) as platform, platform.client() as client:
+        for _ in range(3):
+            _submit(client, {"seconds": 30}, history)
+        deadline = time.monotonic() + 10
+        while not get_json(client, "/jobs?status=RUNNING")["items"]:
+            assert time.monotonic() < deadline, "no job began"
+        platform.kill()
+    orphan = data / "store/artifacts" / str(uuid.uuid4()) / str(uuid.uuid4()) / str(uuid.uuid4())
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"orphan")
+
+
+def _one_thing(client: httpx2.Client, random_: random.Random, history: History) -> None:
+    """Something that users do, the ordinary more often than the rare."""
+    roll = random_.random()
+    if roll < 0.45:
+        _submit(client, _params(random_), history)
+    elif roll < 0.6:
+        _upload(client, random_)
+    elif roll < 0.75:
+        _change_one(client, random_, history)
+    elif roll < 0.85:
+        jobs = get_json(client, "/jobs?limit=1&status=QUEUED&status=RUNNING")["items"]
+        if jobs:
+            client.get(f"/jobs/{jobs[0]['id']}?wait_seconds=0.2")
+    else:
+        get_json(client, "/jobs?limit=20")
+
+
+def _params(random_: random.Random) -> dict[str, object]:
+    return random_.choice(
+        [
+            {},
+            {"artifacts": 2, "artifact_bytes": 20_000, "log_lines": 3},
+            {"seconds": 0.4, "progress_steps": 8},
+            {"fail": "runner_failed", "fail_attempts": 1},
+            {"fail": "invalid_input"},
+        ]
+    )
+
+
+def _submit(client: httpx2.Client, params: dict[str, object], history: History) -> None:
+    key = uuid.uuid4().hex
+    history.by_key[key] = ""
+    _send(client, key, params, history)
+
+
+def _send(
+    client: httpx2.Client, key: str, params: dict[str, object], history: History
+) -> None:
+    response = client.post(
+        "/jobs",
+        json={"model": "echo-v1", "params": params, "labels": {"key": key}},
+        headers={"Idempotency-Key": key},
+    )
+    response.raise_for_status()
+    job_id = response.json()["id"]
+    history.accepted.add(job_id)
+    history.by_key[key] = job_id
+
+
+def _repeat_submits(client: httpx2.Client, history: History) -> None:
+    """A client whose answer was lost asks again: there is one job per key, never two."""
+    for key, job_id in history.by_key.items():
+        found = get_json(client, f"/jobs?label.key={key}")["items"]
+        known = {job["id"] for job in found} | ({job_id} - {""} - history.deleted)
+        if len(known) > 1:
+            history.doubled.append(f"key {key} made {known}")
+
+
+def _upload(client: httpx2.Client, random_: random.Random) -> None:
+    size = random_.choice([10, 5_000, 300_000])
+    client.post("/files", files={"file": ("some.bin", random_.randbytes(size))})
+
+
+def _change_one(client: httpx2.Client, random_: random.Random, history: History) -> None:
+    jobs = get_json(client, "/jobs?limit=50")["items"]
+    if not jobs:
+        return
+    job = random_.choice(jobs)
+    address = f"/jobs/{job['id']}"
+    if job["status"] in {"QUEUED", "RUNNING"}:
+        client.post(f"{address}/cancel")
+    elif job["status"] in {"FAILED", "CANCELLED"} and random_.random() < 0.6:
+        client.post(f"{address}/retry")
+    else:
+        history.deleted.add(job["id"])  # asked for: from now on it may be gone
+        client.delete(address)
+
+
+def _drain(client: httpx2.Client) -> None:
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while jobs := get_json(client, "/jobs?status=QUEUED&status=RUNNING")["items"]:
+        assert time.monotonic() < deadline, f"never ended: {jobs}"
+        client.get(f"/jobs/{jobs[-1]['id']}?wait_seconds=5")

@@ -1,0 +1,14 @@
+"""Every dangerous line is killed at once; `make torture` does it ten times over."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.torture.story import kill_at
+from usina.kernel.failpoints import NAMES
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("failpoint", sorted(NAMES))
+def test_a_kill_at_this_line_loses_nothing(failpoint: str, tmp_path: Path) -> None:
+    assert kill_at(failpoint, tmp_path / "data", seed=1) == []
