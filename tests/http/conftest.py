@@ -102,7 +102,10 @@ class Api:
 
 
 def settings_of(folder: Path, **more: Any) -> Settings:
-    return Settings(data=folder, slots=2, retry_seconds=0.05, _env_file=None, **more)
+    runners = (Path(__file__).parent / "runners",)
+    return Settings(
+        data=folder, runners=runners, slots=2, retry_seconds=0.05, _env_file=None, **more
+    )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -44,11 +44,9 @@ async def test_no_route_without_a_key(running: Running, api: Api, headers: dict[
     routes = list(_routes(running))
     assert len(routes) > 12
     for method, path in routes:
-        if "signature" in path:
-            continue
         answer = await running.anyone.request(method, path, headers=sent)
         assert answer.status_code == 401, (method, path)
-        assert answer.json()["code"] == "unauthorized"
+        assert answer.json()["code"] in {"unauthorized", "link_invalid"}
         assert answer.headers["www-authenticate"]
 
 
@@ -100,7 +98,7 @@ async def test_an_input_of_another_organization_is_none(api: Api, other: Api) ->
     codes = set[tuple[str, str]]()
     for source in (theirs, new_id(), "x"):
         answer = await api.post(
-            "/api/v1/jobs", json={"model": "relief-v1", "inputs": {"image": source}}
+            "/api/v1/jobs", json={"model": "picture-v1", "inputs": {"image": source}}
         )
         assert answer.status_code == 422
         codes.add((answer.json()["code"], answer.json()["errors"][0]["pointer"]))

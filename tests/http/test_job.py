@@ -186,7 +186,7 @@ async def test_pages_are_the_whole_list_once(api: Api) -> None:
     assert seen == made[::-1]
     labelled = await api.get("/api/v1/jobs?label.n=1")
     assert [job["id"] for job in labelled.json()["items"]] == made[1::2][::-1]
-    assert (await api.get("/api/v1/jobs?model=relief-v1")).json()["items"] == []
+    assert (await api.get("/api/v1/jobs?model=picture-v1")).json()["items"] == []
     assert (await api.get("/api/v1/jobs?cursor=abc")).json()["code"] == "validation_failed"
     for job_id in made:
         await api.ended(job_id)

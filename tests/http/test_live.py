@@ -28,10 +28,12 @@ class Frame:
 async def follow(
     api: Api, path: str, last_id: str | None = None, stop: int = 10_000
 ) -> list[Frame]:
-    """The frames until the stream ends, or the first so many."""
+    """The frames until the stream ends, or the first so many; none when nothing comes any more."""
     headers = SSE | {"x-api-key": api.key} | ({"last-event-id": last_id} if last_id else {})
     frames: list[Frame] = []
     async with api.client.stream("GET", path, headers=headers) as answer:
+        if answer.status_code == 204:
+            return []
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}

@@ -80,15 +80,11 @@ def parameters(model: type[Query]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name, described in schema.get("properties", {}).items():
         inlined: dict[str, Any] = _inlined(described, schema.get("$defs", {}))
-        found.append(
-            {
-                "in": "query",
-                "name": f"{gathered[name]}*" if name in gathered else name,
-                "required": False,
-                "description": inlined.pop("description"),
-                "schema": inlined,
-            }
-        )
+        parameter = {"in": "query", "name": name, "required": False}
+        parameter |= {"description": inlined.pop("description"), "schema": inlined}
+        if name in gathered:
+            parameter |= {"name": f"{gathered[name]}*", "schema": {"type": "string"}}
+        found.append(parameter)
     return found
 
 

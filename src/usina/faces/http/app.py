@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from usina import __version__
-from usina.faces.http import event, job, log, model, operation, submit
+from usina.faces.http import artifact, event, file, job, log, model, operation, submit, upload
 from usina.faces.http.middleware import Edge, HeadAsGet
 from usina.faces.http.openapi import describe
 from usina.faces.http.submission import BatchSubmission, Submission
@@ -19,7 +19,17 @@ from usina.http_kit.problem import MethodNotAllowed, problem_response
 from usina.kernel.errors import Malformed, NotFound, Problem
 from usina.kernel.platform import Platform
 
-_ROUTERS = (submit.router, job.router, event.router, log.router, model.router, operation.router)
+_ROUTERS = (
+    submit.router,
+    job.router,
+    event.router,
+    log.router,
+    file.router,
+    upload.router,
+    artifact.router,
+    model.router,
+    operation.router,
+)
 
 
 def create_app(platform: Platform) -> FastAPI:

@@ -7,14 +7,17 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from usina.faces.http.form import read_form
 from usina.faces.http.submission import BATCH, SUBMISSION
-from usina.http_kit.body import read_json
+from usina.http_kit.body import media_type, read_json
 from usina.http_kit.call import Call, Called
 from usina.http_kit.idempotent import Once, fingerprint, once
 from usina.http_kit.job import JobDocument, job_document
+from usina.http_kit.multipart import MULTIPART
 from usina.http_kit.problem import problems
 from usina.http_kit.reply import answer_response, json_answer
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.errors import Problem
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import Job, JobRequest
 
@@ -27,7 +30,7 @@ _KEY: Final = {
     "description": "1 to 255 visible ASCII characters: asking again answers the same again.",
     "schema": {"type": "string", "maxLength": 255},
 }
-_MULTIPART: Final[dict[str, Any]] = {
+_FORM: Final[dict[str, Any]] = {
     "type": "object",
     "description": "The files as parts named after the inputs, the rest as text fields.",
     "required": ["model"],
@@ -62,7 +65,7 @@ class BatchDocument(BaseModel):
             "required": True,
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/Submission"}},
-                "multipart/form-data": {"schema": _MULTIPART},
+                MULTIPART: {"schema": _FORM},
             },
         },
     },
@@ -73,6 +76,8 @@ async def submit_job(request: Request, call: Called) -> Response:
     As multipart, the files themselves are parts named after the inputs: one call from a file on
     disk to a running job.
     """
+    if media_type(request) == MULTIPART:
+        return await _submit_form(request, call)
     with once(request, call) as asked:
         limit = call.platform.settings.max_body_bytes
         submission, body = await read_json(request, SUBMISSION, limit)
@@ -103,6 +108,24 @@ async def submit_batch(request: Request, call: Called) -> Response:
         batch, body = await read_json(request, BATCH, limit)
         replay = await asked.replay(fingerprint(body))
         return replay or await _submit(call, asked, batch.requests(), _many)
+
+
+async def _submit_form(request: Request, call: Call) -> Response:
+    """Refused, or answered before, it leaves no file."""
+    files, limit = call.platform.files, call.platform.settings.max_body_bytes
+    with once(request, call) as asked:
+        async with files.reception(call.organization_id) as reception:
+            form = await read_form(request, reception, limit)
+            if (replay := await asked.replay(form.fingerprint)) is not None:
+                return replay
+            wanted = form.submission().request()
+            await call.platform.database.write(reception.insert)
+        try:
+            return await _submit(call, asked, [wanted], _one)
+        except Problem:
+            for file in reception.files:
+                await files.delete(call.caller, file.id)
+            raise
 
 
 async def _submit(
