@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
 import stat
@@ -68,8 +69,6 @@ def stopped_at_the_end(shell: Shell) -> Iterator[Shell]:
 
 def await_end(watch: int) -> None:
     """Until the process of the descriptor is gone."""
-    import select
-
     readable, _, _ = select.select([watch], [], [], 30)
     os.close(watch)
     assert readable, "the platform did not end"
@@ -104,7 +103,10 @@ def fresh(tmp_path: Path) -> Shell:
     return Shell(tmp_path / "folder", tmp_path / "data")
 
 
-def test_up_says_only_that_it_is_ready_and_ends_on_term(fresh: Shell) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_up_says_only_that_it_is_ready_and_ends_in_order(
+    fresh: Shell, ending: signal.Signals
+) -> None:
     process = fresh.start("up")
     assert process.stdout
     ready = process.stdout.readline()
@@ -116,7 +118,7 @@ def test_up_says_only_that_it_is_ready_and_ends_on_term(fresh: Shell) -> None:
     with Client(credentials["url"], credentials["api_key"]) as client:
         assert client.ready().ready
 
-    process.terminate()
+    process.send_signal(ending)
     rest, _ = process.communicate(timeout=10)
     assert (process.returncode, rest) == (0, "")
 
@@ -315,6 +317,17 @@ def test_two_runs_at_once_start_one_platform(fresh: Shell) -> None:
         assert {job["id"] for job in listed} == jobs
         assert os.getsid(fresh.platform_pid()) == fresh.platform_pid()  # no terminal of ours
         assert (fresh.data / "logs" / "platform.log").exists()
+
+
+def test_a_platform_that_is_about_to_be_ready_is_waited_for(fresh: Shell) -> None:
+    platform = fresh.start("up")
+
+    done = fresh.run("run", "echo-v1")
+
+    platform.terminate()
+    platform.communicate(timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert platform.returncode == 0
 
 
 def test_a_taken_port_is_left_to_its_owner(fresh: Shell) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 IDLE_EXIT_SECONDS: Final = 600
 START_SECONDS: Final = 120.0
+_LOOK_AGAIN_SECONDS: Final = 0.1
 _TAIL_LINES: Final = 10
 
 
@@ -31,9 +32,40 @@ def started(settings: "Settings") -> Address:
         found = running(folder)
         if found is None:
             say(f"Starting a platform in {folder} (it leaves after 10 idle minutes).")
-            launch(folder, _port(settings))
-            found = own_address(folder)
+            found = _launched(folder, _port(settings))
     return found
+
+
+def _launched(folder: Path, port: int) -> Address:
+    """Our own platform, or that of an `usina up` which was about to be ready."""
+    try:
+        launch(folder, port)
+    except CommandError:
+        other = _awaited(folder)
+        if other is None:
+            raise
+        return other
+    return own_address(folder)
+
+
+def _awaited(folder: Path) -> Address | None:
+    """The platform of the process that holds the folder, once it is ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and _is_held(folder):
+        found = running(folder)
+        if found is not None:
+            return found
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    return None
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether the process that is named in the folder's lock is alive."""
+    try:
+        os.kill(int((folder / "lock").read_text()), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def own_address(folder: Path) -> Address:
@@ -70,6 +102,7 @@ def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
     logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "usina.faces.cli.main", "up", "--data", str(folder)]
     command += ["--port", str(port), "--idle-exit", str(IDLE_EXIT_SECONDS)]
+    command += ["--grpc-port", "0"] if port == 0 else []
     with (logs / "platform.log").open("ab") as log:
         before = log.tell()
         child = subprocess.Popen(

@@ -75,7 +75,7 @@ async def _end_of(
             if folder is None:
                 return Ending(ended, [], "")
             paths = await fetch(client, ended.artifacts, folder, row)
-            row.show("done")
+            row.show("done", 1.0)
             return Ending(ended, paths, "")
 
 

@@ -49,7 +49,7 @@ async def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for artifact in artifacts:
-        row.show(f"fetching {artifact.name}")
+        row.show(f"fetching {len(artifacts)} files", len(paths) / len(artifacts))
         paths.append(await client.artifacts.download(artifact, _place(folder, artifact, paths)))
     return paths
 

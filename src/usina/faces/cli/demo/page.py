@@ -2,18 +2,15 @@
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
-from typing import Final
 from urllib.parse import quote
 
 from pydantic import JsonValue
 
 from usina.faces.cli.demo.work import Result
 from usina.faces.cli.output import size
-
-_FACTS: Final = ("vertices", "faces", "watertight", "volume_m3", "mask_fraction")
 
 
 def write_page(out: Path, results: Sequence[Result]) -> Path:
@@ -57,10 +54,9 @@ def _pictures(out: Path, result: Result) -> str:
 def _report(result: Result) -> str:
     """What the program says of its own work, and how long it took."""
     report = _report_of(result)
-    facts = [("seconds", f"{result.seconds:.1f}")]
-    facts += [(name.replace("_", " "), _shown(report[name])) for name in _FACTS if name in report]
     rows = "".join(
-        f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in _facts(result, report)
     )
     warnings = report.get("warnings")
     notes = "".join(
@@ -68,6 +64,20 @@ def _report(result: Result) -> str:
         for each in (warnings if isinstance(warnings, list) else [])
     )
     return f"<dl>{rows}</dl>{notes}"
+
+
+def _facts(result: Result, report: dict[str, JsonValue]) -> Iterator[tuple[str, str]]:
+    if result.job and result.job.metrics.run_seconds is not None:
+        yield "made in", f"{result.job.metrics.run_seconds:.1f} s"
+    for name in ("vertices", "faces"):
+        count = report.get(name)
+        if isinstance(count, int):
+            yield name, f"{count:,}".replace(",", "\u202f")
+    if isinstance(report.get("watertight"), bool):
+        yield "watertight", "yes" if report["watertight"] else "no"
+    volume = report.get("volume_m3")
+    if isinstance(volume, int | float):
+        yield "volume", f"{volume * 1e6:.1f} cm³"
 
 
 def _report_of(result: Result) -> dict[str, JsonValue]:
@@ -82,18 +92,6 @@ def _warning(warning: JsonValue) -> str:
     if isinstance(warning, dict):
         return str(warning.get("message") or warning.get("code") or warning)
     return str(warning)
-
-
-def _shown(value: JsonValue) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}".replace(",", " ")
-        case float():
-            return f"{value:.3g}"
-        case _:
-            return str(value)
 
 
 def _failure(result: Result) -> str:

@@ -28,12 +28,14 @@ class Piece:
 
 
 PIECES: Final = (
-    Piece(
-        "relief-v1", "chelsea.png", "Chelsea the cat as a relief, ready to be carved or printed."
-    ),
     Piece("inflate-v1", "horse.png", "A silhouette, blown up into a body."),
-    Piece("inflate-v1", "rocket.jpg", "A rocket on its launch pad, cut out and made round."),
-    Piece("inflate-v1", "coffee.png", "A cup of espresso with its saucer."),
+    Piece("inflate-v1", "coffee.png", "An espresso on its saucer, cut out and made round."),
+    Piece("inflate-v1", "rocket.jpg", "A rocket on its pad at dusk, found among the masts."),
+    Piece("inflate-v1", "astronaut.png", "Eileen Collins as a bust, from one photograph."),
+    Piece(
+        "relief-v1", "astronaut.png", "The same photograph as a framed relief, ready to be printed."
+    ),
+    Piece("relief-v1", "chelsea.png", "Chelsea the cat as a framed relief, ready to be printed."),
 )
 
 

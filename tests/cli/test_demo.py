@@ -1,0 +1,114 @@
+"""`usina demo`: its page, and its way from a picture to files on a platform of its own."""
+
+import fcntl
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from tests.cli.conftest import Usina
+from tests.client.fake import job
+from usina.faces.cli.demo.page import write_page
+from usina.faces.cli.demo.piece import PIECES, Piece, picture_of
+from usina.faces.cli.demo.work import Result
+from usina_client import Job
+
+SMALL = Piece("inflate-v1", "horse.png", "A horse.", {"texture_size": 256, "target_faces": 1000})
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[Piece]:
+    chosen: list[Piece] = []
+    monkeypatch.setattr("usina.faces.cli.demo.work.PIECES", chosen)
+    return chosen
+
+
+def test_every_picture_is_there() -> None:
+    assert all(picture_of(piece).is_file() for piece in PIECES)
+    assert len({piece.title for piece in PIECES}) == len(PIECES)
+
+
+def test_a_demo_leaves_its_results_and_no_platform(
+    pieces: list[Piece], usina: Usina, tmp_path: Path
+) -> None:
+    pieces.append(SMALL)
+
+    done = usina("demo", "--json")
+
+    assert done.code == 0, done.err
+    (made,) = done.json["jobs"]
+    assert (made["model"], made["job"]["status"]) == ("inflate-v1", "SUCCEEDED")
+    folder = tmp_path / "usina-demo" / "inflate-v1" / "horse"
+    assert {"mesh.glb", "preview.png", "report.json"} <= {each.name for each in folder.iterdir()}
+    assert done.json["index"] == "usina-demo/index.html"
+    for link in links(tmp_path / "usina-demo" / "index.html"):
+        assert (tmp_path / "usina-demo" / link).is_file()
+    with (tmp_path / "usina-demo" / ".usina" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody holds it any more
+
+
+def test_a_demo_with_a_failure_says_so_and_goes_on(
+    pieces: list[Piece], usina: Usina, tmp_path: Path
+) -> None:
+    pieces += [
+        Piece("inflate-v1", "horse.png", "Refused.", {"texture_size": -1}),
+        Piece("no-such-model", "horse.png", "Left out."),
+    ]
+
+    done = usina("demo", "--out", "made")
+
+    assert done.code == 3
+    assert "no-such-model horse is left out: it is not in the catalogue" in done.err
+    assert "inflate-v1 horse: " in done.err
+    assert "0 of 1 jobs succeeded" in (tmp_path / "made" / "index.html").read_text()
+
+
+def test_the_page_trusts_no_words_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    report = {"vertices": 12345, "watertight": False, "warnings": [{"message": "<b>torn</b>"}]}
+    result = result_in(tmp_path, report, 'x" onerror="alert(1).png')
+
+    page = write_page(tmp_path, [result]).read_text()
+
+    assert "&lt;b&gt;torn&lt;/b&gt;" in page
+    assert "<b>torn" not in page
+    assert 'onerror="' not in page
+    assert "12\u202f345" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert "$" not in page
+
+
+@pytest.mark.parametrize("report", [[], {}, {"warnings": "none", "vertices": "many"}, 7])
+def test_a_strange_report_does_not_break_the_page(tmp_path: Path, report: Any) -> None:
+    page = write_page(tmp_path, [result_in(tmp_path, report, "a.png")]).read_text()
+
+    assert "1 of 1 jobs succeeded" in page
+
+
+def test_a_failure_stands_on_the_page(tmp_path: Path) -> None:
+    failed = Result(SMALL, tmp_path / "a.png", 1.0, failure="FAILED: <it> broke")
+
+    page = write_page(tmp_path, [failed]).read_text()
+
+    assert "0 of 1 jobs succeeded" in page
+    assert "FAILED: &lt;it&gt; broke" in page
+
+
+def result_in(folder: Path, report: Any, picture: str) -> Result:
+    (folder / "report.json").write_text(json.dumps(report))
+    (folder / "preview.png").write_bytes(b"png")
+    (folder / picture).write_bytes(b"png")
+    metrics = {"queued_seconds": 0.1, "run_seconds": 2.5, "peak_memory_bytes": 1}
+    return Result(
+        SMALL,
+        folder / picture,
+        3.0,
+        Job(**job("SUCCEEDED", metrics=metrics)),
+        [folder / "preview.png", folder / "report.json"],
+    )
+
+
+def links(page: Path) -> list[str]:
+    return [unquote(link) for link in re.findall(r'(?:src|href)="([^"]+)"', page.read_text())]
