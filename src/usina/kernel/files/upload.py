@@ -112,9 +112,8 @@ class Uploads:
         if isinstance(upload, File) or upload.sha256 is not None:
             return Progress(upload.size_bytes or 0, complete=True)
         expected = self._expected(upload, piece.total)
-        whole = piece.start == 0 and piece.stop in {None, expected} and not piece.resumable
-        if whole:
-            return await self._receive_whole(upload, expected, chunks)
+        if not piece.resumable and piece.stop in {None, expected or piece.stop}:
+            return await self._receive_whole(upload, expected or piece.stop, chunks)
         parts = await self._store.run(lambda: parts_of(self._store, upload))
         if piece.start > received_bytes(parts):
             return Progress(received_bytes(parts), complete=False)

@@ -10,9 +10,9 @@ from obstore.exceptions import BaseError
 
 from usina.kernel.errors import StorageFull
 
-_NUMBERS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_OBSTORE: Final = re.compile(r"\(os error (\d+)\)")
-"""obstore tells the system's number only in its text."""
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_TOLD: Final = re.compile(r"\(os error (\d+)\)")
+"""obstore tells the system's number in its text only, even in an ``OSError``."""
 
 
 @contextmanager
@@ -20,12 +20,14 @@ def refusing_when_full() -> Generator[None]:
     """Turns a full disk, a used-up quota or file-size limit into ``StorageFull``."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _NUMBERS:
+    except (OSError, BaseError) as error:
+        if _number(error) in _FULL:
             raise StorageFull from error
         raise
-    except BaseError as error:
-        told = _OBSTORE.search(str(error))
-        if told is not None and int(told[1]) in _NUMBERS:
-            raise StorageFull from error
-        raise
+
+
+def _number(error: Exception) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    told = _TOLD.search(str(error))
+    return int(told[1]) if told is not None else None
