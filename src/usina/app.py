@@ -52,6 +52,7 @@ from usina.kernel.jobs.validation import Limits
 from usina.kernel.platform import Platform
 from usina.kernel.registry import Registry, discover_apps, load_registry
 from usina.kernel.runners.pool import RunnerLimits, RunnerPool, clear_leftovers
+from usina.kernel.runners.stash import FolderStash
 from usina.kernel.storage.folder import FolderStore
 from usina.kernel.storage.marker import claim
 from usina.kernel.storage.sweep import Sweeper
@@ -157,6 +158,7 @@ def _make_worker(
 ) -> Worker:
     work_root = settings.data / "work"
     clear_leftovers(work_root)
+    parts.callback(clear_leftovers, work_root)
     visible = {"USINA_MAX_IMAGE_PIXELS": str(settings.max_image_pixels)}
     pool = RunnerPool(limits=_runner_limits(settings), root=work_root, environment=visible)
     parts.push_async_callback(pool.close)
@@ -177,7 +179,7 @@ def _make_worker(
                 lambda job: bus.settle(end_topic(job.id), job),
             ),
         ),
-        work_root=work_root,
+        folders=FolderStash(work_root),
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
     )
     options = WorkerOptions(
@@ -205,7 +207,7 @@ def up(settings: Settings, *, idle_exit_seconds: float | None = None) -> int:
 async def _serve(
     settings: Settings, listener: socket.socket, idle_exit_seconds: float | None
 ) -> None:
-    from usina.faces.http.app import create_app  # noqa: PLC0415  # the heaviest import, late
+    from usina.faces.http.app import create_app  # the heaviest import, late
 
     stop = asyncio.Event()
     on_stop_signals(stop.set)

@@ -3,6 +3,7 @@
 Each check reads the database file, the store's folder and /proc, never the platform's own word.
 """
 
+import contextlib
 import hashlib
 import sqlite3
 from pathlib import Path
@@ -14,7 +15,8 @@ TERMINAL = {"SUCCEEDED": "job.succeeded", "FAILED": "job.failed", "CANCELLED": "
 
 def violations(data: Path, acknowledged: set[str], deleted: set[str], *, alive: bool) -> list[str]:
     """Every invariant that is broken, in words; an empty list is the proof."""
-    with sqlite3.connect(f"file:{data / 'usina.sqlite'}?mode=ro", uri=True) as database:
+    path = f"file:{data / 'usina.sqlite'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(path, uri=True)) as database:
         return [
             *_jobs(database, acknowledged, deleted),
             *_logs(database),
@@ -84,14 +86,13 @@ def _objects(database: sqlite3.Connection, store: Path) -> list[str]:
 
 
 def _leftovers(data: Path, *, alive: bool) -> list[str]:
-    work = data / "work"
-    folders = [path.name for path in work.iterdir()] if work.exists() else []
-    wrong = [f"work folder {name} was left" for name in folders if not _warm(name)]
+    left = list((data / "work").glob("**/*" if alive else "*"))
+    wrong = [f"{path} was left" for path in left if not (alive and _is_kept(path))]
     if not alive:
         wrong += [f"process left: {line}" for line in descendants_with(str(data))]
     return wrong
 
 
-def _warm(name: str) -> bool:
-    """The home of a warm process lives as long as the process."""
-    return name.startswith("warm-")
+def _is_kept(path: Path) -> bool:
+    """While the platform lives it keeps emptied folders, and the homes of warm programs."""
+    return path.is_dir() or path.name == "job.json"

@@ -64,7 +64,8 @@ def start(data: Path, failpoints: str = "", **environment: str) -> Running | Non
     )
     log.close()
     assert process.stdout is not None
-    line = process.stdout.readline()
+    with process.stdout as told:
+        line = told.readline()
     if not line.startswith("ready "):
         process.wait(READY_SECONDS)
         return None

@@ -22,7 +22,6 @@ NAMES: Final = frozenset(
         "run.after_progress",
         "heartbeat.in_transaction",
         "collect.after_put",
-        "collect.after_pending",
         "finish.before_transaction",
         "finish.in_transaction",
         "finish.after_commit",

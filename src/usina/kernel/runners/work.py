@@ -22,6 +22,7 @@ from usina.kernel.runners.protocol import DeclaredArtifact
 _KINDS: Final = frozenset(get_args(Kind))
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NAME_LENGTH: Final = 255
 _REMOVE_TRIES: Final = 3
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -73,11 +74,14 @@ class WorkFolder:
     def write_job(self, job: Mapping[str, Any]) -> None:
         """Writes ``job.json``: ``{id, model, model_version, attempt, params, inputs, checkpoint,
         cores}``, paths relative to this folder."""
-        descriptor = os.open(
-            f"{self.path}/job.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-        )
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(to_json(job))
+        descriptor = os.open(f"{self.path}/job.json", _WRITE, 0o600)
+        try:
+            if os.fstat(descriptor).st_nlink != 1:
+                raise OSError(errno.EMLINK, "job.json has another name")
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, to_json(job))
+        finally:
+            os.close(descriptor)
 
     def collect(self, manifest: Manifest, declared: Sequence[DeclaredArtifact]) -> list[Output]:
         """The declared files, and those that the manifest names although nobody declared them,

@@ -26,13 +26,13 @@ from usina.kernel.registry import Registry
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.outcome import Failure, Outcome
 from usina.kernel.runners.pool import Assignment, RunnerPool, StopSignal
+from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.work import BadOutput, WorkFolder
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
 from usina.kernel.worker.reporter import Reporter
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-_LOG_FILE: Final = "platform-log.txt"
 _FULL_DISK_TRIES: Final = 30
 _FULL_DISK_SECONDS: Final = 2.0
 
@@ -48,7 +48,7 @@ class Workshop:
     artifacts: Artifacts
     pool: RunnerPool
     endings: Batch[Ending, Status | None]
-    work_root: Path
+    folders: FolderStash
     cores: int
 
 
@@ -104,9 +104,8 @@ class Attempt:
             return _failed("invalid_input", "input_missing", str(missing))
         except Problem as problem:
             return _failed("unavailable", problem.code, problem.detail)
-        self._reporter = Reporter(
-            self._shop.database, self._shop.bus, self.claimed.lease, self._work.path / _LOG_FILE
-        )
+        log_path = self._shop.folders.root / f"{self.job.id}-{self.job.attempt}.log"
+        self._reporter = Reporter(self._shop.database, self._shop.bus, self.claimed.lease, log_path)
         reach("run.before_spawn")
         assignment = Assignment(
             manifest=model.manifest,
@@ -120,7 +119,7 @@ class Attempt:
     async def _prepare(self, manifest: Manifest) -> WorkFolder:
         """The private work folder with ``job.json`` and the inputs, their hashes checked."""
         job = self.job
-        work = WorkFolder.create(self._shop.work_root, f"{job.id}-{job.attempt}")
+        work = self._shop.folders.take(manifest, job.organization_id)
         self._work = work
         inputs: Mapping[str, list[str]] = await self._bring_inputs(work) if job.inputs else {}
         work.write_job(
@@ -191,7 +190,7 @@ class Attempt:
             ]
         if self._reporter is not None and self._reporter.log_bytes:
             name = log_name(self.job.attempt)
-            new.append(self._new_artifact("log", name, self._work.path / _LOG_FILE))
+            new.append(self._new_artifact("log", name, self._reporter.log_path))
         return await self._shop.artifacts.stage(new) if new else ()
 
     def _manifest(self) -> Manifest:
@@ -222,7 +221,11 @@ class Attempt:
         return await self._shop.endings.add(ending)
 
     async def _clean(self) -> None:
-        if self._work is not None:
+        if self._reporter is not None:
+            self._reporter.log_path.unlink(missing_ok=True)
+        if self._work is None:
+            return
+        if not self._shop.folders.give_back(self._manifest(), self.job.organization_id, self._work):
             await asyncio.to_thread(self._work.remove)
 
 

@@ -30,7 +30,7 @@ class Reporter:
         self._database = database
         self._bus = bus
         self._lease = lease
-        self._log_path = log_path
+        self.log_path = log_path
         self._log: BinaryIO | None = None
         self._unwritten = bytearray()
         self._written = 0
@@ -62,7 +62,7 @@ class Reporter:
 
     def log(self, data: bytes) -> None:
         if self._log is None:
-            self._log = self._log_path.open("wb")
+            self._log = self.log_path.open("wb")
         self._log.write(data)
         self._unwritten += data
         if self._chunk_timer is None:
