@@ -23,11 +23,12 @@ class Camera:
     height: int
 
     def project(self, points: Field) -> Field:
-        """``(n, 3)``: pixels to the right, pixels down, and the distance along the view."""
+        """``(n, 3)``: pixels to the right, pixels down, and one over the distance along the
+        view."""
         seen = (points - self.eye) @ self.axes.T
         distance = -seen[:, 2:]
         flat = self.focal * seen[:, :2] * np.array([1, -1]) / distance + self.centre
-        return np.concatenate([flat, distance], axis=1)
+        return np.concatenate([flat, 1 / distance], axis=1)
 
     def finer(self, times: float) -> "Camera":
         """The same view with about ``times`` as many pixels along each side."""

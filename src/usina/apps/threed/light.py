@@ -26,7 +26,7 @@ class DepthMap:
     scale: float
     depth: Field32
 
-    def reaches(self, points: Field, bias: float, taps: Field) -> Field:
+    def reaches(self, points: Field, bias: Field | float, taps: Field) -> Field:
         """The share 0..1 of ``taps`` (offsets ``(t, 2)`` in pixels) from which the light reaches
         each of ``points``; ``bias`` is how deep a point may lie under the surface."""
         x, y, z = self.axes
@@ -55,12 +55,12 @@ def depth_map(points: Field, faces: Indices, towards: Field, size: int) -> Depth
     extent = float((high - low)[:2].max()) * 1.04
     scale = size / extent
     middle = (low + high) / 2
-    corner = np.array([middle[0] - extent / 2, middle[1] + extent / 2, high[2] + extent * 0.01])
-    local = seen - corner
-    screen = local * np.array([scale, -scale, -1])
-    drawn = rasterise(screen, faces, size, size)
+    corner = np.array([middle[0] - extent / 2, middle[1] + extent / 2, high[2]])
+    local = (seen - corner) * np.array([scale, -scale, 1])
+    far = 1.01 * float(high[2] - low[2]) + 1e-9
+    drawn = rasterise(local + np.array([0, 0, far]), faces, size, size).fragments()
     depth = np.full(size * size, np.inf, dtype=np.float32)
-    depth[drawn.pixel] = drawn.depth
+    depth[drawn.pixel] = far - drawn.nearness
     return DepthMap(axes, corner @ axes, scale, depth.reshape(size, size))
 
 

@@ -48,26 +48,6 @@ def close_sheet(sheet: Sheet, front: Field, back: Field) -> Mesh:
     return Mesh(points, faces)
 
 
-def close_front(front: Mesh, rim: Indices) -> Mesh:
-    """The body between an open surface with a convex outline and the plane z = 0: a wall down from
-    its directed ``rim`` (``(k, 2)``), and a fan over the back."""
-    count, around = len(front.points), np.unique(rim)
-    lower = np.full(count, -1, dtype=np.int64)
-    lower[around] = count + np.arange(len(around))
-    start, end = rim.T
-    below_start, below_end = lower[start], lower[end]
-    middle = np.full(len(rim), count + len(around))
-    ground = front.points[around] * np.array([1.0, 1.0, 0.0])
-    faces = (
-        front.faces,
-        np.column_stack([start, below_start, below_end]),
-        np.column_stack([start, below_end, end]),
-        np.column_stack([below_end, below_start, middle]),
-    )
-    centre = ground.mean(axis=0, keepdims=True)
-    return Mesh(np.concatenate([front.points, ground, centre]), np.concatenate(faces))
-
-
 def decimate(mesh: Mesh, target: int) -> Mesh:
     """At most about ``target`` triangles, by collapsing the edges that matter least (Garland and
     Heckbert, SIGGRAPH 1997). A result that is no longer watertight is given up for one with more
@@ -76,7 +56,7 @@ def decimate(mesh: Mesh, target: int) -> Mesh:
         if target >= len(mesh.faces):
             break
         simple = _collapse(mesh, target, keep_rim=False)
-        if is_watertight(simple.faces) and not _crowded(simple.points):
+        if is_watertight(simple.faces):
             return simple
         target = round(1.4 * target)
     return mesh
@@ -89,7 +69,7 @@ def decimate_open(mesh: Mesh, target: int) -> Mesh:
             break
         simple = _collapse(mesh, target, keep_rim=True)
         same_rim = len(boundary(simple.faces)) == len(boundary(mesh.faces))
-        if same_rim and not _crowded(simple.points):
+        if same_rim:
             return simple
         target = round(1.4 * target)
     return mesh
@@ -139,9 +119,13 @@ def _collapse(mesh: Mesh, target: int, *, keep_rim: bool) -> Mesh:
     points, faces = fast_simplification.simplify(
         mesh.points, mesh.faces.astype(np.int32), target_count=target, preserve_border=keep_rim
     )
-    return Mesh(points.astype(np.float64), faces.astype(np.int64))
+    return _weld(Mesh(points.astype(np.float64), faces.astype(np.int64)))
 
 
-def _crowded(points: Field) -> bool:
-    """Whether two points fall together in 32 bits."""
-    return len(np.unique(points.astype(np.float32), axis=0)) < len(points)
+def _weld(mesh: Mesh) -> Mesh:
+    """Points to a thousandth; those that fall together become one, and the triangles between
+    them go. Nearer to each other they would be one in the 32 bits of a file."""
+    points, index = np.unique(mesh.points.round(3), axis=0, return_inverse=True)
+    faces = index.ravel()[mesh.faces]
+    a, b, c = faces.T
+    return Mesh(points, faces[(a != b) & (b != c) & (c != a)])

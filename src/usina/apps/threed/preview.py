@@ -22,6 +22,7 @@ _SAMPLES = 2
 _EDGE_SAMPLES = 4
 _SHADOW_MAP = 640
 _SKY_COARSER = 3
+_SHADED_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,12 @@ def _draw(surface: Surface, texture: Field, sky: Sky, ground: Ground, camera: Ca
     lamp = depth_map(surface.points, surface.faces, lamp_direction(camera), _SHADOW_MAP)
     fine = camera.finer(_SAMPLES)
     seen = rasterise(fine.project(surface.points), surface.faces, fine.width, fine.height)
-    open_sky = _open_sky(surface, sky, camera, fine).ravel()[seen.pixel]
-    light = np.zeros((fine.height * fine.width, 4))
-    light[seen.pixel, :3] = shade(surface, texture, open_sky, fine, seen, lamp)
+    open_sky = _open_sky(surface, sky, camera, fine).ravel()
+    light = np.zeros((fine.height * fine.width, 4), dtype=np.float32)
     light[seen.pixel, 3] = 1
+    worn = _as_seen(texture, fine)
+    for part in seen.parts(_SHADED_AT_ONCE):
+        light[part.pixel, :3] = shade(surface, worn, open_sky[part.pixel], fine, part, lamp)
     mean = resize(light.reshape(fine.height, fine.width, 4), camera.width, camera.height)
     colour = mean[..., :3] / np.maximum(mean[..., 3:], 1e-6)
     cover = _cover(camera.project(surface.points), surface.faces, camera)
@@ -89,11 +92,22 @@ def _draw(surface: Surface, texture: Field, sky: Sky, ground: Ground, camera: Ca
     return to_srgb(colour) * cover + to_srgb(behind) * (1 - cover)
 
 
+def _as_seen(texture: Field, fine: Camera) -> Field:
+    """The texture with no finer grain than the view can show."""
+    height, width = texture.shape[:2]
+    scale = _FILL * max(fine.width, fine.height) / max(height, width)
+    if scale > 0.8:
+        return texture
+    return resize(texture, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
 def _open_sky(surface: Surface, sky: Sky, camera: Camera, fine: Camera) -> Field:
     """The open share of the sky over every pixel of ``fine``; it varies slowly, so it is asked
     for at few pixels and blurred between them."""
     coarse = camera.finer(1 / _SKY_COARSER)
-    seen = rasterise(coarse.project(surface.points), surface.faces, coarse.width, coarse.height)
+    seen = rasterise(
+        coarse.project(surface.points), surface.faces, coarse.width, coarse.height
+    ).fragments()
     points = seen.mix(surface.points, surface.faces)
     normals = unit(seen.mix(surface.normals, surface.faces))
     known = np.zeros((coarse.height * coarse.width, 2))

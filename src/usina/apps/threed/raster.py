@@ -4,14 +4,17 @@ Works on whole arrays of candidate pixels instead of loops, and only finds out *
 pixel shows and *where* on it; what it looks like is `shade`'s business.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from usina.apps.threed.array import Anything, Field, Indices
 
-_CHUNK = 2_000_000
+_CHUNK = 300_000
 """How many candidate pixels are looked at in one go."""
+
+_ALL = slice(None)
 
 _SLACK = 1e-5
 """How far outside a triangle still counts as inside, so that neighbours leave no gap."""
@@ -19,17 +22,18 @@ _SLACK = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Fragments:
-    """The visible pixels of one view, one row each: ``pixel`` is the index into the flattened
+    """Some visible pixels of one view, one row each: ``pixel`` is the index into the flattened
     picture, ``face`` the triangle seen there, ``weights`` ``(n, 3)`` the place on it in
-    perspective-correct barycentric coordinates, ``depth`` the distance along the view."""
+    barycentric coordinates, true to a perspective view, ``nearness`` what `rasterise` was given,
+    there."""
 
     pixel: Indices
     face: Indices
     weights: Field
-    depth: Field
+    nearness: Field
 
     def mix(self, values: Field, faces: Indices) -> Field:
-        """Vertex ``values`` ``(v, c)`` interpolated at each visible pixel, ``(n, c)``."""
+        """Vertex ``values`` ``(v, c)`` interpolated at each pixel, ``(n, c)``."""
         corner = faces[self.face]
         out = values[corner[:, 0]] * self.weights[:, :1]
         out += values[corner[:, 1]] * self.weights[:, 1:2]
@@ -37,45 +41,68 @@ class Fragments:
         return out
 
 
-def rasterise(screen: Field, faces: Indices, width: int, height: int) -> Fragments:
-    """Draw ``faces`` over vertices ``screen`` ``(v, 3)``: x right and y down in pixels, and the
-    distance from the eye (or, seen in parallel, any positive depth). Only triangles that turn
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One view: every visible ``pixel``, and by ``winner`` which front triangle it shows, of
+    those that ``front`` counts among all, with their ``planes`` and the nearness of corners."""
+
+    pixel: Indices
+    winner: Indices
+    front: Indices
+    planes: Field
+    nearness: Field
+    width: int
+
+    def fragments(self, part: slice = _ALL) -> Fragments:
+        """What some of the visible pixels show."""
+        pixel, winner = self.pixel[part], self.winner[part]
+        x, y = (pixel % self.width + 0.5)[:, None], (pixel // self.width + 0.5)[:, None]
+        planes = self.planes[winner]
+        linear = planes[:, :, 0] * x + planes[:, :, 1] * y + planes[:, :, 2]
+        weights = linear[:, :3] * self.nearness[winner] / linear[:, 3:]
+        return Fragments(pixel, self.front[winner], weights, linear[:, 3])
+
+    def parts(self, size: int) -> Iterator[Fragments]:
+        """All of it in runs of at most ``size`` pixels."""
+        for start in range(0, len(self.pixel), size):
+            yield self.fragments(slice(start, start + size))
+
+
+def rasterise(screen: Field, faces: Indices, width: int, height: int) -> Drawing:
+    """Draw ``faces`` over vertices ``screen`` ``(v, 3)``: x right and y down in pixels, and a
+    positive nearness that is linear on the screen (in perspective one over the distance, in
+    parallel any constant less the distance); the nearest is seen. Only triangles that turn
     counterclockwise as seen are fronts; pixel centres lie at half numbers."""
     corner = screen[faces]
     planes, front = _planes(corner)
     box = _boxes(corner[front], width, height)
     nearness = np.zeros(width * height, dtype=np.float32)
-    shown = np.full(width * height, -1, dtype=np.int64)
+    shown = np.full(width * height, -1, dtype=np.int32)
     for part in _chunks(box):
-        pixel, owner, inverse_depth = _candidates(planes[part], box[part], width)
-        np.maximum.at(nearness, pixel, inverse_depth)
-        won = inverse_depth >= nearness[pixel]
+        pixel, owner, near = _candidates(planes[part], box[part], width)
+        np.maximum.at(nearness, pixel, near)
+        won = near >= nearness[pixel]
         shown[pixel[won]] = part[owner[won]]
     pixel = np.flatnonzero(shown >= 0)
-    winner = shown[pixel]
-    place = np.column_stack([pixel % width + 0.5, pixel // width + 0.5, np.ones(len(pixel))])
-    weights = np.einsum("nij,nj->ni", planes[winner], place)
-    inverse_depth = weights[:, 3]
-    inverse_corner = 1 / corner[front[winner], :, 2]
-    shares = weights[:, :3] * inverse_corner / inverse_depth[:, None]
-    return Fragments(pixel, front[winner], shares, 1 / inverse_depth)
+    return Drawing(
+        pixel, shown[pixel].astype(np.int64), front, planes, corner[front][:, :, 2], width
+    )
 
 
 def _planes(corner: Field) -> tuple[Field, Indices]:
     """Of the triangles ``(m, 3, 3)`` seen from the front, which they are, and ``(k, 4, 3)``: the
-    factors of x, y and 1 whose sums are the three barycentric coordinates and one over the depth,
-    all linear on the screen."""
-    x, y, depth = corner[:, :, 0], corner[:, :, 1], corner[:, :, 2]
+    factors of x, y and 1 whose sums are the three barycentric coordinates and the nearness."""
+    x, y, near = corner[:, :, 0], corner[:, :, 1], corner[:, :, 2]
     second, third = [1, 2, 0], [2, 0, 1]
     doubled = (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0]) - (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0])
     front = np.flatnonzero(doubled > 1e-9)
-    x, y, depth, doubled = x[front], y[front], depth[front], doubled[front]
+    x, y, near, doubled = x[front], y[front], near[front], doubled[front]
     planes = np.empty((len(front), 4, 3))
     planes[:, :3, 0] = y[:, third] - y[:, second]
     planes[:, :3, 1] = x[:, second] - x[:, third]
     planes[:, :3, 2] = y[:, second] * x[:, third] - x[:, second] * y[:, third]
     planes[:, :3] /= doubled[:, None, None]
-    planes[:, 3] = (planes[:, :3] / depth[:, :, None]).sum(axis=1)
+    planes[:, 3] = (planes[:, :3] * near[:, :, None]).sum(axis=1)
     return planes, front
 
 
@@ -95,7 +122,7 @@ def _chunks(box: Indices) -> list[Indices]:
 
 
 def _candidates(planes: Field, box: Indices, width: int) -> tuple[Indices, Indices, Anything]:
-    """Every pixel inside every triangle: its index, the triangle, and one over its depth."""
+    """Every pixel inside every triangle: its index, the triangle, and how near it is."""
     count = box[:, 2] * box[:, 3]
     owner = np.repeat(np.arange(len(box)), count)
     nth = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
@@ -109,6 +136,6 @@ def _candidates(planes: Field, box: Indices, width: int) -> tuple[Indices, Indic
         inside &= base[side][owner] + across[side][owner] * x + down[side][owner] * y >= -_SLACK
     kept = np.flatnonzero(inside)
     owner, x, y = owner[kept], x[kept], y[kept]
-    inverse_depth = base[3][owner] + across[3][owner] * x + down[3][owner] * y
+    near = base[3][owner] + across[3][owner] * x + down[3][owner] * y
     pixel = (box[owner, 1] + row[kept]) * width + box[owner, 0] + column[kept]
-    return pixel, owner, inverse_depth
+    return pixel, owner, near

@@ -15,6 +15,9 @@ _SKY, _FLOOR = np.array([0.95, 0.98, 1.03]) * 0.6, np.array([0.9, 0.87, 0.84]) *
 _LEAST_SKY = 0.22
 _GLOSS, _MIRROR, _SHEEN = 0.06, 0.045, 0.16
 _LAMP_TAPS = disc(8, 3.0)
+_BIAS, _BIAS_SLOPE = 0.003, 0.006
+"""How deep a point may lie in the shadow map and still be lit, as shares of the extent: always,
+and where the light grazes, since the map is coarse."""
 
 
 def lamp_direction(camera: Camera) -> Field:
@@ -35,8 +38,10 @@ def shade(
     normals = unit(seen.mix(surface.normals, surface.faces))
     open_sky = sky[:, None]
     to_eye = unit(camera.eye - points)
-    lit = lamp.reaches(points + normals * 0.006 * extent, 0.004 * extent, _LAMP_TAPS)
-    facing = (np.maximum(normals @ towards, 0) * lit)[:, None]
+    cosine = np.maximum(normals @ towards, 0)
+    steepness = np.sqrt(1 - cosine**2) / np.maximum(cosine, 0.2)
+    lit = lamp.reaches(points, extent * (_BIAS + _BIAS_SLOPE * steepness), _LAMP_TAPS)
+    facing = (cosine * lit)[:, None]
     fill = np.maximum(normals @ unit(camera.axes[0] + 0.3 * camera.axes[2]), 0)[:, None]
     upward = normals[:, 1:2] * 0.5 + 0.5
     ambient = (_SKY * upward + _FLOOR * (1 - upward)) * (_LEAST_SKY + (1 - _LEAST_SKY) * open_sky)

@@ -13,7 +13,7 @@ from usina.apps.threed.opencv import dilate, distance, resize
 _QUALITY = 92
 _MARGIN = 0.02
 _RING = 0.03
-_STRIP = 8
+_STRIP = 16
 _PLAIN = (233, 228, 218)
 _SEAM = 3.0
 """How many pixels of the mask inside its contour a colour is trusted from; nearer to it, it is
@@ -80,18 +80,16 @@ def _fit(bits: Bits, box: tuple[int, int, int, int], pixels: Bytes) -> Bits:
     return resize(part, pixels.shape[1], pixels.shape[0]) > 0.5
 
 
-def frame_texture(
-    rgb: Bytes, extent: tuple[int, int], frame: int, size: int
-) -> tuple[Texture, Field]:
-    """A picture in a plain frame, at most ``size`` pixels long, for a plaque ``extent`` (width,
-    height) large whose frame is ``frame`` wide; below it a strip of the frame's colour for what
-    is neither, with the place in the texture where that colour is sure."""
-    scale = min(rgb.shape[1] / (extent[0] - 2 * frame), (size - _STRIP) / max(extent))
-    width, height = (max(3, round(side * scale)) for side in extent)
-    wide = min(round(frame * scale), (min(width, height) - 1) // 2)
-    inner = crop(rgb, (0, 0, 1, 1), (width - 2 * wide, height - 2 * wide))
+def whole_texture(rgb: Bytes, extent: tuple[int, int], size: int) -> tuple[Texture, Field]:
+    """The whole picture, at most ``size`` pixels long, over a plaque ``extent`` (width, height)
+    large; below it a strip of a plain colour for what is not picture, with the place in the
+    texture where that colour is sure."""
+    scale = min(1.0, (size - _STRIP) / max(rgb.shape[:2]))
+    inner = crop(rgb, (0, 0, 1, 1), (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)))
+    height, width = inner.shape[:2]
     pixels = np.full((height + _STRIP, width, 3), _PLAIN, dtype=np.uint8)
-    pixels[wide : height - wide, wide : width - wide] = inner
+    pixels[:height] = inner
+    pixels[height : height + 2] = inner[-1:]
     share = height / len(pixels)
     return Texture(pixels, 0, 0, extent[0], extent[1] / share), np.array([0.5, (1 + share) / 2])
 

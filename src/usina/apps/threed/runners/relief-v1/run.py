@@ -6,10 +6,11 @@ import usina_runner
 from usina.apps.threed.delivery import Intake, deliver, take_in, working_picture
 from usina.apps.threed.mask import Mask, find_mask, whole
 from usina.apps.threed.option import ReliefOption, read_option
+from usina.apps.threed.plaque import build, corner_normals
 from usina.apps.threed.preview import FLAT
 from usina.apps.threed.relief import carve
 from usina.apps.threed.surface import Surface, dress
-from usina.apps.threed.texture import frame_texture
+from usina.apps.threed.texture import whole_texture
 
 SURE = 0.6
 """The confidence from which an object that nobody pointed at is raised."""
@@ -41,27 +42,17 @@ def _mask(intake: Intake, option: ReliefOption) -> Mask:
 
 def _build(job: usina_runner.Job, intake: Intake, mask: Mask, option: ReliefOption) -> Surface:
     with job.stage("relief", upto=0.35):
-        plaque = carve(
-            working_picture(intake.picture, mask),
-            None if mask.method == "whole" else mask.inside,
-            depth=option.depth,
-            base=option.base,
-            frame=option.frame,
-            detail=option.detail,
-            smoothing=option.smoothing,
-            invert=option.invert,
-        )
+        inside = None if mask.method == "whole" else mask.inside
+        plaque = carve(working_picture(intake.picture, mask), inside, option)
     with job.stage("mesh", upto=0.45):
-        mesh = plaque.mesh(option.target_faces)
-        normals = plaque.corner_normals(mesh)
+        built = build(plaque, option.target_faces)
+        normals = corner_normals(plaque, built)
     with job.stage("texture", upto=0.55):
-        texture, plain = frame_texture(
-            intake.picture.rgb, plaque.extent, plaque.frame, option.texture_size
-        )
-        flat = mesh.points[mesh.faces][..., :2] * np.array([1, -1])
-        uv = texture.place(flat, np.zeros(len(mesh.faces), dtype=np.bool_))
-        uv[~plaque.is_front(mesh)] = plain
-        return dress(mesh, normals, uv, texture.pixels, option.size_m)
+        texture, plain = whole_texture(intake.picture.rgb, plaque.extent, option.texture_size)
+        flat = built.mesh.points[built.mesh.faces][..., :2] * np.array([1, -1])
+        uv = texture.place(flat, ~built.is_front())
+        uv[~built.is_front()] = plain
+        return dress(built.mesh, normals, uv, texture.pixels, option.size_m)
 
 
 if __name__ == "__main__":
