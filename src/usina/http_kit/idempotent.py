@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +15,15 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Invalid
 from usina.kernel.idempotency.service import Answer, Claim, Idempotency
 
-_HEADER = "idempotency-key"
+_HEADER: Final = "idempotency-key"
+KEY_PARAMETER: Final[dict[str, Any]] = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "description": "1 to 255 visible ASCII characters: asking again answers the same again.",
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+}
+"""The header in OpenAPI, for every creating route."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from usina.http_kit.query import Query
+from usina.http_kit.query import Query, Whole
 from usina.kernel.errors import Invalid
 
 D = TypeVar("D")
@@ -17,7 +17,7 @@ MOST = 200
 
 
 class PageQuery(Query):
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="How many at most.")
+    limit: Whole = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="How many at most.")
     cursor: str | None = Field(None, description="`next_cursor` of the page before.")
 
 

@@ -1,17 +1,51 @@
 """Reading query strings strictly: names that are not known and single values given twice are
 refused, so that a misspelt filter never means "no filter"."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from usina.http_kit.problem import invalid, pointer, unknown_fields
 from usina.kernel.errors import FieldError, Invalid
 
-_MOST = 200
+_MOST: Final = 200
+
+
+def _written(pattern: str, what: str) -> BeforeValidator:
+    """Only what is written in one way is read: no blanks, no underscores, no Unix times."""
+    compiled = re.compile(pattern)
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and compiled.fullmatch(value) is None:
+            raise PydanticCustomError("written", "This has to be {what}.", {"what": what})
+        return value
+
+    return BeforeValidator(check)
+
+
+Whole = Annotated[int, _written(r"-?[0-9]{1,18}", "a whole number")]
+Number = Annotated[
+    float, _written(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", "a number"), Field(allow_inf_nan=False)
+]
+Moment = Annotated[
+    AwareDatetime,
+    _written(
+        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)",
+        "a moment of RFC 3339 with its offset, such as 2026-01-31T12:00:00Z",
+    ),
+]
 
 
 class Query(BaseModel):

@@ -8,7 +8,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from usina import __version__
 from usina.faces.http import artifact, event, file, job, log, model, operation, submit, upload
@@ -75,9 +75,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Every method that some route serves at this path."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is Match.PARTIAL:
-            methods |= route.methods
+    """Every method of the path that fits best: `/jobs/batch` is more than some `/jobs/{job_id}`."""
+    routes: list[Route] = request.app.routes
+    fitting = [route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    best = min(fitting, key=lambda route: len(route.param_convertors)).path
+    methods = {name for route in fitting if route.path == best for name in route.methods or ()}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)

@@ -79,13 +79,13 @@ async def list_job_events(
 
 async def _events(request: Request, call: Call, job_id: str | None) -> Response:
     query = read_query(request, PageQuery)
+    ended = False
+    if job_id is not None:
+        ended = (await call.platform.jobs.get(call.organization_id, job_id)).status.terminal
     epoch = await call.platform.events.epoch()
     live = wants_event_stream(request)
     start = (last_event_id(request) if live else None) or query.cursor
     after = None if start is None else cursor.decode(start, epoch)
-    ended = False
-    if job_id is not None:
-        ended = (await call.platform.jobs.get(call.organization_id, job_id)).status.terminal
     if not live:
         return await _page(call, job_id, after, query.limit, epoch)
     if ended and after is not None and not await _read(call, job_id, after, 1):

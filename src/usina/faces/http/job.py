@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from usina.http_kit.call import Call, Called
@@ -17,7 +17,7 @@ from usina.http_kit.paging import (
     page_document,
 )
 from usina.http_kit.problem import problems
-from usina.http_kit.query import Query, parameters, read_query
+from usina.http_kit.query import Moment, Number, Query, parameters, read_query
 from usina.http_kit.reply import json_response
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.errors import Conflict
@@ -32,7 +32,7 @@ _MAIN_KINDS: Final = ("model", "image", "video", "data", "report", "preview")
 
 
 class WaitQuery(Query):
-    wait_seconds: float = Field(
+    wait_seconds: Number = Field(
         0, ge=0, le=60, description="Answer when the job ends, or after so long at most."
     )
 
@@ -40,7 +40,7 @@ class WaitQuery(Query):
 class JobQuery(PageQuery):
     status: tuple[Status, ...] = Field((), description="May be repeated: any of them.")
     model: str | None = Field(None, description="Jobs of this model.")
-    created_after: AwareDatetime | None = Field(None, description="RFC 3339, with its offset.")
+    created_after: Moment | None = Field(None, description="RFC 3339, with its offset.")
     labels: dict[str, str] = Field(
         {}, description="`label.k=v`: jobs whose label `k` is `v`; several must all match."
     )

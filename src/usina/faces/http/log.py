@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from usina.http_kit.call import Call, Called
 from usina.http_kit.problem import problems
-from usina.http_kit.query import Query, parameters, read_query
+from usina.http_kit.query import Query, Whole, parameters, read_query
 from usina.http_kit.sse import (
     COMMENT,
     EVENT_STREAM,
@@ -31,7 +31,7 @@ _TEXT: Final = "text/plain; charset=utf-8"
 
 
 class LogQuery(Query):
-    attempt: int | None = Field(None, ge=1, description="The last one unless told.")
+    attempt: Whole | None = Field(None, ge=1, description="The last one unless told.")
 
 
 @dataclass(frozen=True, slots=True)

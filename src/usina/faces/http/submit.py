@@ -11,7 +11,7 @@ from usina.faces.http.form import read_form
 from usina.faces.http.submission import BATCH, SUBMISSION
 from usina.http_kit.body import media_type, read_json
 from usina.http_kit.call import Call, Called
-from usina.http_kit.idempotent import Once, fingerprint, once
+from usina.http_kit.idempotent import KEY_PARAMETER, Once, fingerprint, once
 from usina.http_kit.job import JobDocument, job_document
 from usina.http_kit.multipart import MULTIPART
 from usina.http_kit.problem import problems
@@ -23,13 +23,6 @@ from usina.kernel.jobs.job import Job, JobRequest
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
-_KEY: Final = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "required": False,
-    "description": "1 to 255 visible ASCII characters: asking again answers the same again.",
-    "schema": {"type": "string", "maxLength": 255},
-}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
     "description": "The files as parts named after the inputs, the rest as text fields.",
@@ -60,7 +53,7 @@ class BatchDocument(BaseModel):
         **problems(400, 401, 409, 413, 415, 422, 503),
     },
     openapi_extra={
-        "parameters": [_KEY],
+        "parameters": [KEY_PARAMETER],
         "requestBody": {
             "required": True,
             "content": {
@@ -92,7 +85,7 @@ async def submit_job(request: Request, call: Called) -> Response:
     response_model=BatchDocument,
     responses=problems(400, 401, 409, 413, 415, 422, 503),
     openapi_extra={
-        "parameters": [_KEY],
+        "parameters": [KEY_PARAMETER],
         "requestBody": {
             "required": True,
             "content": {

@@ -37,15 +37,17 @@ _QUIET_AFTER = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _OOM_SCORE = b"500"
 _URGENCY = -10
+_KILLED_AT_ONCE = 1000
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SET_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
 
-def members() -> list[int]:
-    """Every process below this one. Orphans come to us, so none is missed."""
+def members(most: int = sys.maxsize) -> list[int]:
+    """Every process below this one, but not many more than ``most``. Orphans come to us, so none is
+    missed."""
     found: list[int] = []
     front = [os.getpid()]
-    while front:
+    while front and len(found) <= most:
         front = [child for pid in front for child in _children(pid)]
         found.extend(front)
     return found
@@ -183,7 +185,9 @@ class Watch:
         """Why the tree must die, if it must."""
         began = time.monotonic()
         before, limit = self.used, self._limits["memory"]
-        pids = members()
+        pids = members(self._limits["processes"])
+        if len(pids) > self._limits["processes"]:
+            return "too_many_processes"
         self.used = self._measure(pids)
         self.count = len(pids)
         if self.used > limit:
@@ -191,9 +195,7 @@ class Watch:
         self.peak = max(self.peak, self.used)
         self._unchanged = self._unchanged + 1 if self.used == before else 0
         self.seconds = max(self._pause(limit), 10 * (time.monotonic() - began))
-        if self.used > limit:
-            return "out_of_memory"
-        return "too_many_processes" if self.count > self._limits["processes"] else None
+        return "out_of_memory" if self.used > limit else None
 
     def _measure(self, pids: list[int]) -> int:
         total = resident_bytes(pids)
@@ -274,9 +276,12 @@ class Keeper:
         return orders is not None
 
     def _kill(self, pid: int) -> None:
-        """Stops all, so that no fork outruns us, and kills all, until nobody is left."""
+        """Kills the program's process group in one stroke, which no fork outruns; then stops and
+        kills whoever left the group, until nobody is left."""
         pause = 0.0
-        while pids := members():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        while pids := members(_KILLED_AT_ONCE):
             signal_all(pids, signal.SIGSTOP)
             signal_all(pids, signal.SIGKILL)
             self._reap(pid)
