@@ -1,5 +1,6 @@
 """The command line against the real platform."""
 
+import io
 import json
 import os
 import re
@@ -10,13 +11,16 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from tests.cli.conftest import Outcome
+from usina.faces.cli.main import main
 from usina_client import Client
 
 USINA = [sys.executable, "-m", "usina.faces.cli.main"]
@@ -31,22 +35,37 @@ class Shell:
     data: Path
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, *arguments: object, **options: Any) -> "subprocess.Popen[str]":
+    def variables(self) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("USINA_")}
+        return inherited | {"USINA_DATA": str(self.data), "USINA_PORT": "0"} | self.environment
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [*USINA, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            env=inherited | {"USINA_DATA": str(self.data), "USINA_PORT": "0"} | self.environment,
-            **options,
+            env=self.variables(),
         )
 
-    def run(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    def run_apart(self, *arguments: object) -> Outcome:
+        """In a process of its own: needed where a platform is started in the background."""
         process = self.start(*arguments)
-        out, err = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        out, err = process.communicate(timeout=60)
+        return Outcome(process.returncode, out, err)
+
+    def run(self, *arguments: object) -> Outcome:
+        """In this process, which spares the start of another."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.variables(), clear=True),
+            chdir(self.folder),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = main([str(argument) for argument in arguments])
+        return Outcome(code, out.getvalue(), err.getvalue())
 
     def credentials(self) -> dict[str, Any]:
         return json.loads((self.data / "credentials.json").read_text())
@@ -129,18 +148,18 @@ def test_a_port_in_use_is_named(fresh: Shell) -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        done = fresh.run("up", "--port", port)
+        done = fresh.run_apart("up", "--port", port)
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert str(port) in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (done.code, done.out) == (1, "")
+    assert str(port) in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_folder_in_use_names_its_process(shell: Shell) -> None:
     done = shell.run("up")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert str(shell.platform_pid()) in done.stderr
+    assert (done.code, done.out) == (1, "")
+    assert str(shell.platform_pid()) in done.err
 
 
 def test_a_platform_without_work_may_leave_by_itself(fresh: Shell) -> None:
@@ -164,8 +183,8 @@ def test_a_later_start_keeps_the_key(fresh: Shell) -> None:
 def test_a_run_leaves_its_artifacts(shell: Shell) -> None:
     done = shell.run("run", "echo-v1", "-p", "artifacts=2", "-p", "artifact_bytes=1000")
 
-    assert done.returncode == 0, done.stderr
-    paths = done.stdout.splitlines()
+    assert done.code == 0, done.err
+    paths = done.out.splitlines()
     assert {Path(path).name for path in paths} >= {
         "report.json",
         "artifact-1.bin",
@@ -178,8 +197,8 @@ def test_a_run_leaves_its_artifacts(shell: Shell) -> None:
 def test_a_run_with_json(shell: Shell) -> None:
     done = shell.run("run", "echo-v1", "-p", "seconds=0.1", "--out", "made", "--json")
 
-    told = json.loads(done.stdout)
-    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.out)
+    assert (done.code, done.err) == (0, "")
     assert (told["status"], told["progress"]) == ("SUCCEEDED", 1)
     assert "made/report.json" in told["files"]
     report = json.loads((shell.folder / "made" / "report.json").read_text())
@@ -189,20 +208,20 @@ def test_a_run_with_json(shell: Shell) -> None:
 def test_a_failed_run_ends_with_3_and_shows_the_log(shell: Shell) -> None:
     done = shell.run("run", "echo-v1", "-p", "fail=invalid_input", "-p", "log_lines=50")
 
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "invalid_input" in done.stderr
-    assert "The end of its log:" in done.stderr
+    assert (done.code, done.out) == (3, "")
+    assert "invalid_input" in done.err
+    assert "The end of its log:" in done.err
 
 
 def test_a_run_that_takes_too_long_goes_on_without_us(shell: Shell) -> None:
     done = shell.run("run", "echo-v1", "-p", "seconds=1", "--timeout", "0.2")
 
-    assert (done.returncode, done.stdout) == (6, "")
-    come_back = re.search(rf"usina (jobs watch {UUID} --out \S+)", done.stderr)
+    assert (done.code, done.out) == (6, "")
+    come_back = re.search(rf"usina (jobs watch {UUID} --out \S+)", done.err)
     assert come_back
     again = shell.run(*come_back[1].split())
-    assert again.returncode == 0
-    assert again.stdout.splitlines()[0].startswith("echo-v1-")
+    assert again.code == 0
+    assert again.out.splitlines()[0].startswith("echo-v1-")
 
 
 def test_ctrl_c_detaches_and_the_job_goes_on(shell: Shell) -> None:
@@ -216,29 +235,29 @@ def test_ctrl_c_detaches_and_the_job_goes_on(shell: Shell) -> None:
 
     assert process.returncode == 130
     job_id = re.findall(UUID, err)[0]
-    assert shell.run("jobs", "watch", job_id).returncode == 0
-    assert json.loads(shell.run("jobs", "get", job_id, "--json").stdout)["status"] == "SUCCEEDED"
+    assert shell.run("jobs", "watch", job_id).code == 0
+    assert json.loads(shell.run("jobs", "get", job_id, "--json").out)["status"] == "SUCCEEDED"
 
 
 def test_a_cancelled_job_ends_its_watch_with_3(shell: Shell) -> None:
-    job_id = shell.run("run", "echo-v1", "-p", "seconds=60", "--no-wait").stdout.strip()
+    job_id = shell.run("run", "echo-v1", "-p", "seconds=60", "--no-wait").out.strip()
     watch = shell.start("jobs", "watch", job_id)
-    assert shell.run("jobs", "cancel", job_id).stdout.strip() == job_id
+    assert shell.run("jobs", "cancel", job_id).out.strip() == job_id
 
     _, err = watch.communicate(timeout=30)
 
     assert watch.returncode == 3
     assert "CANCELLED" in err
-    assert shell.run("jobs", "retry", job_id).returncode == 0
-    assert shell.run("jobs", "cancel", job_id).returncode == 0
+    assert shell.run("jobs", "retry", job_id).code == 0
+    assert shell.run("jobs", "cancel", job_id).code == 0
 
 
 def test_every_event_of_a_job_is_told_without_a_gap(shell: Shell) -> None:
-    job_id = shell.run("run", "echo-v1", "-p", "artifacts=1", "--no-wait").stdout.strip()
+    job_id = shell.run("run", "echo-v1", "-p", "artifacts=1", "--no-wait").out.strip()
 
     done = shell.run("jobs", "watch", job_id, "--events")
 
-    events = [json.loads(line) for line in done.stdout.splitlines()]
+    events = [json.loads(line) for line in done.out.splitlines()]
     seqs = [event["seq"] for event in events if event["seq"] is not None]
     assert seqs == list(range(1, len(seqs) + 1))
     assert (events[0]["type"], events[-1]["type"]) == ("job.queued", "job.succeeded")
@@ -246,23 +265,23 @@ def test_every_event_of_a_job_is_told_without_a_gap(shell: Shell) -> None:
 
 def test_logs_are_the_programs_words(shell: Shell) -> None:
     arguments = ("run", "echo-v1", "-p", "log_lines=5", "-p", "seconds=0.5", "--no-wait")
-    job_id = shell.run(*arguments).stdout.strip()
+    job_id = shell.run(*arguments).out.strip()
 
     followed = shell.run("jobs", "logs", job_id, "--follow")
 
-    assert followed.returncode == 0
-    assert len(followed.stdout.splitlines()) >= 5
-    assert shell.run("jobs", "logs", job_id).stdout == followed.stdout
+    assert followed.code == 0
+    assert len(followed.out.splitlines()) >= 5
+    assert shell.run("jobs", "logs", job_id).out == followed.out
 
 
 def test_files_come_back_as_they_went(shell: Shell) -> None:
     content = os.urandom(3 * 1024 * 1024)
     (shell.folder / "large.bin").write_bytes(content)
 
-    file_id = shell.run("files", "put", "large.bin").stdout.strip()
+    file_id = shell.run("files", "put", "large.bin").out.strip()
     done = shell.run("files", "get", file_id, "--out", "again.bin")
 
-    assert done.stdout == "again.bin\n"
+    assert done.out == "again.bin\n"
     assert (shell.folder / "again.bin").read_bytes() == content
 
 
@@ -271,13 +290,13 @@ def test_refusals_have_their_exit_codes(shell: Shell) -> None:
     url = shell.credentials()["url"]
     stranger = Shell(shell.folder, shell.data, {"USINA_URL": url, "USINA_API_KEY": "wrong"})
 
-    assert shell.run("jobs", "get", nobody).returncode == 5
-    assert shell.run("run", "no-such-model").returncode == 5
-    assert shell.run("run", "echo-v1", "-p", "seconds=-1").returncode == 1
-    assert shell.run("run", "echo-v1", "-p", "second=1").returncode == 2
-    assert shell.run("jobs", "list", "--status", "ASLEEP").returncode == 1
-    assert stranger.run("jobs", "list").returncode == 4
-    told = json.loads(shell.run("jobs", "get", nobody, "--json").stderr)
+    assert shell.run("jobs", "get", nobody).code == 5
+    assert shell.run("run", "no-such-model").code == 5
+    assert shell.run("run", "echo-v1", "-p", "seconds=-1").code == 1
+    assert shell.run("run", "echo-v1", "-p", "second=1").code == 2
+    assert shell.run("jobs", "list", "--status", "ASLEEP").code == 1
+    assert stranger.run("jobs", "list").code == 4
+    told = json.loads(shell.run("jobs", "get", nobody, "--json").err)
     assert (told["status"], told["code"]) == (404, "not_found")
 
 
@@ -286,24 +305,24 @@ def test_the_administrators_commands_work_beside_a_platform(shell: Shell) -> Non
     acme = Shell(
         shell.folder,
         shell.data,
-        {"USINA_URL": shell.credentials()["url"], "USINA_API_KEY": made.stdout.strip()},
+        {"USINA_URL": shell.credentials()["url"], "USINA_API_KEY": made.out.strip()},
     )
 
-    assert made.returncode == 0
-    assert json.loads(acme.run("jobs", "list", "--json").stdout) == []
-    assert shell.run("db", "upgrade").returncode == 0
-    first = json.loads(shell.run("seed", "--json").stdout)
-    assert json.loads(shell.run("seed", "--json").stdout) == first | {"changes": []}
+    assert made.code == 0
+    assert json.loads(acme.run("jobs", "list", "--json").out) == []
+    assert shell.run("db", "upgrade").code == 0
+    first = json.loads(shell.run("seed", "--json").out)
+    assert json.loads(shell.run("seed", "--json").out) == first | {"changes": []}
 
 
 def test_the_doctor_is_content_with_the_platform(shell: Shell) -> None:
     done = shell.run("doctor", "--json")
 
-    told = json.loads(done.stdout)
-    assert done.returncode == 0
+    told = json.loads(done.out)
+    assert done.code == 0
     assert {check["area"] for check in told["checks"]} >= {"platform", "sandbox", "model"}
     assert told["settings"]["USINA_DATA"] == str(shell.data)
-    assert "fix" in shell.run("doctor").stdout
+    assert "fix" in shell.run("doctor").out
 
 
 def test_two_runs_at_once_start_one_platform(fresh: Shell) -> None:
@@ -313,7 +332,7 @@ def test_two_runs_at_once_start_one_platform(fresh: Shell) -> None:
     with stopped_at_the_end(fresh):
         assert [process.returncode for process in processes] == [0, 0], ends
         jobs = {json.loads(out)["id"] for out, _ in ends}
-        listed = json.loads(fresh.run("jobs", "list", "--json").stdout)
+        listed = json.loads(fresh.run_apart("jobs", "list", "--json").out)
         assert {job["id"] for job in listed} == jobs
         assert os.getsid(fresh.platform_pid()) == fresh.platform_pid()  # no terminal of ours
         assert (fresh.data / "logs" / "platform.log").exists()
@@ -322,11 +341,11 @@ def test_two_runs_at_once_start_one_platform(fresh: Shell) -> None:
 def test_a_platform_that_is_about_to_be_ready_is_waited_for(fresh: Shell) -> None:
     platform = fresh.start("up")
 
-    done = fresh.run("run", "echo-v1")
+    done = fresh.run_apart("run", "echo-v1")
 
     platform.terminate()
     platform.communicate(timeout=30)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert platform.returncode == 0
 
 
@@ -336,24 +355,24 @@ def test_a_taken_port_is_left_to_its_owner(fresh: Shell) -> None:
         taken.listen()
         fresh.environment["USINA_PORT"] = str(taken.getsockname()[1])
 
-        done = fresh.run("models", "--json")
+        done = fresh.run_apart("models", "--json")
 
     with stopped_at_the_end(fresh):
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.err
         assert not fresh.credentials()["url"].endswith(f":{fresh.environment['USINA_PORT']}")
 
 
 def test_a_killed_platform_is_followed_by_another(fresh: Shell) -> None:
-    job_id = fresh.run("run", "echo-v1", "-p", "seconds=0.5", "--no-wait").stdout.strip()
+    job_id = fresh.run_apart("run", "echo-v1", "-p", "seconds=0.5", "--no-wait").out.strip()
     first = fresh.platform_pid()
     watch = os.pidfd_open(first)
     os.kill(first, signal.SIGKILL)
     await_end(watch)
 
-    done = fresh.run("jobs", "watch", job_id)
+    done = fresh.run_apart("jobs", "watch", job_id)
 
     with stopped_at_the_end(fresh):
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.err
         assert fresh.platform_pid() != first
 
 
@@ -361,8 +380,8 @@ def test_a_platform_that_cannot_start_says_why(fresh: Shell) -> None:
     fresh.data.mkdir()
     (fresh.data / "usina.sqlite").write_bytes(b"this is no database" * 1000)
 
-    done = fresh.run("models")
+    done = fresh.run_apart("models")
 
-    assert (done.returncode, done.stdout) == (7, "")
-    assert "could not be started" in done.stderr
-    assert str(fresh.data / "logs" / "platform.log") in done.stderr
+    assert (done.code, done.out) == (7, "")
+    assert "could not be started" in done.err
+    assert str(fresh.data / "logs" / "platform.log") in done.err
