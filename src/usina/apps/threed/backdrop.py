@@ -6,6 +6,7 @@ import numpy as np
 
 from usina.apps.threed.array import Field
 from usina.apps.threed.camera import Camera
+from usina.apps.threed.interpolate import grid_points
 from usina.apps.threed.light import DepthMap, Sky, disc
 from usina.apps.threed.opencv import blur
 from usina.apps.threed.shade import sample, to_linear
@@ -33,9 +34,9 @@ def ground_under(points: Field, sky: Sky) -> Ground:
     reach = _REACH * sky.extent
     centre = ((low + high) / 2)[[0, 2]]
     steps = np.linspace(-reach, reach, _CELLS)
-    x, z = np.meshgrid(centre[0] + steps, centre[1] + steps)
-    at = np.column_stack([x.ravel(), np.full(x.size, low[1]), z.ravel()])
-    light = sky.light(at, np.tile([0.0, 1.0, 0.0], (x.size, 1)), lift=0.002)
+    x, z = grid_points(centre[0] + steps, centre[1] + steps).T
+    at = np.column_stack([x, np.full(len(x), low[1]), z])
+    light = sky.light(at, np.tile([0.0, 1.0, 0.0], (len(x), 1)), lift=0.002)
     smooth = blur(light.reshape(_CELLS, _CELLS), 1.0)
     return Ground(smooth[..., None], centre, reach, float(low[1]))
 
@@ -52,7 +53,7 @@ def draw_backdrop(camera: Camera, ground: Ground, lamp: DepthMap) -> Field:
 
 def _shadow(camera: Camera, ground: Ground, lamp: DepthMap) -> Field:
     """How dark the table is at every pixel, 0 to 1, fading out before its rim."""
-    rays = camera.rays().reshape(-1, 3)
+    rays = camera.rays()
     hits = np.flatnonzero(rays[:, 1] < -1e-4)
     far = (ground.y - camera.eye[1]) / rays[hits, 1]
     points = camera.eye + rays[hits] * far[:, None]

@@ -6,6 +6,7 @@ from math import cos, radians, sin
 import numpy as np
 
 from usina.apps.threed.array import Field
+from usina.apps.threed.interpolate import pixel_centres
 
 _FIELD_OF_VIEW = radians(24)
 
@@ -42,12 +43,10 @@ class Camera:
         )
 
     def rays(self) -> Field:
-        """``(height, width, 3)``: the unit direction through the centre of every pixel."""
-        x = (np.arange(self.width) + 0.5 - self.centre[0]) / self.focal
-        y = -(np.arange(self.height) + 0.5 - self.centre[1]) / self.focal
-        across, up = np.meshgrid(x, y)
-        seen = np.stack([across, up, -np.ones_like(across)], axis=2)
-        return (seen / np.linalg.norm(seen, axis=2, keepdims=True)) @ self.axes
+        """``(height * width, 3)``: the unit direction through the centre of every pixel."""
+        flat = (pixel_centres(self.height, self.width) - self.centre) / self.focal
+        seen = np.column_stack([flat[:, 0], -flat[:, 1], np.full(len(flat), -1.0)])
+        return (seen / np.linalg.norm(seen, axis=1, keepdims=True)) @ self.axes
 
 
 def frame(points: Field, yaw: float, pitch: float, width: int, height: int, fill: float) -> Camera:

@@ -10,12 +10,11 @@ pixels. Where the object runs out of the picture it is not held: there it ends i
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.linalg import splu
 
 from usina.apps.threed.array import Bits, Field, Indices
 from usina.apps.threed.interpolate import between_points
 from usina.apps.threed.mesh import Mesh, close_sheet, face_normals
+from usina.apps.threed.numeric import solve_symmetric
 from usina.apps.threed.opencv import distance
 from usina.apps.threed.sheet import Sheet, fill_contour
 
@@ -59,7 +58,7 @@ class Balloon:
     def _cut(self, corner: Field) -> Bits:
         """Which triangles (``(m, 3, 2)``) lie in the picture's frame."""
         on_frame = np.abs(corner) < 0.01, np.abs(corner - np.array(self.frame)) < 0.01
-        return on_frame[0].all(axis=1).any(axis=1) | on_frame[1].all(axis=1).any(axis=1)
+        return (on_frame[0].all(axis=1) | on_frame[1].all(axis=1)).sum(axis=1) > 0
 
 
 def inflate(inside: Field, *, depth: float, faces: int) -> Balloon:
@@ -71,8 +70,7 @@ def inflate(inside: Field, *, depth: float, faces: int) -> Balloon:
     held = sheet.on_rim & ~at_frame
     if held.sum() < _LEAST_HELD * sheet.on_rim.sum():
         held = sheet.on_rim
-    stiffness, load = _system(sheet.points, sheet.faces)
-    lifted = _solve(stiffness, load, held)
+    lifted = np.maximum(_solve(sheet, held), 0)
     scale = (depth * _width(inside) / 2) ** 2 / max(float(lifted.max()), 1e-12)
     slope = _gradient(sheet, lifted) * (scale / 2)
     return Balloon(sheet, np.sqrt(lifted * scale), slope, (columns, rows))
@@ -104,19 +102,9 @@ def _snap(sheet: Sheet, width: int, height: int, *, step: float) -> tuple[Sheet,
     return Sheet(points, sheet.faces, sheet.rim), snapped
 
 
-def _solve(stiffness: csr_array, load: Field, held: Bits) -> Field:
-    free = np.flatnonzero(~held)
-    solution = np.zeros(len(load))
-    if len(free):
-        matrix = stiffness[free][:, free].tocsc()
-        factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        solution[free] = np.maximum(factors.solve(load[free]), 0)
-    return solution
-
-
-def _system(points: Field, faces: Indices) -> tuple[csr_array, Field]:
-    """The cotangent stiffness matrix, and the load of a pressure of 1 on each point."""
-    corner = points[faces]
+def _solve(sheet: Sheet, held: Bits) -> Field:
+    """The lift under a pressure of 1 over the points of the sheet, by the cotangent matrix."""
+    faces, corner = sheet.faces, sheet.points[sheet.faces]
     area = _areas(corner)
     rows: list[Indices] = []
     columns: list[Indices] = []
@@ -129,10 +117,11 @@ def _system(points: Field, faces: Indices) -> tuple[csr_array, Field]:
         rows += [i, j, i, j]
         columns += [j, i, i, j]
         values += [-half_cotangent, -half_cotangent, half_cotangent, half_cotangent]
-    count = len(points)
-    at = (np.concatenate(rows), np.concatenate(columns))
-    stiffness = coo_array((np.concatenate(values), at), shape=(count, count)).tocsr()
-    return stiffness, np.bincount(faces.ravel(), np.repeat(area / 3, 3), minlength=count)
+    load = np.zeros(len(sheet.points))
+    np.add.at(load, faces.ravel(), np.repeat(area / 3, 3))
+    return solve_symmetric(
+        np.concatenate(rows), np.concatenate(columns), np.concatenate(values), load, held
+    )
 
 
 def _gradient(sheet: Sheet, values: Field) -> Field:

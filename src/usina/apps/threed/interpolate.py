@@ -1,11 +1,21 @@
 """Values known somewhere, read anywhere."""
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from usina.apps.threed.array import Field
+from usina.apps.threed.numeric import nearest
 
 _NEIGHBOURS = 3
+
+
+def grid_points(x: Field, y: Field) -> Field:
+    """``(n, 2)``: the crossings of columns ``x`` and rows ``y``, row by row."""
+    return np.column_stack([np.tile(x, len(y)), np.repeat(y, len(x))])
+
+
+def pixel_centres(height: int, width: int) -> Field:
+    """``(n, 2)``: the middle of every pixel of a picture, row by row."""
+    return grid_points(np.arange(0.5, width), np.arange(0.5, height))
 
 
 def between_pixels(values: Field, points: Field) -> Field:
@@ -28,7 +38,7 @@ def between_points(points: Field, values: Field, at: Field) -> Field:
     """``values`` (``(n, c)``, known at ``points`` ``(n, d)``) at the places ``at`` ``(m, d)``: the
     mean of the nearest three, weighted by one over their distance."""
     count = min(_NEIGHBOURS, len(points))
-    distance, index = cKDTree(points).query(at, k=[*range(1, count + 1)])
+    distance, index = nearest(points, at, count)
     weight = 1 / np.maximum(distance, 1e-9)
     weight /= weight.sum(axis=1, keepdims=True)
     return (values[index] * weight[:, :, None]).sum(axis=1)

@@ -7,10 +7,11 @@ import numpy as np
 
 from usina.apps.threed.array import Bits, Bytes, Field
 from usina.apps.threed.confidence import confidence, frame_share
+from usina.apps.threed.cut import by_cut
+from usina.apps.threed.keying import by_alpha, by_border
 from usina.apps.threed.notice import Notice
 from usina.apps.threed.opencv import blur, components, guided_filter, resize, resize_bytes, to_lab
 from usina.apps.threed.picture import Picture
-from usina.apps.threed.segment import by_alpha, by_border, by_cut
 from usina_runner import InvalidInput
 
 WORK_SIDE = 768

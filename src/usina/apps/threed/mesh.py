@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import fast_simplification
 import numpy as np
 
 from usina.apps.threed.array import Field, Indices
+from usina.apps.threed.numeric import collapse_edges
 from usina.apps.threed.sheet import Sheet, boundary
 
 _TRIES = 5
@@ -49,9 +49,8 @@ def close_sheet(sheet: Sheet, front: Field, back: Field) -> Mesh:
 
 
 def decimate(mesh: Mesh, target: int) -> Mesh:
-    """At most about ``target`` triangles, by collapsing the edges that matter least (Garland and
-    Heckbert, SIGGRAPH 1997). A result that is no longer watertight is given up for one with more
-    triangles, at worst for the mesh as it is."""
+    """At most about ``target`` triangles. A result that is no longer watertight is given up for one
+    with more, at worst for the mesh as it is."""
     for _ in range(_TRIES):
         if target >= len(mesh.faces):
             break
@@ -116,10 +115,7 @@ def unit(vectors: Field) -> Field:
 
 
 def _collapse(mesh: Mesh, target: int, *, keep_rim: bool) -> Mesh:
-    points, faces = fast_simplification.simplify(
-        mesh.points, mesh.faces.astype(np.int32), target_count=target, preserve_border=keep_rim
-    )
-    return _weld(Mesh(points.astype(np.float64), faces.astype(np.int64)))
+    return _weld(Mesh(*collapse_edges(mesh.points, mesh.faces, target, keep_rim=keep_rim)))
 
 
 def _weld(mesh: Mesh) -> Mesh:

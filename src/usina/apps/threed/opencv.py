@@ -5,7 +5,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from usina.apps.threed.array import Bits, Bytes, Field, Indices
+from usina.apps.threed.array import Bits, Bytes, Field, Field32, Indices
 
 OUTSIDE, INSIDE, MAYBE_OUTSIDE, MAYBE_INSIDE = 0, 1, 2, 3
 """The labels of `grab_cut`: the first two are kept, the others may change."""
@@ -21,12 +21,18 @@ def to_lab(rgb: Bytes) -> Field:
     return cast("Field", cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float64))
 
 
-def resize(values: Field, width: int, height: int) -> Field:
+def resize(values: Field | Field32, width: int, height: int) -> Field:
     """Shrink by averaging areas, enlarge by cubic interpolation; ``(h, w)`` or ``(h, w, c)``."""
     smaller = width <= values.shape[1] and height <= values.shape[0]
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     out = cv2.resize(values.astype(np.float32), (width, height), interpolation=method)
-    return out.astype(np.float64)
+    return out.astype(np.float64).reshape(height, width, *values.shape[2:])
+
+
+def enlarge(values: Field, width: int, height: int) -> Field:
+    """Bilinear, so that nothing overshoots; ``(h, w, c)``."""
+    out = cv2.resize(values.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return out.astype(np.float64).reshape(height, width, -1)
 
 
 def resize_bytes(pixels: Bytes, width: int, height: int) -> Bytes:
@@ -93,5 +99,5 @@ def grab_cut(rgb: Bytes, labels: Bytes, rounds: int) -> Bytes:
     out = labels.copy()
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(bgr, out, None, models[0], models[1], rounds, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(bgr, out, (0, 0, 0, 0), models[0], models[1], rounds, cv2.GC_INIT_WITH_MASK)
     return out

@@ -40,5 +40,5 @@ Option = TypeVar("Option", bound=Common)
 def read_option(kind: type[Option], params: dict[str, Any]) -> Option:
     """The options out of a job's parameters, which its schema has checked already."""
     rectangle = params.get("rectangle")
-    named = {**params, "rectangle": tuple(rectangle) if rectangle else None}
+    named: dict[str, Any] = {**params, "rectangle": tuple(rectangle) if rectangle else None}
     return kind(**named)

@@ -69,7 +69,7 @@ def corner_normals(plaque: Plaque, built: PlaqueMesh) -> Field:
     """``(m, 3, 3)``: on the front those of the fine surface, elsewhere flat."""
     mesh = built.mesh
     normals = np.repeat(face_normals(mesh)[:, None, :], 3, axis=1)
-    down, right = np.gradient(plaque.height)
+    down, right = np.gradient(plaque.height, axis=0), np.gradient(plaque.height, axis=1)
     flat = mesh.points[:, :2] * np.array([1.0, -1.0])
     slope = (-between_pixels(right, flat), between_pixels(down, flat), np.ones(len(flat)))
     normals[: built.front] = np.column_stack(slope)[mesh.faces[: built.front]]

@@ -4,9 +4,8 @@ A face is believed only where an eye is found in it, since the cascade alone see
 upholstery (Viola and Jones, CVPR 2001).
 """
 
-from pathlib import Path
-
 import cv2
+import cv2.data
 import numpy as np
 
 from usina.apps.threed.array import Bytes, Field
@@ -52,4 +51,4 @@ def _by_size(box: list[int]) -> int:
 
 
 def _cascade(name: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
+    return cv2.CascadeClassifier(cv2.data.haarcascades + name)

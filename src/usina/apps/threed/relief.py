@@ -8,7 +8,7 @@ import numpy as np
 
 from usina.apps.threed.array import Bytes, Field
 from usina.apps.threed.inflate import inflate
-from usina.apps.threed.interpolate import between_points
+from usina.apps.threed.interpolate import between_points, pixel_centres
 from usina.apps.threed.opencv import blur, guided_filter, to_lab
 from usina.apps.threed.option import ReliefOption
 from usina.apps.threed.plaque import Frame, Plaque
@@ -52,8 +52,7 @@ def _raise(height: Field, inside: Field) -> Field:
     """The object as a dome of its own with its relief on it, the rest nearly flat; the step up to
     it lies on the object's side of the contour, so that no background climbs it."""
     balloon = inflate(inside, depth=1.0, faces=4000)
-    rows, columns = np.indices(height.shape)
-    at = np.column_stack([columns.ravel() + 0.5, rows.ravel() + 0.5])
+    at = pixel_centres(*height.shape)
     dome = between_points(balloon.sheet.points, balloon.height[:, None], at).reshape(height.shape)
     dome = blur(dome / max(float(dome.max()), 1e-9), 1.0)
     cover = np.clip(2 * blur(inside, 1.5) - 1, 0, 1)
@@ -66,7 +65,7 @@ def _calmed(height: Field) -> Field:
     rows, columns = height.shape
     edge = np.concatenate([height[0], height[-1], height[:, 0], height[:, -1]])
     level = float(np.median(edge))
-    y, x = np.indices((rows, columns)) + 0.5
-    away = np.minimum(np.minimum(x, columns - x), np.minimum(y, rows - y)) - 0.5
+    x, y = np.arange(0.0, columns)[None, :], np.arange(0.0, rows)[:, None]
+    away = np.minimum(np.minimum(x, columns - 1 - x), np.minimum(y, rows - 1 - y))
     share = np.clip(away / (_CALM * max(rows, columns)), 0, 1)
     return level + (height - level) * share**2 * (3 - 2 * share)

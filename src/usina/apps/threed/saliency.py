@@ -6,10 +6,9 @@ detection", CVPR 2014; the numbers of equations below are theirs.
 """
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from usina.apps.threed.array import Field, Indices
+from usina.apps.threed.numeric import shortest_paths
 from usina.apps.threed.opencv import superpixels
 
 _REGIONS = 400
@@ -79,8 +78,7 @@ def _background(colour_gap: Field, edges: Indices, border: Indices) -> Field:
     steps = colour_gap[first, second]
     small = _smallest_gap(colour_gap, edges)
     weights = np.maximum(steps - small, 1e-6)
-    graph = csr_array((weights, (first, second)), shape=(count, count))
-    path = np.asarray(dijkstra(graph, directed=False))
+    path = shortest_paths(edges, weights, count)
     same = np.exp(-(path**2) / (2 * _COLOUR_SIGMA**2))
     area = same.sum(axis=1)
     on_border = same[:, border].sum(axis=1)

@@ -15,7 +15,7 @@ _SKY, _FLOOR = np.array([0.95, 0.98, 1.03]) * 0.6, np.array([0.9, 0.87, 0.84]) *
 _LEAST_SKY = 0.22
 _GLOSS, _MIRROR, _SHEEN = 0.06, 0.045, 0.16
 _LAMP_TAPS = disc(8, 3.0)
-_BIAS, _BIAS_SLOPE = 0.003, 0.006
+_BIAS, _BIAS_SLOPE = 0.004, 0.008
 """How deep a point may lie in the shadow map and still be lit, as shares of the extent: always,
 and where the light grazes, since the map is coarse."""
 

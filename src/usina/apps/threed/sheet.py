@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from usina.apps.threed.array import Bits, Field, Indices
-from usina.apps.threed.interpolate import between_pixels
+from usina.apps.threed.interpolate import between_pixels, grid_points
 from usina.apps.threed.opencv import blur
 
 
@@ -60,9 +60,9 @@ def fill_contour(inside: Field, step: float) -> Sheet:
 def fill_rectangle(width: float, height: float, step: float) -> Sheet:
     """Fill a rectangle from (0, 0) with triangles about ``step`` pixels wide."""
     across, down = max(2, round(width / step) + 1), max(2, round(height / step) + 1)
-    x, y = np.meshgrid(np.linspace(0, width, across), np.linspace(0, height, down))
     faces = _triangles((down, across))
-    return Sheet(np.column_stack([x.ravel(), y.ravel()]), faces, boundary(faces))
+    points = grid_points(np.linspace(0, width, across), np.linspace(0, height, down))
+    return Sheet(points, faces, boundary(faces))
 
 
 def boundary(faces: Indices) -> Indices:
@@ -79,14 +79,13 @@ def _lattice(inside: Field, step: float) -> tuple[Field, Field]:
     smoothed mask there exceeds a half; beyond the picture is outside."""
     height, width = inside.shape
     across, down = int(np.ceil(width / step)) + 2, int(np.ceil(height / step)) + 2
-    x, y = np.meshgrid(
+    points = grid_points(
         (np.arange(across) - (across - 1) / 2) * step + width / 2,
         (np.arange(down) - (down - 1) / 2) * step + height / 2,
     )
-    points = np.column_stack([x.ravel(), y.ravel()])
-    values = between_pixels(blur(inside, 0.5 * step), points).reshape(x.shape) - 0.5
-    values[(x < 0) | (x > width) | (y < 0) | (y > height)] = -0.5
-    return points, values
+    values = between_pixels(blur(inside, 0.5 * step), points) - 0.5
+    values[((points < 0) | (points > np.array([width, height]))).sum(axis=1) > 0] = -0.5
+    return points, values.reshape(down, across)
 
 
 def _triangles(shape: tuple[int, ...]) -> Indices:

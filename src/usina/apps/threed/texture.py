@@ -3,12 +3,11 @@
 import io
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bits, Bytes, Field, Field32
-from usina.apps.threed.opencv import dilate, distance, resize
+from usina.apps.threed.array import Bits, Bytes, Field
+from usina.apps.threed.opencv import dilate, distance, enlarge, resize
 
 _QUALITY = 92
 _MARGIN = 0.02
@@ -134,23 +133,19 @@ def spread(pixels: Bytes, known: Bits) -> Bytes:
     back from coarse to fine (pull and push; Gortler and others, SIGGRAPH 1996)."""
     if known.all() or not known.any():
         return pixels
-    weight = known.astype(np.float32)
-    filled = _pull_push(pixels.astype(np.float32) * weight[..., None], weight)
+    weight = known.astype(np.float64)
+    filled = _pull_push(pixels * weight[..., None], weight)
     return np.where(known[..., None], pixels, np.clip(filled + 0.5, 0, 255).astype(np.uint8))
 
 
-def _pull_push(colour: Field32, weight: Field32) -> Field32:
+def _pull_push(colour: Field, weight: Field) -> Field:
     """``colour`` is multiplied by ``weight`` already; the answer covers every pixel."""
     height, width = weight.shape
     if max(height, width) == 1:
         return colour / np.maximum(weight, 1e-6)[..., None]
-    half = ((width + 1) // 2, (height + 1) // 2)
-    coarse_weight = 4 * cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
+    half = (width + 1) // 2, (height + 1) // 2
+    coarse_weight = 4 * resize(weight, *half)
     share = np.minimum(1, coarse_weight) / np.maximum(coarse_weight, 1e-6)
-    coarse_colour = 4 * cv2.resize(colour, half, interpolation=cv2.INTER_AREA)
-    coarse = _pull_push(
-        coarse_colour.reshape(half[1], half[0], 3) * share.reshape(half[1], half[0], 1),
-        np.minimum(1, coarse_weight).reshape(half[1], half[0]),
-    )
-    fine = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    return colour + (1 - weight)[..., None] * fine.reshape(height, width, 3)
+    coarse_colour = 4 * resize(colour, *half) * share[..., None]
+    coarse = _pull_push(coarse_colour, np.minimum(1, coarse_weight))
+    return colour + (1 - weight)[..., None] * enlarge(coarse, width, height)

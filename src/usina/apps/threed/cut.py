@@ -1,11 +1,8 @@
-"""Three ways to tell an object from its background; each says nothing rather than guess.
-
-All take a working picture of one fixed long side and answer ``(h, w)`` arrays of its size.
-"""
+"""Objects in front of anything, by graph cuts from a guess of where they are."""
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Bytes, Field, Indices
+from usina.apps.threed.array import Bits, Bytes, Field
 from usina.apps.threed.opencv import (
     INSIDE,
     MAYBE_INSIDE,
@@ -14,7 +11,6 @@ from usina.apps.threed.opencv import (
     blur,
     components,
     dilate,
-    erode,
     grab_cut,
     resize,
     resize_bytes,
@@ -25,38 +21,8 @@ from usina.apps.threed.saliency import saliency
 
 _CUT_SIDE = 400
 _ROUNDS = 6
-_HOLE_SHARE = 0.004
-_BAND = 3
 _ROOM = 0.12
 _CLOSER_SHARE = 0.5
-_CLEAR_STEP = 12.0
-
-
-def by_alpha(alpha: Bytes) -> Field | None:
-    """The opacity 0..1 when it is truly a mask: nearly all of it fully on or fully off, both
-    there, and the picture's frame mostly off."""
-    opaque, clear = alpha > 239, alpha < 16
-    if min(opaque.mean(), clear.mean()) < 0.005 or (opaque | clear).mean() < 0.8:
-        return None
-    if _frame(clear).mean() < 0.3:
-        return None
-    return alpha.astype(np.float64) / 255
-
-
-def by_border(lab: Field) -> Field | None:
-    """What differs from a plain backdrop, its contour between pixels: the frame's colour is
-    fitted as a smooth surface, and what hangs together with the frame and has it is outside."""
-    backdrop = _backdrop(lab)
-    if backdrop is None:
-        return None
-    surface, tolerance = backdrop
-    gap = np.sqrt(((lab - surface) ** 2).sum(axis=2))
-    alike = gap < tolerance
-    labels, _ = components(alike)
-    outside = np.unique(_frame(np.where(alike, labels, 0)))
-    inside = ~(np.isin(labels, outside[outside > 0]))
-    inside &= ~_holes(labels, inside, gap, tolerance)
-    return _matte(inside, lab, surface) if 0.002 < inside.mean() < 0.97 else None
 
 
 def by_cut(rgb: Bytes, rectangle: Bits | None) -> tuple[Bits, float] | None:
@@ -118,58 +84,6 @@ def _cut(rgb: Bytes, labels: Bytes) -> Bits | None:
     if not inner.any() or inner.all():
         return None
     return np.isin(grab_cut(rgb, labels, _ROUNDS), (INSIDE, MAYBE_INSIDE))
-
-
-def _frame(values: Bits | Field) -> Field:
-    """The outermost pixels of a picture, in one row."""
-    deep = max(2, max(values.shape[:2]) // 100)
-    sides = (values[:deep], values[-deep:], values[:, :deep], values[:, -deep:])
-    return np.concatenate([side.reshape(-1, *values.shape[2:]) for side in sides])
-
-
-def _backdrop(lab: Field) -> tuple[Field, float] | None:
-    """A quadratic surface of colour through the frame, and how far from it still is backdrop;
-    None when less than 60 % of the frame follows such a surface closely."""
-    height, width = lab.shape[:2]
-    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    basis = np.stack(
-        [np.ones_like(rows), rows, columns, rows**2, columns**2, rows * columns], axis=2
-    )
-    terms, colours = _frame(basis), _frame(lab)
-    gap = np.sqrt(((colours - np.median(colours, axis=0)) ** 2).sum(axis=1))
-    near = gap <= max(6.0, float(np.quantile(gap, 0.6)))
-    for _ in range(4):
-        weights, *_ = np.linalg.lstsq(terms[near], colours[near], rcond=None)
-        gap = np.sqrt(((colours - terms @ weights) ** 2).sum(axis=1))
-        near = gap <= max(3.0, 3 * float(np.median(gap[near])))
-    noise = float(np.sqrt((gap[near] ** 2).mean()))
-    if near.mean() < 0.6 or noise > 4:
-        return None
-    return basis @ weights, max(6.0, 4.5 * noise)
-
-
-def _holes(labels: Indices, inside: Bits, gap: Field, tolerance: float) -> Bits:
-    """Patches of backdrop seen through the object: large enough, and as plain as the backdrop;
-    a highlight or the white of an eye is neither."""
-    hidden = np.where(inside, labels, 0).ravel()
-    area = np.bincount(hidden)
-    mean_gap = np.bincount(hidden, gap.ravel()) / np.maximum(area, 1)
-    through = (area > _HOLE_SHARE * inside.sum()) & (mean_gap < tolerance / 2)
-    through[0] = False
-    return through[hidden].reshape(inside.shape)
-
-
-def _matte(inside: Bits, lab: Field, surface: Field) -> Field:
-    """How much of each pixel along the contour is object: its place on the line from the
-    backdrop's colour to that of the object a few pixels further in."""
-    band = dilate(inside, _BAND) & ~erode(inside, _BAND)
-    core = erode(inside, _BAND).astype(np.float64)
-    weight = blur(core, 2 * _BAND)
-    own = blur(lab * core[..., None], 2 * _BAND) / np.maximum(weight, 1e-9)[..., None]
-    line = own - surface
-    share = ((lab - surface) * line).sum(axis=2) / np.maximum((line**2).sum(axis=2), 1e-9)
-    known = band & (weight > 1e-3) & ((line**2).sum(axis=2) > _CLEAR_STEP**2)
-    return np.where(known, np.clip(share, 0, 1), inside)
 
 
 def _start(rgb: Bytes, box: Bits | None) -> Field:

@@ -1,0 +1,59 @@
+"""The few calls into SciPy and fast_simplification, with their array types stated."""
+
+from typing import Any, cast
+
+import fast_simplification  # pyright: ignore[reportMissingTypeStubs]
+import numpy as np
+from scipy.sparse import coo_array  # pyright: ignore[reportMissingTypeStubs]
+from scipy.sparse.csgraph import (  # pyright: ignore[reportMissingTypeStubs]
+    dijkstra,  # pyright: ignore[reportUnknownVariableType]
+)
+from scipy.sparse.linalg import (  # pyright: ignore[reportMissingTypeStubs]
+    splu,  # pyright: ignore[reportUnknownVariableType]
+)
+from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
+
+from usina.apps.threed.array import Bits, Field, Indices
+
+_splu, _dijkstra, _tree = cast("Any", splu), cast("Any", dijkstra), cast("Any", KDTree)
+
+
+def solve_symmetric(
+    rows: Indices, columns: Indices, values: Field, right: Field, held: Bits
+) -> Field:
+    """The solution ``(n,)`` of a symmetric positive definite system that is 0 where ``held`` is
+    set; its matrix is the sum of ``values`` at ``rows`` and ``columns``."""
+    place = np.cumsum(~held) - 1
+    used = ~(held[rows] | held[columns])
+    count = int((~held).sum())
+    solution = np.zeros(len(right))
+    if count:
+        at = (place[rows[used]], place[columns[used]])
+        matrix = coo_array((values[used], at), shape=(count, count)).tocsc()
+        factors = _splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        solution[~held] = factors.solve(right[~held])
+    return solution
+
+
+def shortest_paths(edges: Indices, lengths: Field, count: int) -> Field:
+    """``(count, count)``: the length of the shortest path between any two nodes of a graph, whose
+    undirected ``edges`` are ``(n, 2)``."""
+    graph = coo_array((lengths, (edges[:, 0], edges[:, 1])), shape=(count, count)).tocsr()
+    return np.asarray(_dijkstra(graph, directed=False), dtype=np.float64)
+
+
+def nearest(points: Field, at: Field, count: int) -> tuple[Field, Indices]:
+    """The distances to, and the numbers of, the ``count`` of ``points`` nearest to each place."""
+    distance, index = _tree(points).query(at, k=[*range(1, count + 1)])
+    return distance, index
+
+
+def collapse_edges(
+    points: Field, faces: Indices, target: int, *, keep_rim: bool
+) -> tuple[Field, Indices]:
+    """About ``target`` triangles, by collapsing the edges that matter least (Garland and Heckbert,
+    SIGGRAPH 1997); an open surface keeps its rim if asked to."""
+    simple = fast_simplification.simplify(
+        points, faces.astype(np.int32), target_count=target, preserve_border=keep_rim
+    )
+    return simple[0].astype(np.float64), simple[1].astype(np.int64)
