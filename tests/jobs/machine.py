@@ -140,8 +140,8 @@ class JobStore(RuleBasedStateMachine):
         self._claim(worker, most)
 
     def _claim(self, worker: int, most: int) -> list[Claimed]:
-        request = ClaimRequest(WORKERS[worker].id, "default", most, most, most, (), LEASE)
-        claimed = self.write(lambda tx: claim(tx, request, _silent))
+        request = ClaimRequest(WORKERS[worker].id, ("default",), most, most, most, (), LEASE)
+        claimed = self.write(lambda tx: claim(tx, request, _silent)).taken
         for item in claimed:
             expected = self.jobs[item.job.id]
             expected.to(Status.RUNNING)

@@ -59,5 +59,5 @@ async def take(
     small: tuple[str, ...] = (),
     capacity: int = 8,
 ) -> list[Claimed]:
-    request = ClaimRequest(new_id(), "default", free, capacity, most or free, small, LEASE)
-    return await database.write(lambda tx: claim(tx, request, silent))
+    request = ClaimRequest(new_id(), ("default",), free, capacity, most or free, small, LEASE)
+    return (await database.write(lambda tx: claim(tx, request, silent))).taken

@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from usina.kernel.failpoints import reach
-from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, claim, next_due
+from usina.kernel.jobs.state import Status
+from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, claim
 from usina.kernel.jobs.store.ending import hand_back, rescue
 from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
 from usina.kernel.telemetry import JOB_SECONDS, JOBS_RESCUED, SLOTS_BUSY
@@ -50,6 +51,8 @@ class Worker:
         self._cancelled: set[str] = set()
         self._releasing: asyncio.Task[None] | None = None
         self._wakeup = asyncio.Event()
+        self._exhausted = False
+        """The last look found no more than it took, and nothing was told since."""
         self._loops: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -107,50 +110,41 @@ class Worker:
 
     async def _serve(self) -> None:
         while True:
+            seconds = self._options.poll_seconds
             self._wakeup.clear()
-            if self._free > 0 and await self._claim():
-                continue
-            await self._sleep()
+            self._exhausted = False
+            if self._free > 0:
+                claims = await asyncio.shield(self._claim())
+                self._exhausted = claims.exhausted
+                if claims.taken and not claims.exhausted:
+                    continue
+                if claims.next_due is not None:
+                    now = await self._shop.database.read(lambda tx: tx.now)
+                    seconds = min(seconds, max(0.0, (claims.next_due - now).total_seconds()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._wakeup.wait()
 
-    async def _sleep(self) -> None:
-        """Until woken, until a delayed job is due, or until the next look."""
-        seconds = self._options.poll_seconds
-        if self._free > 0:
-            due, now = await self._shop.database.read(lambda tx: (next_due(tx), tx.now))
-            if due is not None:
-                seconds = min(seconds, max(0.0, (due - now).total_seconds()))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wakeup.wait()
-
-    async def _claim(self) -> bool:
-        """Takes the next jobs of the queues, in their order; false when there is nothing."""
-        for queue in self._options.queues:
-            request = ClaimRequest(
-                worker_id=self._row.id,
-                queue=queue,
-                free=self._free,
-                capacity=self._options.slots,
-                most=self._free * self._pace.batch(),
-                small=self._pace.small(),
-                lease=self._options.lease,
-            )
-            claimed = await asyncio.shield(self._claim_now(request))
-            if claimed:
-                return True
-        return False
-
-    async def _claim_now(self, request: ClaimRequest) -> list[Claimed]:
+    async def _claim(self) -> Claims:
         """Claims and begins in one unbroken step, so that a stop can not lose what was claimed."""
         bus = self._shop.bus
-        claimed = await self._shop.database.write(lambda tx: claim(tx, request, bus.announce))
+        request = ClaimRequest(
+            worker_id=self._row.id,
+            queues=self._options.queues,
+            free=self._free,
+            capacity=self._options.slots,
+            most=self._free * self._pace.batch(),
+            small=self._pace.small(),
+            lease=self._options.lease,
+        )
+        claims = await self._shop.database.write(lambda tx: claim(tx, request, bus.announce))
         reach("claim.after_commit")
-        self._backlog.extend(claimed)
+        self._backlog.extend(claims.taken)
         self._begin()
         if self._backlog:
             loop = asyncio.get_running_loop()
             loop.call_later(_BEGIN_WITHIN_SECONDS, self._give_up_waiting, self._backlog[-1])
-        return claimed
+        return claims
 
     def _begin(self) -> None:
         """Starts what fits into the free slots."""
@@ -179,11 +173,12 @@ class Worker:
             self._free += slots
             SLOTS_BUSY.set(self._options.slots - self._free)
             self._begin()
-            if self._free > 0:
+            if self._free > 0 and not self._exhausted:
                 self._wakeup.set()
 
         try:
-            await attempt.go(free_slot)
+            if await attempt.go(free_slot) is Status.QUEUED:
+                self._wakeup.set()
         finally:
             self._active.pop(job.id, None)
 

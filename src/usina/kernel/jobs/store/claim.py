@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -44,7 +45,7 @@ class ClaimRequest:
     """
 
     worker_id: str
-    queue: str
+    queues: Sequence[str]
     free: int
     capacity: int
     most: int
@@ -52,46 +53,49 @@ class ClaimRequest:
     lease: timedelta
 
 
-def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> list[Claimed]:
-    """Takes the next jobs of the queue and starts their attempt: RUNNING, leased, announced."""
-    _promote_due(tx)
-    chosen = _choose(request, _candidates(tx, request))
-    if not chosen:
-        return []
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was taken. ``exhausted`` when nothing else can be claimed now; ``next_due`` is then when
+    the next delayed job becomes claimable."""
+
+    taken: list[Claimed]
+    exhausted: bool
+    next_due: datetime | None
+
+
+def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> Claims:
+    """Takes the next jobs of the queues and starts their attempt: RUNNING, leased, announced."""
+    tx.execute(_PROMOTE_DUE, {"now": tx.now})
+    candidates = _candidates(tx, request)
+    chosen = _choose(request, candidates)
+    taken = _take(tx, request, chosen, announce) if chosen else []
+    exhausted = len(chosen) == len(candidates) < request.most
+    next_due = tx.execute(_NEXT_DUE).scalar_one() if exhausted else None
+    return Claims(taken, exhausted, next_due)
+
+
+def _take(
+    tx: Transaction, request: ClaimRequest, chosen: Sequence["_Candidate"], announce: Announce
+) -> list[Claimed]:
     token = new_id()
-    rows = tx.execute(
-        sa.update(jobs)
-        .where(jobs.c.id.in_([c.id for c in chosen]), QUEUED)
-        .values(
-            status="RUNNING",
-            started_at=tx.now,
-            finished_at=None,
-            available_at=None,
-            progress=0.0,
-            stage=None,
-            error=None,
-            peak_memory_bytes=None,
-            worker_id=request.worker_id,
-            lease_token=token,
-            lease_expires_at=tx.now + request.lease,
-            last_seq=jobs.c.last_seq + 1,
-        )
-        .returning(*jobs.c)
-    ).all()
+    values = {
+        "job_ids": [c.id for c in chosen],
+        "now": tx.now,
+        "new_worker": request.worker_id,
+        "token": token,
+        "expires": tx.now + request.lease,
+    }
     order = {c.id: place for place, c in enumerate(chosen)}
-    claimed = [
-        Claimed(job_of(row), Lease(row.id, row.attempt, token), row.slots)
-        for row in sorted(rows, key=lambda row: order[row.id])
-    ]
-    _mark_served(tx, request.queue, {c.job.organization_id for c in claimed})
-    append(tx, [_running(c.job) for c in claimed], announce)
+    rows = sorted(tx.execute(_START, values).all(), key=lambda row: order[row.id])
+    taken = [Claimed(job_of(row), Lease(row.id, row.attempt, token), row.slots) for row in rows]
+    lanes_served = {(c.job.queue, c.job.organization_id) for c in taken}
+    tx.execute(
+        _MARK_SERVED,
+        [{"the_queue": q, "owner": o, "now": tx.now} for q, o in sorted(lanes_served)],
+    )
+    append(tx, [_running(c.job) for c in taken], announce)
     reach("claim.in_transaction")
-    return claimed
-
-
-def next_due(tx: Transaction) -> datetime | None:
-    """When the next delayed job becomes claimable."""
-    return tx.execute(sa.select(sa.func.min(jobs.c.available_at)).where(DELAYED)).scalar_one()
+    return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,55 +105,27 @@ class _Candidate:
     slots: int
 
 
-def _promote_due(tx: Transaction) -> None:
-    tx.execute(
-        sa.update(jobs)
-        .where(
-            DELAYED,
-            jobs.c.available_at <= tx.now,
-        )
-        .values(available_at=None)
-    )
-
-
 def _candidates(tx: Transaction, request: ClaimRequest) -> list[_Candidate]:
     """The best jobs of the lanes with work, one of each lane in turn."""
-    ready = sa.and_(
-        jobs.c.queue == lanes.c.queue,
-        jobs.c.organization_id == lanes.c.organization_id,
-        READY,
-    )
-    paused = sa.exists().where(queues.c.name == request.queue, queues.c.paused)
-    with_work = tx.execute(
-        sa.select(lanes.c.organization_id)
-        .where(lanes.c.queue == request.queue, sa.exists().where(ready), ~paused)
-        .order_by(lanes.c.served_at.nulls_first(), lanes.c.organization_id)
-        .limit(request.most)
-    ).scalars()
-    by_lane = [_best_of_lane(tx, request, organization_id) for organization_id in list(with_work)]
-    return [c for c in chain.from_iterable(zip_longest(*by_lane)) if c is not None]
-
-
-def _best_of_lane(tx: Transaction, request: ClaimRequest, organization_id: str) -> list[_Candidate]:
-    rows = tx.execute(
-        sa.select(jobs.c.id, jobs.c.model, jobs.c.slots)
-        .where(
-            jobs.c.queue == request.queue,
-            jobs.c.organization_id == organization_id,
-            READY,
-        )
-        .order_by(jobs.c.priority.desc(), jobs.c.id)
-        .limit(request.most)
-        .with_for_update(skip_locked=True)
-    )
-    return [_Candidate(row.id, row.model, row.slots) for row in rows]
+    most = {"most": request.most}
+    found = tx.execute(_LANES_WITH_WORK, {"queues": list(request.queues), **most})
+    with_work = found.mappings().all()
+    by_lane = [
+        [
+            _Candidate(row.id, row.model, row.slots)
+            for row in tx.execute(_BEST_OF_LANE, {**lane, **most})
+        ]
+        for lane in with_work
+    ]
+    turns = chain.from_iterable(zip_longest(*by_lane))
+    return [c for c in turns if c is not None][: request.most]
 
 
 def _choose(request: ClaimRequest, candidates: Sequence[_Candidate]) -> list[_Candidate]:
     """As many as the free slots hold; more only while all of them are small."""
     chosen: list[_Candidate] = []
     free, all_small = request.free, True
-    for candidate in candidates[: request.most]:
+    for candidate in candidates:
         all_small = all_small and candidate.model in request.small
         fits = candidate.slots <= free or free == request.capacity
         if not (fits or all_small):
@@ -159,14 +135,65 @@ def _choose(request: ClaimRequest, candidates: Sequence[_Candidate]) -> list[_Ca
     return chosen
 
 
-def _mark_served(tx: Transaction, queue: str, organization_ids: set[str]) -> None:
-    tx.execute(
-        sa.update(lanes)
-        .where(lanes.c.queue == queue, lanes.c.organization_id.in_(sorted(organization_ids)))
-        .values(served_at=tx.now)
-    )
-
-
 def _running(job: Job) -> NewEvent:
     data = {"attempt": job.attempt}
     return NewEvent(job.organization_id, job.id, job.last_seq, "job.running", data)
+
+
+_NOW: Final = sa.bindparam("now", type_=jobs.c.available_at.type)
+_PROMOTE_DUE: Final = (
+    sa.update(jobs).where(DELAYED, jobs.c.available_at <= _NOW).values(available_at=None)
+)
+_NEXT_DUE: Final = sa.select(sa.func.min(jobs.c.available_at)).where(DELAYED)
+_LANES_WITH_WORK: Final = (
+    sa.select(lanes.c.queue.label("the_queue"), lanes.c.organization_id.label("owner"))
+    .where(
+        lanes.c.queue.in_(sa.bindparam("queues", expanding=True)),
+        sa.exists().where(
+            jobs.c.queue == lanes.c.queue,
+            jobs.c.organization_id == lanes.c.organization_id,
+            READY,
+        ),
+        ~sa.exists().where(queues.c.name == lanes.c.queue, queues.c.paused),
+    )
+    .order_by(lanes.c.served_at.nulls_first(), lanes.c.organization_id, lanes.c.queue)
+    .limit(sa.bindparam("most"))
+)
+_BEST_OF_LANE: Final = (
+    sa.select(jobs.c.id, jobs.c.model, jobs.c.slots)
+    .where(
+        jobs.c.queue == sa.bindparam("the_queue"),
+        jobs.c.organization_id == sa.bindparam("owner"),
+        READY,
+    )
+    .order_by(jobs.c.priority.desc(), jobs.c.id)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_START: Final = (
+    sa.update(jobs)
+    .where(jobs.c.id.in_(sa.bindparam("job_ids", expanding=True)), QUEUED)
+    .values(
+        status="RUNNING",
+        started_at=_NOW,
+        finished_at=None,
+        available_at=None,
+        progress=0.0,
+        stage=None,
+        error=None,
+        peak_memory_bytes=None,
+        worker_id=sa.bindparam("new_worker"),
+        lease_token=sa.bindparam("token"),
+        lease_expires_at=sa.bindparam("expires", type_=jobs.c.lease_expires_at.type),
+        last_seq=jobs.c.last_seq + 1,
+    )
+    .returning(*jobs.c)
+)
+_MARK_SERVED: Final = (
+    sa.update(lanes)
+    .where(
+        lanes.c.queue == sa.bindparam("the_queue"),
+        lanes.c.organization_id == sa.bindparam("owner"),
+    )
+    .values(served_at=_NOW)
+)

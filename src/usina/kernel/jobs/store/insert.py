@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -49,7 +49,7 @@ def insert_jobs(tx: Transaction, new: Sequence[NewJob], announce: Announce) -> l
     """Stores the jobs as QUEUED with their first event and returns them in the same order."""
     reach("submit.before_insert")
     accepted = [_job(tx, item) for item in new]
-    tx.execute(sa.insert(jobs), [_row(job, item) for job, item in zip(accepted, new, strict=True)])
+    tx.execute(_INSERT, [_row(job, item) for job, item in zip(accepted, new, strict=True)])
     _insert_details(tx, new, accepted)
     _open_lanes(tx, {(item.queue, item.organization_id) for item in new})
     append(
@@ -133,8 +133,14 @@ def _insert_details(tx: Transaction, new: Sequence[NewJob], accepted: Sequence[J
 
 
 def _open_lanes(tx: Transaction, keys: set[tuple[str, str]]) -> None:
-    insert = postgresql.insert if tx.connection.dialect.name == "postgresql" else sqlite.insert
     tx.execute(
-        insert(lanes).on_conflict_do_nothing(),
+        _OPEN_LANE[tx.connection.dialect.name],
         [{"queue": queue, "organization_id": owner} for queue, owner in sorted(keys)],
     )
+
+
+_INSERT: Final = sa.insert(jobs)
+_OPEN_LANE: Final = {
+    "sqlite": sqlite.insert(lanes).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(lanes).on_conflict_do_nothing(),
+}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -12,7 +12,16 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.table import QUEUED, job_inputs, job_labels, jobs, queues, workers
+from usina.kernel.jobs.table import (
+    DELAYED,
+    QUEUED,
+    READY,
+    job_inputs,
+    job_labels,
+    jobs,
+    queues,
+    workers,
+)
 from usina.kernel.tenancy.caller import owned_by
 
 _FARTHEST_PLACE: Final = 1000
@@ -21,6 +30,17 @@ _FARTHEST_PLACE: Final = 1000
 _THIS_JOB: Final = sa.and_(jobs.c.id == sa.bindparam("job"), owned_by(sa.bindparam("owner"), jobs))
 _FIND: Final = sa.select(jobs).where(_THIS_JOB)
 _STATUS: Final = sa.select(jobs.c.status).where(_THIS_JOB)
+
+
+_LANE: Final = sa.select(jobs.c.id).where(
+    jobs.c.queue == sa.bindparam("the_queue"), owned_by(sa.bindparam("owner"), jobs)
+)
+_READY_IDS: Final = (
+    _LANE.where(READY).order_by(jobs.c.priority.desc(), jobs.c.id).limit(_FARTHEST_PLACE)
+)
+_DELAYED_IDS: Final = (
+    _LANE.where(DELAYED).order_by(jobs.c.available_at, jobs.c.id).limit(_FARTHEST_PLACE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +115,12 @@ def positions(tx: Transaction, queued: Iterable[Job]) -> dict[str, int]:
     """Places from 1 in each job's lane, the ready ones first; none beyond 1 000."""
     places: dict[str, int] = {}
     for queue, organization_id in {(job.queue, job.organization_id) for job in queued}:
-        lane = sa.select(jobs.c.id).where(
-            jobs.c.queue == queue,
-            owned_by(organization_id, jobs),
-            QUEUED,
-        )
-        ready = lane.where(jobs.c.available_at.is_(None))
-        ids = list(_ids(tx, ready.order_by(jobs.c.priority.desc(), jobs.c.id)))
+        lane = {"the_queue": queue, "owner": organization_id}
+        ids = list(tx.execute(_READY_IDS, lane).scalars())
         if len(ids) < _FARTHEST_PLACE:
-            delayed = lane.where(jobs.c.available_at.is_not(None))
-            ids.extend(_ids(tx, delayed.order_by(jobs.c.available_at, jobs.c.id)))
+            ids.extend(tx.execute(_DELAYED_IDS, lane).scalars())
         places.update((job_id, place) for place, job_id in enumerate(ids[:_FARTHEST_PLACE], 1))
     return places
-
-
-def _ids(tx: Transaction, query: sa.Select[Any]) -> Iterable[str]:
-    return tx.execute(query.limit(_FARTHEST_PLACE)).scalars()
 
 
 def _waiting_reasons(tx: Transaction, queued: Sequence[Job], alive: timedelta) -> dict[str, str]:
