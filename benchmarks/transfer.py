@@ -29,10 +29,11 @@ UPLOAD_LEAST: Final = 0.5
 DOWNLOAD_LEAST: Final = 0.8
 GROWTH_MOST_MIB: Final = 40
 _CHUNK: Final = os.urandom(MIB)
+_BOUNDARY: Final = os.urandom(16).hex()
 _FORM_HEAD: Final = (
-    b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
-)
-_FORM_TAIL: Final = b"\r\n--b--\r\n"
+    f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
+).encode()
+_FORM_TAIL: Final = f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _upload(served: Served, size_mib: int) -> str:
     head, tail = (_FORM_HEAD, _FORM_TAIL) if served.key else (b"", b"")
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=600)
     connection.putrequest("POST", "/api/v1/files")
-    connection.putheader("Content-Type", "multipart/form-data; boundary=b")
+    connection.putheader("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}")
     connection.putheader("Content-Length", str(len(head) + size_mib * MIB + len(tail)))
     connection.putheader("x-api-key", served.key)
     connection.endheaders(head or None)

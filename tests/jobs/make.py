@@ -14,7 +14,7 @@ from usina.kernel.jobs.store.insert import NewJob, insert_jobs
 from usina.kernel.tenancy.table import organizations
 
 LEASE = timedelta(seconds=30)
-_TEMPLATE = NewJob(
+NEW_JOB = NewJob(
     organization_id="",
     model="echo-v1",
     model_version="1",
@@ -48,7 +48,7 @@ async def organization(database: Database) -> str:
 async def queue(
     database: Database, organization_id: str, count: int = 1, **fields: Any
 ) -> list[Job]:
-    new = replace(_TEMPLATE, organization_id=organization_id, **fields)
+    new = replace(NEW_JOB, organization_id=organization_id, **fields)
     return await database.write(lambda tx: insert_jobs(tx, [new] * count, silent))
 
 

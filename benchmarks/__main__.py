@@ -1,0 +1,19 @@
+"""``python -m benchmarks [NAME ...]``: each benchmark in turn; exit 1 if one misses its aim."""
+
+import importlib
+import sys
+
+NAMES = ("cycle", "history", "start", "transfer")
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or list(NAMES)
+    missed = 0
+    for name in wanted:
+        print(f"== {name}", flush=True)
+        sys.argv = [name]
+        missed += bool(importlib.import_module(f"benchmarks.{name}").main())
+    return 1 if missed else 0
+
+
+sys.exit(main())
