@@ -1,0 +1,32 @@
+"""What the pages tell people to type works, and prints what they say."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.docs.page import ROOT, alike, blocks, perform
+
+PAGES = ["README.md", "docs/guides/first-steps.md", "docs/guides/first-model.md"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_runs_in_order_and_prints_what_is_shown(name: str, tmp_path: Path) -> None:
+    for tool in ("bash", "curl", "jq"):
+        assert shutil.which(tool), f"the pages use {tool}: install it"
+
+    performance = perform(ROOT / name, tmp_path)
+
+    assert performance.code == 0, performance.errors[-3000:]
+    assert len(performance.printed) == len(blocks(ROOT / name))
+    for block, printed in zip(blocks(ROOT / name), performance.printed, strict=True):
+        if block.prints is not None:
+            assert alike(block.prints, printed), f"{name}:{block.line} printed:\n{printed}"
+
+
+def test_the_pages_have_blocks_and_outputs_to_compare() -> None:
+    for name in PAGES:
+        found = blocks(ROOT / name)
+        assert len(found) >= 4
+        assert sum(block.prints is not None for block in found) >= 3
