@@ -50,9 +50,7 @@ def kill_at(failpoint: str, data: Path, seed: int) -> list[str]:
     return [*broken, *history.doubled]
 
 
-def _work_until_death(
-    failpoint: str, data: Path, random_: random.Random, history: History
-) -> bool:
+def _work_until_death(failpoint: str, data: Path, random_: random.Random, history: History) -> bool:
     name = failpoint.partition(":")[0]
     if name in {"rescue.in_transaction", "sweep.after_object"}:
         _leave_a_mess(data, history)
@@ -118,9 +116,7 @@ def _submit(client: httpx2.Client, params: dict[str, object], history: History) 
     _send(client, key, params, history)
 
 
-def _send(
-    client: httpx2.Client, key: str, params: dict[str, object], history: History
-) -> None:
+def _send(client: httpx2.Client, key: str, params: dict[str, object], history: History) -> None:
     response = client.post(
         "/jobs",
         json={"model": "echo-v1", "params": params, "labels": {"key": key}},

@@ -1,6 +1,6 @@
 """Following the log: catch up from a position, then go on as events come."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from usina.kernel.db import meta
@@ -36,7 +36,7 @@ class EventStream:
 
     async def follow(
         self, organization_id: str, job_id: str | None, after: int | None
-    ) -> AsyncIterator[Event | Hint | None]:
+    ) -> AsyncGenerator[Event | Hint | None]:
         """Everything after ``after``, then everything new; null after 15 s of silence.
 
         A job's stream begins at its first event and ends after its terminal one (unless the job
@@ -58,7 +58,7 @@ class EventStream:
                     yield hint
 
 
-async def _hints_until_woken(listener: Listener) -> AsyncIterator[Hint | None]:
+async def _hints_until_woken(listener: Listener) -> AsyncGenerator[Hint | None]:
     """The hints that came, or null for each silence; ends when the log may have grown."""
     while not await listener.wait(_SILENCE_SECONDS):
         yield None

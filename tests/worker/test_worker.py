@@ -1,0 +1,158 @@
+"""The worker on real programs: retries, cancels, lost leases, hand-backs, what it leaves behind."""
+
+import os
+import signal
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tests.worker.conftest import Plant, settings, until
+from usina.app import embedded
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.events.log import read_after
+from usina.kernel.ids import new_id
+from usina.kernel.jobs.state import Status
+from usina.kernel.jobs.table import jobs
+
+
+def programs(folder: Path) -> list[int]:
+    """Live processes that run below the folder."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and str(folder).encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return [pid for pid in found if pid != os.getpid()]
+
+
+async def types(plant: Plant, job_id: str) -> list[str]:
+    owner = plant.caller.organization_id
+    events = await plant.platform.database.read(
+        lambda tx: read_after(tx, owner, job_id, None, 1000)
+    )
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    return [event.type for event in events]
+
+
+async def test_a_failed_attempt_is_repeated_and_each_keeps_its_log(plant: Plant) -> None:
+    [job_id] = await plant.submit(fail="runner_failed", fail_attempts=2, log_lines=1)
+    job = await plant.end(job_id)
+    assert (job.status, job.attempt, job.error) == (Status.SUCCEEDED, 3, None)
+    names = {artifact.name for artifact in job.artifacts}
+    assert names == {"log.txt", "log-2.txt", "log-3.txt", "report.json"}
+    kinds = [kind for kind in await types(plant, job_id) if kind != "job.artifact"]
+    assert kinds == [
+        "job.queued",
+        *["job.running", "job.retrying"] * 2,
+        "job.running",
+        "job.succeeded",
+    ]
+
+
+async def test_a_program_killed_from_outside_costs_one_attempt(plant: Plant) -> None:
+    [job_id] = await plant.submit(seconds=0.5)
+    await plant.follow(job_id, "job.running")
+    root = plant.platform.settings.data
+    await until(lambda: _true(len(programs(root)) > 0))
+    for pid in programs(root):
+        os.kill(pid, signal.SIGKILL)
+    job = await plant.end(job_id)
+    assert (job.status, job.attempt, job.max_attempts) == (Status.SUCCEEDED, 2, 3)
+
+
+async def test_cancel_ends_a_running_program_soon(plant: Plant) -> None:
+    [job_id] = await plant.submit(seconds=600)
+    await plant.follow(job_id, "job.running")
+    before, _ = await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)
+    job = await plant.end(job_id)
+    assert before is Status.RUNNING
+    assert job.status is Status.CANCELLED
+    assert job.error is not None
+    assert job.error.code == "cancelled"
+    assert job.finished_at is not None
+    assert job.cancel_requested_at is not None
+    assert (job.finished_at - job.cancel_requested_at).total_seconds() < 5
+
+
+async def test_a_lost_lease_kills_the_program_and_writes_nothing(plant: Plant) -> None:
+    [job_id] = await plant.submit(seconds=600)
+    await plant.follow(job_id, "job.running")
+    thief = {"lease_token": new_id(), "worker_id": new_id()}
+
+    def steal(tx: Transaction) -> None:
+        tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(thief))
+
+    await plant.platform.database.write(steal)
+    await until(lambda: _true(plant.worker.busy == 0))
+    assert (await plant.get(job_id)).status is Status.RUNNING
+    assert await types(plant, job_id) == ["job.queued", "job.running"]
+
+
+async def test_a_stop_hands_running_jobs_back_and_a_start_goes_on(tmp_path: Path) -> None:
+    options = settings(tmp_path, slots=1)
+    async with embedded(options) as running:
+        first = Plant(running)
+        [job_id, waiting] = await first.submit(2, seconds=0.3)
+        await first.follow(job_id, "job.running")
+    assert programs(options.data) == []
+    assert list((options.data / "work").iterdir()) == []
+    async with embedded(options) as running:
+        second = Plant(running)
+        job, other = await second.end(job_id), await second.end(waiting)
+        assert (job.status, job.attempt, job.max_attempts) == (Status.SUCCEEDED, 2, 4)
+        assert (other.status, other.attempt) == (Status.SUCCEEDED, 1)
+        assert "job.retrying" in await types(second, job_id)
+
+
+async def test_many_claimed_as_small_are_given_back_when_they_are_not(plant: Plant) -> None:
+    """The worker takes small jobs in batches; when the guess was wrong it keeps only its slots."""
+    for job_id in await plant.submit(40):
+        await plant.end(job_id)
+    slow = await plant.submit(12, seconds=2)
+    await plant.follow(slow[0], "job.running")
+
+    async def settled() -> bool:
+        return await plant.count(Status.RUNNING) == 2 and await plant.count(Status.QUEUED) == 10
+
+    await until(settled)
+    for job_id in slow:
+        await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)
+    assert {(await plant.end(job_id)).attempt for job_id in slow} == {1}
+
+
+async def test_live_output_is_read_while_it_grows_and_afterwards(plant: Plant) -> None:
+    owner = plant.caller.organization_id
+    [job_id] = await plant.submit(log_lines=3, seconds=1)
+    live = await plant.platform.jobs.wait_log(owner, job_id, None, 0, 65_536, 10)
+    assert live.data.count(b"\n") == 3
+    assert not live.complete
+    await plant.end(job_id)
+    kept = await plant.platform.jobs.log(owner, job_id, None, 0, 65_536)
+    assert (kept.data, kept.complete) == (live.data, True)
+
+
+async def test_progress_is_a_row_at_most_once_a_second(plant: Plant) -> None:
+    [job_id] = await plant.submit(seconds=2.5, progress_steps=200)
+    await plant.end(job_id)
+    assert 2 <= (await types(plant, job_id)).count("job.progress") <= 4
+
+
+async def test_nothing_is_left_in_the_work_folders_of_a_living_platform(plant: Plant) -> None:
+    ids = [
+        *await plant.submit(4, artifacts=2, artifact_bytes=50_000, log_lines=5),
+        *await plant.submit(2, fail="invalid_input"),
+    ]
+    for job_id in ids:
+        await plant.end(job_id)
+    work = plant.platform.settings.data / "work"
+
+    async def clean() -> bool:
+        return {p.name for p in work.rglob("*") if p.is_file()} <= {"job.json"}
+
+    await until(clean)
+
+
+async def _true(fact: bool) -> bool:
+    return fact
