@@ -10,12 +10,14 @@ from usina.apps.threed.gltf import to_glb
 from usina.apps.threed.mask import Mask
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.opencv import resize_bytes, set_threads
-from usina.apps.threed.picture import Picture, open_picture
+from usina.apps.threed.picture import HELD_SIDE, Picture, open_picture
 from usina.apps.threed.preview import View, draw_preview
 from usina.apps.threed.surface import Surface
 from usina.apps.threed.texture import encode_jpeg
 from usina.apps.threed.wavefront import to_zip
 from usina_runner import Job
+
+_MASK_SIDE = 1024
 
 Views = tuple[View, View, View, View]
 
@@ -28,14 +30,13 @@ class Intake:
     drawn: Picture | None
 
 
-def take_in(job: Job) -> Intake:
-    """Decode the job's ``image`` and its ``mask``."""
+def take_in(job: Job, texture_size: int) -> Intake:
+    """Decode the job's ``image``, fine enough for its texture, and its ``mask``."""
     set_threads(job.cores)
     with job.stage("decode", upto=0.05):
         masks = job.inputs.get("mask", [])
-        return Intake(
-            open_picture(job.inputs["image"][0]), open_picture(masks[0]) if masks else None
-        )
+        picture = open_picture(job.inputs["image"][0], side=min(HELD_SIDE, 2 * texture_size))
+        return Intake(picture, open_picture(masks[0], side=_MASK_SIDE) if masks else None)
 
 
 def write_mask(job: Job, picture: Picture, mask: Mask) -> None:

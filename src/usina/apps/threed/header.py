@@ -5,6 +5,7 @@ PNG: W3C PNG (third edition), section 5. JPEG: ITU-T T.81, annex B. WebP: RFC 96
 
 import mmap
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -12,20 +13,29 @@ from typing import Literal, TypeAlias
 Format: TypeAlias = Literal["PNG", "JPEG", "WEBP"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_CHUNKS = 200_000
+"""How many chunks of a PNG are looked at; more are no picture."""
+
 _TAIL = 1 << 16
-"""How far before the end of a file its end mark is looked for; some writers pad."""
+"""How far before the end of a JPEG its end mark is looked for; some writers pad."""
+
+_FRAMES = (0xC0, 0xC1, 0xC2)
+_RARE_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+"""Lossless, hierarchical and arithmetic coding, which nothing that shows pictures reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """``width`` and ``height`` in pixels as stored, before any orientation; ``scans`` counts the
-    passes that a JPEG asks for (1 elsewhere); ``complete`` says whether the end mark is there."""
+    passes that a JPEG asks for (1 elsewhere); ``complete`` says whether the file goes to its end,
+    ``sound`` whether its checksums are right, where it has any."""
 
     format: Format
     width: int
     height: int
-    scans: int
-    complete: bool
+    scans: int = 1
+    complete: bool = True
+    sound: bool = True
 
 
 def read_header(path: Path) -> Header | None:
@@ -48,8 +58,25 @@ def read_header(path: Path) -> Header | None:
 
 def _png(data: mmap.mmap) -> Header:
     width, height = struct.unpack(">II", data[16:24])
-    complete = data.rfind(b"IEND", max(0, len(data) - _TAIL)) >= 0
-    return Header("PNG", width, height, 1, complete)
+    position = len(_PNG)
+    for _ in range(_CHUNKS):
+        if position + 12 > len(data):
+            return Header("PNG", width, height, complete=False)
+        length, kind = struct.unpack(">I4s", data[position : position + 8])
+        end = position + 8 + length
+        if end + 4 > len(data):
+            return Header("PNG", width, height, complete=False)
+        if kind[0] < 0x60 and _checksum(data, position + 4, end) != data[end : end + 4]:
+            break
+        if kind == b"IEND":
+            return Header("PNG", width, height)
+        position = end + 4
+    return Header("PNG", width, height, sound=False)
+
+
+def _checksum(data: mmap.mmap, start: int, end: int) -> bytes:
+    with memoryview(data) as whole, whole[start:end] as part:
+        return struct.pack(">I", zlib.crc32(part))
 
 
 def _jpeg(data: mmap.mmap) -> Header | None:
@@ -60,12 +87,14 @@ def _jpeg(data: mmap.mmap) -> Header | None:
         marker, length = struct.unpack(">xBH", data[position : position + 4])
         if data[position] != 0xFF or marker == 0xDA:
             return None
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        if marker in _FRAMES:
             break
+        if marker in _RARE_FRAMES:
+            return None
         position += 2 + length
     height, width = struct.unpack(">HH", data[position + 5 : position + 9])
     complete = data.rfind(b"\xff\xd9", max(0, len(data) - _TAIL)) >= 0
-    return Header("JPEG", width, height, _scans(data, position), complete)
+    return Header("JPEG", width, height, scans=_scans(data, position), complete=complete)
 
 
 def _scans(data: mmap.mmap, position: int) -> int:
@@ -90,4 +119,4 @@ def _webp(data: mmap.mmap) -> Header | None:
         width, height = (side & 0x3FFF for side in struct.unpack("<HH", data[26:30]))
     else:
         return None
-    return Header("WEBP", width, height, 1, complete)
+    return Header("WEBP", width, height, complete=complete)

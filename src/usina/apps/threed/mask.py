@@ -10,7 +10,15 @@ from usina.apps.threed.confidence import confidence, frame_share
 from usina.apps.threed.cut import by_cut
 from usina.apps.threed.keying import by_alpha, by_border
 from usina.apps.threed.notice import Notice
-from usina.apps.threed.opencv import blur, components, guided_filter, resize, resize_bytes, to_lab
+from usina.apps.threed.opencv import (
+    blur,
+    components,
+    guided_filter,
+    resize,
+    resize_bytes,
+    threshold,
+    to_lab,
+)
 from usina.apps.threed.picture import Picture
 from usina_runner import InvalidInput
 
@@ -43,8 +51,8 @@ class Mask:
 
     def full_size(self, width: int, height: int) -> Bytes:
         """The mask as a picture of its own: 255 on the object, 0 off it."""
-        scaled = resize_bytes((np.clip(self.inside, 0, 1) * 255).astype(np.uint8), width, height)
-        return np.where(scaled > 127, 255, 0).astype(np.uint8)
+        levels = np.rint(np.clip(self.inside, 0, 1) * 255).astype(np.uint8)
+        return threshold(resize_bytes(levels, width, height), 127)
 
 
 def whole(picture: Picture) -> Mask:

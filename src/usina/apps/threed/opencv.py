@@ -29,17 +29,30 @@ def resize(values: Field | Field32, width: int, height: int) -> Field:
     return out.astype(np.float64).reshape(height, width, *values.shape[2:])
 
 
-def enlarge(values: Field, width: int, height: int) -> Field:
-    """Bilinear, so that nothing overshoots; ``(h, w, c)``."""
-    out = cv2.resize(values.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return out.astype(np.float64).reshape(height, width, -1)
-
-
 def resize_bytes(pixels: Bytes, width: int, height: int) -> Bytes:
     """As `resize`, for pictures of 8 bits."""
     smaller = width <= pixels.shape[1] and height <= pixels.shape[0]
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     return cast("Bytes", cv2.resize(pixels, (width, height), interpolation=method))
+
+
+def threshold(pixels: Bytes, level: int) -> Bytes:
+    """255 above ``level``, else 0."""
+    return cast("Bytes", cv2.threshold(pixels, level, 255, cv2.THRESH_BINARY)[1])
+
+
+def halve(values: Field32) -> Field32:
+    """Half as large, rounded up, by averages; ``(h, w, c)``."""
+    height, width, channels = values.shape
+    half = (width + 1) // 2, (height + 1) // 2
+    out = cv2.resize(values, half, interpolation=cv2.INTER_AREA)
+    return out.astype(np.float32, copy=False).reshape(half[1], half[0], channels)
+
+
+def stretch(values: Field32, width: int, height: int) -> Field32:
+    """Bilinear, so that nothing overshoots; ``(h, w, c)``."""
+    out = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
+    return out.astype(np.float32, copy=False).reshape(height, width, values.shape[2])
 
 
 def blur(values: Field, sigma: float) -> Field:

@@ -27,10 +27,11 @@ MAX_SCANS = 64
 """Passes over a progressive JPEG: encoders write about ten, a bomb asks for thousands."""
 
 HELD_SIDE = 4096
-"""The longest side that is kept in memory: that of the largest texture."""
+"""The longest side that is ever kept in memory: that of the largest texture."""
 
 _COARSE_SIDE = 256
 _ORIENTATION = 0x0112
+_SMOOTH = ("L", "LA", "RGB", "RGBA", "CMYK")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,7 +46,7 @@ _TURNS = {
 @dataclass(frozen=True, slots=True)
 class Picture:
     """``rgb`` is ``(height, width, 3)`` and ``alpha`` ``(height, width)`` or None where all is
-    opaque, both upright and at most `HELD_SIDE` long; ``full_width`` and ``full_height`` are the
+    opaque, both upright and perhaps shrunk; ``full_width`` and ``full_height`` are the
     upright size of the file's own picture."""
 
     rgb: Bytes
@@ -60,26 +61,28 @@ def max_pixels() -> int:
     return int(os.environ.get("USINA_MAX_IMAGE_PIXELS") or MAX_PIXELS)
 
 
-def open_picture(path: Path, *, limit: int | None = None) -> Picture:
-    """Decode the first frame of a PNG, JPEG or WebP file of at most ``limit`` pixels."""
+def open_picture(path: Path, *, side: int = HELD_SIDE, limit: int | None = None) -> Picture:
+    """Decode the first frame of a PNG, JPEG or WebP file of at most ``limit`` pixels, and keep it
+    at most ``side`` pixels long."""
     header = read_header(path)
     if header is None:
         raise InvalidInput(
-            "image_unreadable", "The image is no PNG, JPEG or WebP picture. Send one of these."
+            "image_unreadable",
+            "The image is no readable PNG, JPEG or WebP picture. Send one of these.",
         )
     _check(header, path.stat().st_size, max_pixels() if limit is None else limit)
     with _decoding(header), Image.open(path, formats=(header.format,)) as image:
-        if image.size != (header.width, header.height):
+        if image.size != (header.width, header.height) or not header.sound:
             raise _unreadable(header)
         animated = header.format != "JPEG" and bool(getattr(image, "is_animated", False))
         orientation = _orientation(image)
-        _shrink_jpeg(image)
+        _shrink_jpeg(image, side)
         image.load()
-        small = _held(_eight_bit(image))
+        small = _held(image, side)
     upright = small.transpose(_TURNS[orientation]) if orientation in _TURNS else small
     lying = orientation >= 5
     return Picture(
-        rgb=np.array(upright.convert("RGB")),
+        rgb=np.ascontiguousarray(np.asarray(upright)[..., :3]),
         alpha=_alpha(upright),
         full_width=header.height if lying else header.width,
         full_height=header.width if lying else header.height,
@@ -157,9 +160,9 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _shrink_jpeg(image: Image.Image) -> None:
+def _shrink_jpeg(image: Image.Image, side: int) -> None:
     """Let libjpeg decode a large picture at 1/2, 1/4 or 1/8, no smaller than what is held."""
-    factor = max(1, max(image.size) // HELD_SIDE)
+    factor = max(1, max(image.size) // side)
     image.draft(None, (image.width // factor, image.height // factor))
 
 
@@ -171,12 +174,18 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _held(image: Image.Image) -> Image.Image:
+def _held(image: Image.Image, side: int) -> Image.Image:
+    """The picture as RGB or RGBA, at most ``side`` long; shrunk before it is converted where
+    its values can be averaged as they are."""
     longest = max(image.size)
-    if longest <= HELD_SIDE:
-        return image
-    width, height = (max(1, round(side * HELD_SIDE / longest)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if longest <= side:
+        return _eight_bit(image)
+    smooth = image.mode in _SMOOTH and "transparency" not in image.info
+    width, height = (max(1, round(length * side / longest)) for length in image.size)
+    small = (image if smooth else _eight_bit(image)).resize(
+        (width, height), Image.Resampling.BICUBIC, reducing_gap=2.0
+    )
+    return _eight_bit(small)
 
 
 def _alpha(image: Image.Image) -> Bytes | None:

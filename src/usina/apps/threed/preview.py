@@ -10,8 +10,8 @@ from usina.apps.threed.array import Bytes, Field, Indices
 from usina.apps.threed.backdrop import Ground, draw_backdrop, ground_under
 from usina.apps.threed.camera import Camera, frame
 from usina.apps.threed.light import Sky, depth_map, sky_around
-from usina.apps.threed.mesh import unit
-from usina.apps.threed.opencv import blur, resize
+from usina.apps.threed.mesh import Mesh, decimate, unit
+from usina.apps.threed.opencv import blur, resize, resize_bytes
 from usina.apps.threed.raster import rasterise
 from usina.apps.threed.shade import lamp_direction, shade, to_linear, to_srgb
 from usina.apps.threed.surface import Surface
@@ -22,7 +22,9 @@ _SAMPLES = 2
 _EDGE_SAMPLES = 4
 _SHADOW_MAP = 640
 _SKY_COARSER = 3
+_SHAPE_FACES, _SHAPE_GRID = 12_000, 1000.0
 _SHADED_AT_ONCE = 1 << 17
+_TEXTURE_SIDE = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +64,39 @@ def draw_preview(
 ) -> Bytes:
     """``(900, 1200, 3)``: the first view large, the others small beside it. Before each view
     ``between`` is called with the share of the work that is done; it may raise to stop it."""
-    sky = sky_around(surface.points, surface.faces)
-    ground = ground_under(surface.points, sky)
-    texture = to_linear(surface.texture)
+    shape = _shape(surface)
+    sky = sky_around(shape.points, shape.faces)
+    ground = ground_under(shape.points, sky)
+    texture = to_linear(_at_most(surface.texture, _TEXTURE_SIDE))
     sheet = np.ones((HEIGHT, WIDTH, 3))
     for number, (panel, view) in enumerate(zip(_PANELS, views, strict=True)):
         between((number > 0) * 0.4 + 0.2 * number)
         camera = frame(surface.points, view.yaw, view.pitch, panel.width, panel.height, _FILL)
-        drawn = _draw(surface, texture, sky, ground, camera)
+        drawn = _draw(surface, shape, texture, sky, ground, camera)
         sheet[panel.top : panel.top + panel.height, panel.left : panel.left + panel.width] = drawn
     return (np.clip(sheet, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _draw(surface: Surface, texture: Field, sky: Sky, ground: Ground, camera: Camera) -> Field:
-    lamp = depth_map(surface.points, surface.faces, lamp_direction(camera), _SHADOW_MAP)
+def _at_most(pixels: Bytes, side: int) -> Bytes:
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    return resize_bytes(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def _shape(surface: Surface) -> Mesh:
+    """The surface without its seams, and simple enough to cast shadows fast."""
+    points, index = np.unique(surface.points, axis=0, return_inverse=True)
+    scale = _SHAPE_GRID / float(np.ptp(points, axis=0).max())
+    shape = decimate(Mesh(points * scale, index.ravel()[surface.faces]), _SHAPE_FACES)
+    return Mesh(shape.points / scale, shape.faces)
+
+
+def _draw(
+    surface: Surface, shape: Mesh, texture: Field, sky: Sky, ground: Ground, camera: Camera
+) -> Field:
+    lamp = depth_map(shape.points, shape.faces, lamp_direction(camera), _SHADOW_MAP)
     fine = camera.finer(_SAMPLES)
     seen = rasterise(fine.project(surface.points), surface.faces, fine.width, fine.height)
     open_sky = _open_sky(surface, sky, camera, fine).ravel()
@@ -86,7 +107,7 @@ def _draw(surface: Surface, texture: Field, sky: Sky, ground: Ground, camera: Ca
         light[part.pixel, :3] = shade(surface, worn, open_sky[part.pixel], fine, part, lamp)
     mean = resize(light.reshape(fine.height, fine.width, 4), camera.width, camera.height)
     colour = mean[..., :3] / np.maximum(mean[..., 3:], 1e-6)
-    cover = _cover(camera.project(surface.points), surface.faces, camera)
+    cover = _cover(camera.project(shape.points), shape.faces, camera)
     cover = np.where(mean[..., 3] > 0, cover, 0)[..., None]
     behind = draw_backdrop(camera, ground, lamp)
     return to_srgb(colour) * cover + to_srgb(behind) * (1 - cover)

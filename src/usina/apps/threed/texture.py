@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bits, Bytes, Field
-from usina.apps.threed.opencv import dilate, distance, enlarge, resize
+from usina.apps.threed.array import Bits, Bytes, Field, Field32
+from usina.apps.threed.opencv import dilate, distance, halve, resize, stretch
 
 _QUALITY = 92
 _MARGIN = 0.02
@@ -133,19 +133,21 @@ def spread(pixels: Bytes, known: Bits) -> Bytes:
     back from coarse to fine (pull and push; Gortler and others, SIGGRAPH 1996)."""
     if known.all() or not known.any():
         return pixels
-    weight = known.astype(np.float64)
-    filled = _pull_push(pixels * weight[..., None], weight)
-    return np.where(known[..., None], pixels, np.clip(filled + 0.5, 0, 255).astype(np.uint8))
+    weighted = np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=2).astype(np.float32)
+    weighted *= known[..., None]
+    filled = np.clip(_pull_push(weighted) + 0.5, 0, 255).astype(np.uint8)
+    return np.where(known[..., None], pixels, filled)
 
 
-def _pull_push(colour: Field, weight: Field) -> Field:
-    """``colour`` is multiplied by ``weight`` already; the answer covers every pixel."""
-    height, width = weight.shape
+def _pull_push(weighted: Field32) -> Field32:
+    """Of ``(h, w, 4)``, a colour times its weight and the weight, the colour everywhere."""
+    height, width = weighted.shape[:2]
+    colour, weight = weighted[..., :3], weighted[..., 3:]
     if max(height, width) == 1:
-        return colour / np.maximum(weight, 1e-6)[..., None]
-    half = (width + 1) // 2, (height + 1) // 2
-    coarse_weight = 4 * resize(weight, *half)
-    share = np.minimum(1, coarse_weight) / np.maximum(coarse_weight, 1e-6)
-    coarse_colour = 4 * resize(colour, *half) * share[..., None]
-    coarse = _pull_push(coarse_colour, np.minimum(1, coarse_weight))
-    return colour + (1 - weight)[..., None] * enlarge(coarse, width, height)
+        return (colour / np.maximum(weight, 1e-6)).astype(np.float32)
+    coarse = halve(weighted) * np.float32(4)
+    coarse /= np.maximum(coarse[..., 3:], np.float32(1))
+    wide = stretch(_pull_push(coarse), width, height)
+    wide *= 1 - weight
+    wide += colour
+    return wide

@@ -15,7 +15,7 @@ from usina.apps.threed.texture import cut_texture
 
 def main(job: usina_runner.Job) -> None:
     option = read_option(InflateOption, job.params)
-    intake = take_in(job)
+    intake = take_in(job, option.texture_size)
     with job.stage("mask", upto=0.25):
         mask = find_mask(intake.picture, drawn=intake.drawn, rectangle=option.rectangle)
     surface = _build(job, intake, mask, option)

@@ -18,7 +18,7 @@ SURE = 0.6
 
 def main(job: usina_runner.Job) -> None:
     option = read_option(ReliefOption, job.params)
-    intake = take_in(job)
+    intake = take_in(job, option.texture_size)
     with job.stage("mask", upto=0.25):
         mask = _mask(intake, option)
     surface = _build(job, intake, mask, option)
