@@ -27,7 +27,7 @@ from usina.kernel.storage.store import STEP_BYTES, Data, ObjectMissing, StoredOb
 T = TypeVar("T")
 
 _THREADS: Final = 8
-_PART_BYTES: Final = 4 * 1024**2
+_PART_BYTES: Final = 2 * 1024**2
 _UNFINISHED: Final = re.compile(r".+#\d+")
 
 

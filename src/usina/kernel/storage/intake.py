@@ -12,7 +12,7 @@ from usina.kernel.errors import TooLarge
 from usina.kernel.storage.digest import Digest
 from usina.kernel.storage.store import Store, Writer
 
-_BATCH_BYTES: Final = 1024**2
+_BATCH_BYTES: Final = 512 * 1024
 
 
 class Intake:
