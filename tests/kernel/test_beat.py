@@ -1,0 +1,114 @@
+"""What happens by the clock, on a whole platform whose clock the test moves."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.worker.conftest import Plant, settings, until
+from usina.app import embedded
+from usina.kernel.beat import Beat, Retention
+from usina.kernel.clock import SystemClock
+from usina.kernel.db.schema import metadata
+from usina.kernel.jobs import schedule
+from usina.kernel.jobs.job import JobRequest
+from usina.kernel.jobs.schedule import NewSchedule
+from usina.kernel.jobs.state import Status
+from usina.kernel.telemetry import metrics_text
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock and what the test adds."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self):  # type: ignore[no-untyped-def]
+        return super().now() + self.ahead
+
+
+@pytest.fixture
+def clock() -> ShiftedClock:
+    return ShiftedClock()
+
+
+@pytest.fixture
+async def plant(tmp_path: Path, clock: ShiftedClock) -> AsyncIterator[Plant]:
+    async with embedded(settings(tmp_path), clock) as running:
+        yield Plant(running)
+
+
+def beat_of(plant: Plant, retention: Retention) -> Beat:
+    async def sweep() -> None:
+        return None
+
+    p = plant.platform
+    return Beat(p.database, p.jobs, p.artifacts, p.idempotency, sweep, retention)
+
+
+async def rows_of(plant: Plant, job_id: str) -> int:
+    """Rows anywhere that name the job."""
+
+    def count(tx):  # type: ignore[no-untyped-def]
+        tables = [t for t in metadata.sorted_tables if "job_id" in t.c]
+        return sum(
+            tx.execute(
+                sa.select(sa.func.count()).select_from(t).where(t.c.job_id == job_id)
+            ).scalar_one()
+            for t in tables
+        )
+
+    return await plant.platform.database.read(count)
+
+
+async def test_old_jobs_go_with_all_that_hangs_on_them(plant: Plant, clock: ShiftedClock) -> None:
+    beat = beat_of(plant, Retention(timedelta(days=1), None))
+    [old] = await plant.submit(artifacts=1, artifact_bytes=50_000, log_lines=2)
+    await plant.end(old)
+    clock.ahead = timedelta(days=2)
+    [young] = await plant.submit()
+    await plant.end(young)
+    assert await rows_of(plant, old) > 3
+    await beat.forget_old()
+    assert await rows_of(plant, old) == 0
+    assert (await plant.get(young)).status is Status.SUCCEEDED
+    artifacts = plant.platform.settings.data / "store/artifacts"
+    assert [path for path in artifacts.rglob("*") if path.is_file()] == []
+
+
+async def test_without_a_retention_nothing_goes(plant: Plant, clock: ShiftedClock) -> None:
+    [job_id] = await plant.submit()
+    await plant.end(job_id)
+    clock.ahead = timedelta(days=10_000)
+    await beat_of(plant, Retention(None, None)).forget_old()
+    assert (await plant.get(job_id)).status is Status.SUCCEEDED
+
+
+async def test_a_schedule_makes_a_job_that_runs(plant: Plant, clock: ShiftedClock) -> None:
+    owner = plant.caller.organization_id
+    request = JobRequest("echo-v1", labels={"by": "schedule"})
+    new = NewSchedule(owner, "hourly", request, every_seconds=3600)
+    await plant.platform.database.write(lambda tx: schedule.create(tx, new))
+    clock.ahead = timedelta(hours=1, seconds=1)
+
+    async def ran() -> bool:
+        return await plant.count(Status.SUCCEEDED) == 1
+
+    await until(ran)
+
+
+async def test_queues_are_measured(plant: Plant) -> None:
+    beat = beat_of(plant, Retention(None, None))
+    ids = await plant.submit(5, seconds=30)
+    await plant.follow(ids[0], "job.running")
+    await beat.measure_queues()
+    depth = next(
+        line
+        for line in metrics_text().decode().splitlines()
+        if line.startswith('usina_queue_depth{queue="default"}')
+    )
+    assert float(depth.split()[1]) == 3
+    for job_id in ids:
+        await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)

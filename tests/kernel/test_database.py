@@ -1,0 +1,133 @@
+"""The unit of work: what returns is durable and whole; what raises has not happened."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.clock import FakeClock
+from tests.databases import open_sqlite
+from usina.kernel.db import meta
+from usina.kernel.db.batch import Batch
+from usina.kernel.db.meta import meta as table
+from usina.kernel.db.migrations import HEAD, revision_of, upgrade
+from usina.kernel.db.sqlite import open_engine
+from usina.kernel.db.unit_of_work import Database, Transaction
+
+
+class Refused(Exception):
+    pass
+
+
+def put(tx: Transaction, key: str) -> str:
+    tx.execute(sa.insert(table), {"key": key, "value": "x"})
+    return key
+
+
+async def keys(database: Database) -> set[str]:
+    found = await database.read(lambda tx: tx.execute(sa.select(table.c.key)).scalars().all())
+    return set(found) - {"platform_id", "epoch", "secret"}
+
+
+async def test_a_unit_that_raises_leaves_nothing_and_spoils_no_other(database: Database) -> None:
+    def bad(tx: Transaction) -> None:
+        put(tx, "bad")
+        raise Refused
+
+    units = [lambda tx, n=n: put(tx, f"good {n}") for n in range(20)]
+    found = await asyncio.gather(
+        *(database.write(unit) for unit in units[:10]),
+        database.write(bad),
+        *(database.write(unit) for unit in units[10:]),
+        return_exceptions=True,
+    )
+    assert isinstance(found[10], Refused)
+    assert await keys(database) == {f"good {n}" for n in range(20)}
+
+
+async def test_hooks_run_after_a_commit_and_only_then(database: Database) -> None:
+    told: list[str] = []
+
+    def unit(tx: Transaction, name: str, fails: bool) -> None:
+        put(tx, name)
+        tx.after_commit(lambda: told.append(name))
+        if fails:
+            raise Refused
+
+    await database.write(lambda tx: unit(tx, "kept", False))
+    with pytest.raises(Refused):
+        await database.write(lambda tx: unit(tx, "lost", True))
+    assert told == ["kept"]
+
+
+async def test_a_caller_that_went_away_stops_nobody(database: Database) -> None:
+    gone = asyncio.create_task(database.write(lambda tx: put(tx, "gone")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await database.write(lambda tx: put(tx, "here"))
+    assert "here" in await keys(database)
+
+
+async def test_what_returned_is_on_the_disk_of_another_reader(tmp_path: Path) -> None:
+    database = open_sqlite(tmp_path, FakeClock())
+    await database.write(lambda tx: put(tx, "told"))
+    other = sqlite3.connect(tmp_path / "usina.sqlite")
+    assert other.execute("SELECT key FROM meta").fetchall() == [("told",)]
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+    await database.close()
+
+
+async def test_a_batch_that_fails_is_tried_member_by_member(database: Database) -> None:
+    sizes: list[int] = []
+
+    def unit(tx: Transaction, names: object) -> list[str]:
+        assert isinstance(names, list)
+        sizes.append(len(names))
+        if "bad" in names:
+            raise Refused
+        return [put(tx, name) for name in names]
+
+    batch = Batch[str, str](database, unit)
+    found = await asyncio.gather(
+        *(batch.add(name) for name in ("a", "b", "bad", "c")), return_exceptions=True
+    )
+    assert [str(item) for item in found if isinstance(item, str)] == ["a", "b", "c"]
+    assert isinstance(found[2], Refused)
+    assert await keys(database) == {"a", "b", "c"}
+    assert sizes[0] == 4
+
+
+async def test_values_of_a_fresh_database_are_made_once(database: Database) -> None:
+    before = await database.read(lambda tx: (meta.platform_id(tx), meta.epoch(tx), meta.secret(tx)))
+    await database.write(meta.prepare)
+    after = await database.read(lambda tx: (meta.platform_id(tx), meta.epoch(tx), meta.secret(tx)))
+    assert before == after
+    assert len(before[2]) == 32
+
+
+def test_the_revision_that_starts_without_alembic_is_its_head(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "fresh.sqlite")
+    assert revision_of(engine) is None
+    upgrade(engine)
+    assert revision_of(engine) == HEAD
+    upgrade(engine)
+    engine.dispose()
+
+
+def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    import usina.app  # loads every room's tables
+    from usina.kernel.db.schema import metadata
+
+    assert usina.app.HEAD == HEAD
+    engine = open_engine(tmp_path / "fresh.sqlite")
+    upgrade(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
