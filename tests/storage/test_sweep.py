@@ -238,6 +238,28 @@ async def test_a_lost_object_is_told_of_and_its_row_kept(house: House) -> None:
     assert await house.missing() == {file.id: False, artifact.id: True, whole.id: False}
 
 
+async def test_a_row_that_is_deleted_while_a_sweep_looks_is_not_missed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = await house.file()
+    really = house.store.size
+
+    def size(key: str) -> int | None:
+        if key == file.key:
+            house.store.delete([key])
+        return really(key)
+
+    monkeypatch.setattr(house.store, "size", size)
+    owner_mark = FileOwner.mark
+
+    def mark(self: FileOwner, tx: Transaction, row_ids: Sequence[str], missing: bool) -> int:
+        tx.execute(sa.delete(files).where(files.c.id == file.id))
+        return owner_mark(self, tx, row_ids, missing)
+
+    monkeypatch.setattr(FileOwner, "mark", mark)
+    assert (await house.sweep()).missing == 0
+
+
 async def test_an_upload_that_is_late_goes_with_its_parts(house: House, clock: FakeClock) -> None:
     await house.upload(clock.now() - HOUR)
     kept = await house.upload(clock.now() + HOUR)

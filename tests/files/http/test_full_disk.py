@@ -15,7 +15,7 @@ TICKET = "/api/v1/jobs/upload-ticket"
 
 async def test_a_full_disk_is_told_as_such_and_keeps_nothing(
     tmp_path: Path,
-    small_disk: Path,  # noqa: F811
+    small_disk: Path,
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()

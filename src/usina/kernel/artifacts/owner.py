@@ -35,9 +35,9 @@ class ArtifactOwner:
         rows = tx.execute(query.order_by(artifacts.c.id).limit(limit))
         return [StoredRow(row.id, _key(row), row.missing_at is not None) for row in rows]
 
-    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> None:
+    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> int:
         rows = sa.update(artifacts).where(artifacts.c.id.in_(row_ids))
-        tx.execute(rows.values(missing_at=tx.now if missing else None))
+        return tx.execute(rows.values(missing_at=tx.now if missing else None)).rowcount
 
     def expire(self, tx: Transaction, limit: int) -> Expired:
         return Expired(0, ())

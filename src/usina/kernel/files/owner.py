@@ -40,9 +40,9 @@ class FileOwner:
         rows = tx.execute(query.order_by(files.c.id).limit(limit))
         return [StoredRow(row.id, _key(row), row.missing_at is not None) for row in rows]
 
-    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> None:
+    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> int:
         rows = sa.update(files).where(files.c.id.in_(row_ids))
-        tx.execute(rows.values(missing_at=tx.now if missing else None))
+        return tx.execute(rows.values(missing_at=tx.now if missing else None)).rowcount
 
     def expire(self, tx: Transaction, limit: int) -> Expired:
         if self._kept_for is None:
@@ -78,7 +78,7 @@ class UploadOwner:
         """An upload may have no bytes yet."""
         return []
 
-    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> None:
+    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> int:
         raise AssertionError("no part of an upload is ever missed")
 
     def expire(self, tx: Transaction, limit: int) -> Expired:

@@ -62,8 +62,8 @@ class Owner(Protocol):
         """The next rows that should have an object, in order of their ids."""
         ...
 
-    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> None:
-        """Keeps with the rows whether their objects are gone."""
+    def mark(self, tx: Transaction, row_ids: Sequence[str], missing: bool) -> int:
+        """Keeps with the rows whether their objects are gone; how many are still there."""
         ...
 
     def expire(self, tx: Transaction, limit: int) -> Expired:
@@ -143,14 +143,20 @@ class Sweeper:
         ):
             last_id = rows[-1].id
             gone = await self._store.run(partial(self._gone, rows))
-            report.missing += len(gone)
+            known = [row.id for row in rows if row.id in gone and row.missing]
             lost = [row.id for row in rows if row.id in gone and not row.missing]
             back = [row.id for row in rows if row.id not in gone and row.missing]
-            if lost:
-                _log.error("objects are gone", prefix=owner.prefix, count=len(lost), ids=lost[:20])
-                await self._database.write(partial(owner.mark, row_ids=lost, missing=True))
-            if back:
-                await self._database.write(partial(owner.mark, row_ids=back, missing=False))
+            report.missing += len(known) + await self._mark(owner, lost, missing=True)
+            await self._mark(owner, back, missing=False)
+
+    async def _mark(self, owner: Owner, row_ids: Sequence[str], *, missing: bool) -> int:
+        """A row that was deleted meanwhile, with its object, is not worth a word."""
+        if not row_ids:
+            return 0
+        marked = await self._database.write(partial(owner.mark, row_ids=row_ids, missing=missing))
+        if marked and missing:
+            _log.error("objects are gone", prefix=owner.prefix, count=marked, ids=row_ids[:20])
+        return marked
 
     def _gone(self, rows: Sequence[StoredRow]) -> set[str]:
         return {row.id for row in rows if self._store.size(row.key) is None}
