@@ -13,6 +13,7 @@ from usina.kernel.events.event import JOB_TERMINAL_TYPES, Hint
 from usina.kernel.events.log import NewEvent
 
 _HINTS_KEPT = 32
+_UNENDED_KEPT = 20_000
 
 
 def end_topic(job_id: str) -> str:
@@ -49,6 +50,7 @@ class Bus:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[Listener]] = {}
+        self._unended: dict[str, str] = {}
 
     @contextmanager
     def listen(self, *topics: str) -> Generator[Listener]:
@@ -79,6 +81,7 @@ class Bus:
 
     def announce(self, new: Sequence[NewEvent]) -> None:
         """Wakes those who follow the events' jobs and organizations."""
+        self._remember(new)
         topics = {event.job_id for event in new if event.job_id}
         topics.update(event.organization_id for event in new)
         topics.update(
@@ -88,6 +91,22 @@ class Bus:
         )
         for topic in topics:
             self.wake(topic)
+
+    def is_unended(self, job_id: str, organization_id: str) -> bool:
+        """Whether the job began in this process and has not ended in it, so that one who waits for
+        its end need not read first. False when that is not known."""
+        return self._unended.get(job_id) == organization_id
+
+    def _remember(self, new: Sequence[NewEvent]) -> None:
+        for event in new:
+            if event.job_id is None:
+                continue
+            if event.seq == 1:
+                self._unended[event.job_id] = event.organization_id
+            elif event.type in JOB_TERMINAL_TYPES:
+                self._unended.pop(event.job_id, None)
+        while len(self._unended) > _UNENDED_KEPT:
+            del self._unended[next(iter(self._unended))]
 
     def hint(self, hint: Hint) -> None:
         """Hands a fine step to those who follow the job right now."""

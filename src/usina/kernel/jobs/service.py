@@ -122,7 +122,9 @@ class Jobs:
         """The job once it has ended, or as it is after ``seconds``."""
         with self._bus.listen(end_topic(job_id)) as listener:
             deadline = asyncio.get_running_loop().time() + seconds
-            while not await self._has_ended(organization_id, job_id):
+            known = self._bus.is_unended(job_id, organization_id)
+            while known or not await self._has_ended(organization_id, job_id):
+                known = False
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
                     break

@@ -104,7 +104,7 @@ class Attempt:
             return _failed("invalid_input", "input_missing", str(missing))
         except Problem as problem:
             return _failed("unavailable", problem.code, problem.detail)
-        log_path = self._shop.folders.root / f"{self.job.id}-{self.job.attempt}.log"
+        log_path = f"{self._shop.folders.root}/{self.job.id}-{self.job.attempt}.log"
         self._reporter = Reporter(self._shop.database, self._shop.bus, self.claimed.lease, log_path)
         reach("run.before_spawn")
         assignment = Assignment(
@@ -190,7 +190,7 @@ class Attempt:
             ]
         if self._reporter is not None and self._reporter.log_bytes:
             name = log_name(self.job.attempt)
-            new.append(self._new_artifact("log", name, self._reporter.log_path))
+            new.append(self._new_artifact("log", name, Path(self._reporter.log_path)))
         return await self._shop.artifacts.stage(new) if new else ()
 
     def _manifest(self) -> Manifest:
@@ -222,7 +222,7 @@ class Attempt:
 
     async def _clean(self) -> None:
         if self._reporter is not None:
-            self._reporter.log_path.unlink(missing_ok=True)
+            self._reporter.remove_log()
         if self._work is None:
             return
         if not self._shop.folders.give_back(self._manifest(), self.job.organization_id, self._work):

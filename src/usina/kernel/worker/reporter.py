@@ -26,7 +26,7 @@ _FIRST_CHUNK_SECONDS: Final = 0.2
 class Reporter:
     """The listener of one attempt; every method of the protocol is cheap and synchronous."""
 
-    def __init__(self, database: Database, bus: Bus, lease: Lease, log_path: Path) -> None:
+    def __init__(self, database: Database, bus: Bus, lease: Lease, log_path: str) -> None:
         self._database = database
         self._bus = bus
         self._lease = lease
@@ -62,7 +62,7 @@ class Reporter:
 
     def log(self, data: bytes) -> None:
         if self._log is None:
-            self._log = self.log_path.open("wb")
+            self._log = Path(self.log_path).open("wb")  # noqa: SIM115  # as long as it runs
         self._log.write(data)
         self._unwritten += data
         if self._chunk_timer is None:
@@ -70,6 +70,11 @@ class Reporter:
 
     def checkpoint(self, path: Path) -> None:
         """Checkpoints are not kept yet; see the reference."""
+
+    def remove_log(self) -> None:
+        """The log lies in its artifact now, if there was one."""
+        if self._log is not None:
+            Path(self.log_path).unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Stops the timers and waits for writes under way; later ones would be fenced anyway."""
