@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
+TOOLS := curl jq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench torture lock clean
+.PHONY: help tools setup demo run test check format bench torture lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,7 +31,14 @@ demo: setup ## Real jobs from real pictures, results in usina-demo/
 run: setup ## The platform on http://127.0.0.1:8000
 	$(BIN)/usina up
 
-test: setup ## Every test
+tools: # What the guides use, by apt where we may
+	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "Install these first: apt-get install" $$missing; exit 1; fi
+
+test: setup tools ## Every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup ## Lint, types, and the order of the house
