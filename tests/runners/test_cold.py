@@ -243,7 +243,7 @@ def limits() -> RunnerLimits:
         ("open('outputs/big', 'wb').write(bytes(2_000_000))", "os_error"),
         ("held = [open('/dev/null') for _ in range(100)]", "os_error"),
         (
-            "signal.signal(25, 0); file = open('x', 'wb', 0); [file.write(bytes(999_999))] * 3",
+            "signal.signal(25, 0); f = open('x', 'wb', 0); [f.write(bytes(10**6)) for _ in 'ab']",
             "sigxfsz",
         ),
     ],

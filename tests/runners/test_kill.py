@@ -119,7 +119,8 @@ async def test_term_is_heard_by_a_program_that_never_reads(stage: Stage, runner:
         program, told=Recorder(on_progress=lambda stage: stop.request()), stop=stop
     )
     assert act.failure == ("cancelled", None)
-    assert act.told.text == "heard\n"
+    # TERM goes to the whole tree: the shell may tell that its sleep was terminated, too
+    assert act.told.text.endswith("heard\n")
     assert act.outcome.exit is not None
     assert act.outcome.exit.code == 4
 
@@ -219,7 +220,7 @@ asyncio.run(main())
 async def test_nothing_outlives_a_killed_platform(tmp_path: Path, runner: Make) -> None:
     root = tmp_path / "work"
     folders = [runner(TREE).folder, runner(TREE, more='mode = "warm"').folder]
-    platform = subprocess.Popen(
+    platform = subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", PLATFORM, str(root), *map(str, folders)], stdout=subprocess.PIPE
     )
     with platform:

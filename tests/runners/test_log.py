@@ -25,7 +25,8 @@ async def test_the_log_comes_while_the_program_runs(stage: Stage, runner: Make) 
     assert act.told.text == "alive\n"
 
 
-async def test_output_and_log_messages_are_in_order(stage: Stage, runner: Make) -> None:
+async def test_a_log_message_comes_after_the_output_before_it(stage: Stage, runner: Make) -> None:
+    """Two pipes have no common order: output written after a message may still overtake it."""
     program = runner(
         """
         def main(job):
@@ -36,12 +37,16 @@ async def test_output_and_log_messages_are_in_order(stage: Stage, runner: Make) 
         """
     )
     act = await stage.play(program)
-    expected = "".join(f"out {n}\n[info] told {n}\n" for n in range(200))
-    assert act.told.text == expected
+    lines = act.told.text.splitlines()
+    written = [line for line in lines if line.startswith("out")]
+    told = [line for line in lines if line.startswith("[info]")]
+    assert written == [f"out {number}" for number in range(200)]
+    assert told == [f"[info] told {number}" for number in range(200)]
+    assert all(lines.index(w) < lines.index(t) for w, t in zip(written, told, strict=True))
 
 
 async def test_a_hundred_megabytes_of_log_are_cut(stage: Stage, runner: Make) -> None:
-    program = runner("yes 0123456789 | head -c 100000000; echo the end; exit 9", shell=True)
+    program = runner("yes 0123456789 | head -n 9100000; echo the end; exit 9", shell=True)
     act = await stage.play(program)
     assert act.failure == ("runner_failed", "exit_code")
     assert act.told.output[:1_000_000] == (b"0123456789\n" * 100_000)[:1_000_000]
@@ -90,7 +95,8 @@ async def test_a_flood_of_messages_is_survived(stage: Stage, runner: Make) -> No
             line = b'{"type":"progress","progress":0.5,"stage":"flood"}\\n'
             for _ in range(1000):
                 os.write(3, line * 1000)
-            metrics = b"".join(b'{"type":"metric","name":"m%d","value":1}\\n' % n for n in range(5000))
+            line = b'{"type":"metric","name":"m%d","value":1}\\n'
+            metrics = b"".join(line % number for number in range(5000))
             for start in range(0, len(metrics), 1 << 16):
                 os.write(3, metrics[start : start + (1 << 16)])
         usina_runner.run(main)

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +103,54 @@ async def test_a_crash_between_jobs_costs_none(stage: Stage, runner: Make) -> No
     await until(lambda: (other.name, "1.0.0") not in stage.pool.warm_models())
 
 
+RAW = """
+    import select
+    def say(kind):
+        os.write(3, json.dumps({"type": kind}).encode() + b"\\n")
+    def do():
+        work = json.loads(os.read(4, 65536))["work"]
+        with open(work + "/outputs/pid", "w") as file:
+            file.write(str(os.getpid()))
+        say("result")
+        return work
+    say("ready")
+    first = do()
+    select.select([4], [], [])
+"""
+
+
+async def test_a_death_before_the_job_is_read_costs_none(stage: Stage, runner: Make) -> None:
+    program = runner(textwrap.dedent(RAW) + "os._exit(3)\n", more=WARM)
+    pid = await pid_of(stage, program)
+    assert await pid_of(stage, program) != pid
+
+
+async def test_an_answer_before_the_job_is_read_is_not_its_answer(
+    stage: Stage, runner: Make
+) -> None:
+    late = """
+    say("result")
+    print("said", flush=True)
+    while not os.path.exists(first + "/outputs/go"):
+        time.sleep(0.001)
+    do()
+    os.read(4, 65536)
+    """
+    program = runner(textwrap.dedent(RAW) + textwrap.dedent(late), more=WARM)
+    first = await stage.play(program)
+    pid, go = first.left("pid"), first.work.outputs / "go"
+    loop = asyncio.get_running_loop()
+    second = await stage.play(program, told=Recorder(on_log=lambda data: allow(loop, go)))
+    assert second.failure is None
+    assert second.left("pid") == pid
+    assert await pid_of(stage, program) != int(pid)
+
+
+def allow(loop: asyncio.AbstractEventLoop, go: Path) -> None:
+    """Lets the program go on once all that it has said so far is read."""
+    loop.call_soon(go.touch)
+
+
 @pytest.mark.parametrize(("do", "stays"), [("sleep", True), ("hang", False)])
 async def test_a_program_that_heeds_a_cancel_stays(
     stage: Stage, runner: Make, do: str, stays: bool
@@ -133,9 +183,12 @@ async def test_output_between_jobs_is_nobodys(stage: Stage, runner: Make) -> Non
     program = runner(
         """
         import threading
+        def later():
+            print("secret", flush=True)
+            open("/proc/self/oom_score_adj", "w").write("501")
         def main(job):
             if job.params.get("later"):
-                threading.Timer(0.1, lambda: (print("secret", flush=True), open("/proc/self/oom_score_adj", "w").write("501"))).start()
+                threading.Timer(0.1, later).start()
             (job.outputs / "pid").write_text(str(os.getpid()))
         usina_runner.run(main)
         """,
@@ -143,8 +196,6 @@ async def test_output_between_jobs_is_nobodys(stage: Stage, runner: Make) -> Non
     )
     first = await stage.play(program, {"later": True}, organization_id="one")
     pid = first.left("pid")
-    from pathlib import Path
-
     await until(lambda: Path(f"/proc/{pid}/oom_score_adj").read_text() == "501\n")
     second = await stage.play(program, organization_id="two")
     assert second.left("pid") == pid

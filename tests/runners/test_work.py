@@ -76,7 +76,8 @@ def test_declared_files_are_collected_and_the_last_word_counts(
 def test_outputs_of_the_manifest_need_not_be_declared(work: WorkFolder, tmp_path: Path) -> None:
     manifest = declared_by(
         tmp_path,
-        '[outputs."mesh.glb"]\nkind = "model"\n[outputs."p.png"]\nkind = "preview"\nrequired = false',
+        '[outputs."mesh.glb"]\nkind = "model"\n'
+        '[outputs."p.png"]\nkind = "preview"\nrequired = false',
     )
     with pytest.raises(BadOutput, match=r"did not make 'mesh\.glb'") as caught:
         work.collect(manifest, [])
@@ -205,7 +206,7 @@ def test_a_link_in_place_of_the_folder_is_only_unlinked(tmp_path: Path) -> None:
 
 def test_depth_and_closed_folders_do_not_matter(work: WorkFolder) -> None:
     descriptor = os.open(work.outputs, os.O_RDONLY)
-    for _ in range(3000):
+    for _ in range(1500):
         os.mkdir("deep", dir_fd=descriptor)
         deeper = os.open("deep", os.O_RDONLY, dir_fd=descriptor)
         os.close(descriptor)

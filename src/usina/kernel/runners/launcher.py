@@ -38,6 +38,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _OOM_SCORE = b"500"
 _URGENCY = -10
 _KILLED_AT_ONCE = 1000
+_ABOVE = 64
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SET_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
@@ -106,7 +107,9 @@ def _number(path: str, name: bytes) -> int:
 
 def start(order: "dict[str, Any]", descriptors: list[int]) -> int:
     """Forks the program with descriptors 0 to 4 in place; raises ``OSError`` with the cause."""
-    trouble, told = os.pipe()
+    trouble, low = os.pipe()
+    told = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
+    os.close(low)
     pid = os.fork()
     if pid == 0:
         try:
@@ -130,8 +133,7 @@ def _become(order: "dict[str, Any]", descriptors: list[int], told: int) -> None:
     os.setsid()
     out, inward, log = descriptors
     null = os.open("/dev/null", os.O_RDONLY)
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in (null, log, log, out, inward)]
-    told = fcntl.fcntl(told, fcntl.F_DUPFD_CLOEXEC, 64)
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, _ABOVE) for fd in (null, log, log, out, inward)]
     for target, source in enumerate(high):
         os.dup2(source, target)
     os.closerange(5, told)

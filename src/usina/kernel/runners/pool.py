@@ -106,8 +106,17 @@ class RunnerPool:
     async def _run_warm(
         self, assignment: Assignment, listener: Listener, stop: StopSignal
     ) -> Outcome:
-        warm = self._take(_key(assignment)) or self._start_warm(assignment)
-        run = Run(warm.program, assignment, listener, self._limits)
+        """A program that dies as it is taken from the line costs the job nothing: the next one has
+        it. Each time there is one less, and for a fresh one its death counts."""
+        while warm := self._take(_key(assignment)):
+            run = Run(warm.program, assignment, listener, self._limits)
+            outcome = await self._finish(warm, run, stop)
+            if not run.never_begun:
+                return outcome
+        warm = self._start_warm(assignment)
+        return await self._finish(warm, Run(warm.program, assignment, listener, self._limits), stop)
+
+    async def _finish(self, warm: _Warm, run: Run, stop: StopSignal) -> Outcome:
         try:
             return await run.finish(stop)
         finally:

@@ -6,9 +6,11 @@ of a warm program costs the loop a few system calls.
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
+import termios
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +21,9 @@ from typing import Any, Final, Protocol
 from pydantic_core import from_json, to_json
 
 from usina.kernel.runners.outcome import Exit
-from usina.kernel.runners.peak import PeakMeter
 from usina.kernel.runners.protocol import Decoder, Message, Ready
 from usina.kernel.runners.tree import kill_strays
+from usina.kernel.runners.vitals import Vitals
 
 _LAUNCHER: Final = str(Path(__file__).with_name("launcher.py"))
 _READ_BYTES: Final = 262_144
@@ -70,17 +72,20 @@ class Program:
         self.pid: int | None = None
         self.ready = False
         """A warm program has loaded."""
+        self.unruly = False
+        """It said something that belongs to no job: it must not get another one."""
         self.exit: Exit | None = None
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._receiver: Receiver | None = None
         self._mark = uuid.uuid4().hex
+        self._untouched = False
+        self._handed = self._sent_since = 0
         self._decoder = Decoder(order.line_bytes)
-        self._unruly = False
         self._spent = 0.0
         self._tree_now = self._tree_peak = 0
-        self._meter: PeakMeter | None = None
+        self._vitals: Vitals | None = None
         self._ending: Exit | None = None
         self._status_rest = b""
         self._guard: asyncio.TimerHandle | None = None
@@ -116,28 +121,41 @@ class Program:
         self._receiver = receiver
         self._spent = 0.0
         self._tree_peak = self._tree_now
-        if self._meter is None and self.pid is not None:
-            self._meter = PeakMeter(self.pid)
-        if self._meter is not None:
-            self._meter.reset()
+        if self._vitals is None and self.pid is not None:
+            self._vitals = Vitals(self.pid)
+        if self._vitals is not None:
+            self._vitals.reset_peak()
 
     def detach(self) -> None:
         """What the program still says belongs to no job."""
         self._receiver = None
 
     def settled(self) -> bool:
-        """Whether the program can take another job: alive, and silent on descriptor 3 since its
-        last answer. What it wrote to its log meanwhile is nobody's."""
-        if self.exit is not None:
+        """Whether the program can take another job: alive with no signal on its way, and silent on
+        descriptor 3 since its last answer. What it wrote to its log meanwhile is nobody's."""
+        if self.exit is not None or (self._vitals is not None and self._vitals.signalled()):
             return False
         self._take_out()
         self.drain_log()
-        return self.alive and not self._unruly
+        return self.alive and not self.unruly
 
     def send(self, message: Mapping[str, Any]) -> None:
         """One line to the program; one that does not read or is gone gets nothing."""
-        with contextlib.suppress(OSError):
-            os.write(self._in, to_json(message) + b"\n")
+        self._sent_since += self._write_line(message)
+
+    def hand_over(self, work: Path) -> None:
+        """Gives a warm program its job."""
+        self._handed = self._write_line({"type": "run", "work": str(work)})
+        self._sent_since = 0
+        self._untouched = True
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the program has read no byte of the job that it was handed. What it says until
+        then can not be about that job; and if it dies so, the job has not begun."""
+        if self._untouched and self.exit is None:
+            self._untouched = _unread(self._in) - self._sent_since >= self._handed
+        return self._untouched
 
     def term(self) -> None:
         """TERM to the whole tree."""
@@ -161,10 +179,16 @@ class Program:
 
     def peak_memory_bytes(self) -> int | None:
         """The most memory that the program, or its whole tree, held since `attach`."""
-        if self._meter is None and self.pid is not None:
-            self._meter = PeakMeter(self.pid)
-        own = self._meter.read() if self._meter is not None else None
+        if self._vitals is None and self.pid is not None:
+            self._vitals = Vitals(self.pid)
+        own = self._vitals.peak_bytes() if self._vitals is not None else None
         return max((own or 0), self._tree_peak) or None
+
+    def _write_line(self, message: Mapping[str, Any]) -> int:
+        """How many bytes the program can read of it."""
+        with contextlib.suppress(OSError):
+            return os.write(self._in, to_json(message) + b"\n")
+        return 0
 
     def _command(self, order: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
@@ -189,14 +213,15 @@ class Program:
         if not data:
             if data is not None:
                 self._loop.remove_reader(self._out)
-                self._unruly = True
+                self.unruly = True
             return False
         before = self._decoder.rejected
         for message in self._decoder.feed(data):
             if isinstance(message, Ready):
                 self.ready = True
-            elif self._receiver is None:
-                self._unruly = True
+            elif self._receiver is None or self.untouched:
+                self.unruly = True
+                continue
             if self._receiver is not None:
                 self._receiver.message(message)
         if self._decoder.rejected > before and self._receiver is not None:
@@ -255,12 +280,13 @@ class Program:
             if not self._take_out():
                 break
         self.drain_log()
+        self._untouched = self.untouched
         self.exit = ended
         for descriptor in (self._out, self._log):
             self._loop.remove_reader(descriptor)
         _close(self._out, self._in, self._log, self._control, self._status)
-        if self._meter is not None:
-            self._meter.close()
+        if self._vitals is not None:
+            self._vitals.close()
         self._gone.set_result(None)
         self._lost(self)
         if self._receiver is not None:
@@ -300,6 +326,12 @@ def _read(descriptor: int) -> bytes | None:
         return os.read(descriptor, _READ_BYTES)
     except BlockingIOError:
         return None
+
+
+def _unread(descriptor: int) -> int:
+    """How many bytes lie in a pipe; the end that is written to knows it too."""
+    answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _close(*descriptors: int) -> None:

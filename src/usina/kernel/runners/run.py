@@ -64,9 +64,15 @@ class Run:
 
     @property
     def reusable(self) -> bool:
-        """Whether the program is free again: it has answered, or was never given the job."""
+        """Whether the program is free again: it has answered, once, or was never given the job."""
         free = self._answer is not None or not self._given
-        return free and self._program.ready and not self._forced
+        return free and self._program.ready and not (self._forced or self._program.unruly)
+
+    @property
+    def never_begun(self) -> bool:
+        """Whether the program died before it read the job, so that another one may have it."""
+        ended = self._program.exit is not None and self._stopped is None
+        return ended and self._given and self._program.untouched
 
     async def finish(self, stop: StopSignal) -> Outcome:
         """Until a cold program is gone, until a warm one has answered or is gone."""
@@ -86,6 +92,7 @@ class Run:
 
     def message(self, message: Message) -> None:
         if self._answer is not None:
+            self._program.unruly = True
             return
         match message:
             case Progress(fraction, stage):
@@ -151,7 +158,7 @@ class Run:
             self._end()
             return
         self._given = True
-        self._program.send({"type": "run", "work": str(self._assignment.work.path)})
+        self._program.hand_over(self._assignment.work.path)
 
     def _answered(self, answer: Result | Error) -> None:
         self._answer = answer
