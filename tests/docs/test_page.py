@@ -30,3 +30,20 @@ def test_the_pages_have_blocks_and_outputs_to_compare() -> None:
         found = blocks(ROOT / name)
         assert len(found) >= 4
         assert sum(block.prints is not None for block in found) >= 3
+
+
+def test_a_page_that_is_not_true_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```sh\nword=one\n```\n```sh\necho $word\n```\n\n```text\ntwo\n```\n"
+        "```sh\nfalse\n```\n```sh\ntouch never\n```\n"
+    )
+
+    performance = perform(page, tmp_path)
+
+    assert performance.code == 1
+    assert performance.errors.endswith("block at line 11\n")
+    assert performance.printed == ["", "one\n", ""]
+    assert not alike(blocks(page)[1].prints or "", performance.printed[1])
+    assert alike("o...\n", performance.printed[1])
+    assert not (tmp_path / "never").exists()
