@@ -255,7 +255,7 @@ def _odd_pngs() -> Iterator[tuple[str, bytes]]:
     yield "png_all_transparent", encode(hidden, "PNG")
     yield "png_palette", encode(picture.quantize(16), "PNG")
     yield "png_palette_transparent", encode(picture.quantize(16), "PNG", transparency=0)
-    yield "png_one_bit", encode(picture.convert("1"), "PNG")
+    yield "png_one_bit", encode(picture.convert("1", dither=Image.Dither.NONE), "PNG")
     yield "png_interlaced", encode(picture, "PNG", interlace=1)
     yield "png_many_chunks", after_header(png, text)
     yield "png_large_metadata", after_header(png, chunk(b"iTXt", xmp))

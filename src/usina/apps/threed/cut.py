@@ -20,7 +20,7 @@ from usina.apps.threed.portrait import portrait
 from usina.apps.threed.saliency import saliency
 
 _CUT_SIDE = 400
-_ROUNDS = 6
+_ROUNDS, _FEW_ROUNDS = 4, 2
 _ROOM = 0.12
 _CLOSER_SHARE = 0.5
 
@@ -40,12 +40,18 @@ def by_cut(rgb: Bytes, rectangle: Bits | None) -> tuple[Bits, float] | None:
     strict = _cut(small, _seeds(start, threshold, box))
     if strict is None:
         return None
-    generous = _cut(small, _seeds(start, threshold / 2, box))
-    agreement = 0.0
-    if generous is not None:
-        agreement = float((strict & generous).sum() / max(1, (strict | generous).sum()))
+    agreement = _agreement(strict, _cut(small, _seeds(start, threshold / 2, box), _FEW_ROUNDS))
     large = resize(strict.astype(np.float64), width, height) > 0.5
     return _closer(rgb, large, rectangle), agreement
+
+
+def _agreement(strict: Bits, generous: Bits | None) -> float:
+    """How much two cuts have in common, and how much of the first hangs together, in one."""
+    if generous is None:
+        return 0.0
+    area = components(strict)[1][1:]
+    unity = area.max(initial=0) / max(1, area.sum())
+    return float(unity * (strict & generous).sum() / max(1, (strict | generous).sum()))
 
 
 def _closer(rgb: Bytes, found: Bits, rectangle: Bits | None) -> Bits:
@@ -79,11 +85,11 @@ def _closer(rgb: Bytes, found: Bits, rectangle: Bits | None) -> Bits:
     return closer
 
 
-def _cut(rgb: Bytes, labels: Bytes) -> Bits | None:
+def _cut(rgb: Bytes, labels: Bytes, rounds: int = _ROUNDS) -> Bits | None:
     inner = np.isin(labels, (INSIDE, MAYBE_INSIDE))
     if not inner.any() or inner.all():
         return None
-    return np.isin(grab_cut(rgb, labels, _ROUNDS), (INSIDE, MAYBE_INSIDE))
+    return np.isin(grab_cut(rgb, labels, rounds), (INSIDE, MAYBE_INSIDE))
 
 
 def _start(rgb: Bytes, box: Bits | None) -> Field:

@@ -68,10 +68,11 @@ def inflate(inside: Field, *, depth: float, faces: int) -> Balloon:
     step = _step(inside, faces)
     sheet, at_frame = _snap(fill_contour(inside, step), columns, rows, step=step)
     held = sheet.on_rim & ~at_frame
-    if held.sum() < _LEAST_HELD * sheet.on_rim.sum():
+    enclosed = held.sum() < _LEAST_HELD * sheet.on_rim.sum()
+    if enclosed:
         held = sheet.on_rim
     lifted = np.maximum(_solve(sheet, held), 0)
-    scale = (depth * _width(inside) / 2) ** 2 / max(float(lifted.max()), 1e-12)
+    scale = (depth * _width(inside, enclosed=enclosed) / 2) ** 2 / max(float(lifted.max()), 1e-12)
     slope = _gradient(sheet, lifted) * (scale / 2)
     return Balloon(sheet, np.sqrt(lifted * scale), slope, (columns, rows))
 
@@ -82,9 +83,11 @@ def _step(inside: Field, faces: int) -> float:
     return float(np.clip(np.sqrt(4 * area / (_REDUNDANCY * faces)), _FINEST, _COARSEST))
 
 
-def _width(inside: Field) -> float:
-    """The diameter of the largest circle in the object, which may run out of the picture."""
-    return 2 * float(distance(inside > 0.5).max())
+def _width(inside: Field, *, enclosed: bool) -> float:
+    """The diameter of the largest circle in the object, which may run out of the picture unless
+    it is ``enclosed`` by it."""
+    bits = inside > 0.5
+    return 2 * float(distance(np.pad(bits, 1) if enclosed else bits).max())
 
 
 def _snap(sheet: Sheet, width: int, height: int, *, step: float) -> tuple[Sheet, Bits]:

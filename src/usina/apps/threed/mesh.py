@@ -8,7 +8,7 @@ from usina.apps.threed.array import Field, Indices
 from usina.apps.threed.numeric import collapse_edges
 from usina.apps.threed.sheet import Sheet, boundary
 
-_TRIES = 5
+_TRIES, _MORE = 10, 1.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def decimate(mesh: Mesh, target: int) -> Mesh:
         simple = _collapse(mesh, target, keep_rim=False)
         if is_watertight(simple.faces):
             return simple
-        target = round(1.4 * target)
+        target = round(_MORE * target)
     return mesh
 
 
@@ -70,7 +70,7 @@ def decimate_open(mesh: Mesh, target: int) -> Mesh:
         same_rim = len(boundary(simple.faces)) == len(boundary(mesh.faces))
         if same_rim:
             return simple
-        target = round(1.4 * target)
+        target = round(_MORE * target)
     return mesh
 
 

@@ -18,7 +18,7 @@ from usina.apps.threed.surface import Surface
 
 WIDTH, HEIGHT = 1200, 900
 _FILL = 0.8
-_SAMPLES = 2
+_SAMPLES = 1.5
 _EDGE_SAMPLES = 4
 _SHADOW_MAP = 640
 _SKY_COARSER = 3

@@ -20,12 +20,12 @@ def main(job: usina_runner.Job) -> None:
     option = read_option(ReliefOption, job.params)
     intake = take_in(job, option.texture_size)
     with job.stage("mask", upto=0.25):
-        mask = _mask(intake, option)
+        mask = choose_mask(intake, option)
     surface = _build(job, intake, mask, option)
     deliver(job, surface, intake.picture, mask, FLAT)
 
 
-def _mask(intake: Intake, option: ReliefOption) -> Mask:
+def choose_mask(intake: Intake, option: ReliefOption) -> Mask:
     """What stands out of the ground: what the caller shows; else an object that is surely one,
     or the whole picture."""
     pointed = intake.drawn is not None or option.rectangle is not None

@@ -1,0 +1,217 @@
+"""The two programs as the platform starts them: artifacts, report, progress, cancel, repetition."""
+
+import io
+import json
+import runpy
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import usina_runner
+from tests.corpus.images import disc, encode
+from tests.threed.body import read_glb
+from tests.threed.scene import sample, share
+from usina.apps.threed.app import app
+from usina.apps.threed.delivery import Intake
+from usina.apps.threed.mesh import measure
+from usina.apps.threed.option import InflateOption, ReliefOption
+from usina.apps.threed.picture import open_picture
+from usina.kernel.runners.manifest import Manifest, load_manifest
+
+MODELS = ("inflate-v1", "relief-v1")
+OPTIONS = {"inflate-v1": InflateOption, "relief-v1": ReliefOption}
+OWN_STAGE = {"inflate-v1": "inflate", "relief-v1": "relief"}
+FILES = {"mesh.glb", "mesh.zip", "preview.png", "mask.png", "report.json"}
+
+
+class Channel:
+    """Stands where the descriptors are; told to, it cancels at a stage."""
+
+    def __init__(self, cancel_at: str | None = None) -> None:
+        self.said: list[dict[str, Any]] = []
+        self._cancel_at = cancel_at
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.said.append(message)
+
+    defer = send
+
+    def cancelled(self) -> bool:
+        return any(message.get("stage") == self._cancel_at for message in self.of("progress"))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.said if message["type"] == kind]
+
+
+def manifest(model: str) -> Manifest:
+    return load_manifest(app.runners / model)
+
+
+def defaults(model: str) -> dict[str, Any]:
+    declared = manifest(model).params
+    return {name: told["default"] for name, told in declared.items() if "default" in told}
+
+
+def program(model: str) -> dict[str, Any]:
+    """What its ``run.py`` defines."""
+    return runpy.run_path(str(app.runners / model / "run.py"))
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def run(
+    model: str, folder: Path, channel: Channel, inputs: dict[str, bytes], **params: Any
+) -> dict[str, Any]:
+    """One job in ``folder``; its report."""
+    (folder / "inputs").mkdir(parents=True)
+    (folder / "outputs").mkdir()
+    for name, data in inputs.items():
+        (folder / "inputs" / name).write_bytes(data)
+    job = {
+        "id": "1",
+        "model": model,
+        "model_version": "1.0.0",
+        "attempt": 1,
+        "params": defaults(model) | params,
+        "inputs": {name: [f"inputs/{name}"] for name in inputs},
+        "checkpoint": None,
+        "cores": 2,
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+    main: Callable[[usina_runner.Job], None] = runpy.run_path(str(app.runners / model / "run.py"))[
+        "main"
+    ]
+    main(usina_runner.Job(folder, channel))
+    return json.loads((folder / "outputs" / "report.json").read_text())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_manifest_and_the_program_agree(model: str) -> None:
+    told = manifest(model)
+    option = OPTIONS[model]
+    assert {field.name for field in fields(option)} == set(told.params)
+    expected = {name: value for name, value in asdict(option()).items() if name != "rectangle"}
+    assert defaults(model) == expected
+    assert all("description" in params for params in told.params.values())
+    assert set(told.outputs) == FILES
+    assert told.mode == "warm"
+    assert told.params_schema()["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_photo_becomes_a_model(model: str, tmp_path: Path) -> None:
+    channel = Channel()
+    report = run(model, tmp_path, channel, {"image": sample("coffee.png").read_bytes()})
+    outputs = tmp_path / "outputs"
+    told = {Path(message["path"]).name: message["kind"] for message in channel.of("artifact")}
+    assert told == {name: spec.kind for name, spec in manifest(model).outputs.items()}
+    assert {path.name for path in outputs.iterdir()} == FILES
+    glb = read_glb((outputs / "mesh.glb").read_bytes())
+    measures = measure(glb.positions, glb.faces)
+    assert (report["vertices"], report["faces"]) == (len(glb.positions), len(glb.faces))
+    assert report["watertight"] is measures.watertight is True
+    assert report["volume_m3"] == pytest.approx(measures.volume)
+    assert np.ptp(report["bounds_m"], axis=0).max() == pytest.approx(0.1, rel=1e-4)
+    assert report["bounds_m"][0][1] == 0
+    assert 15_000 < report["faces"] < 21_000
+    assert 0 <= glb.uv.min() < glb.uv.max() <= 1
+    assert 0.4 < report["mask_fraction"] < 0.55
+    assert report["mask_confidence"] > 0.6
+    assert report["mask_method"] == "cut"
+    assert report["warnings"] == []
+    assert report["inputs"]["image"][0]["sha256"]
+    assert size_of(outputs / "mask.png") == (600, 400)
+    assert size_of(outputs / "preview.png") == (1200, 900)
+    steps = [message["progress"] for message in channel.of("progress")]
+    assert steps == sorted(steps)
+    stages = list(dict.fromkeys(message["stage"] for message in channel.of("progress")))
+    assert stages == ["decode", "mask", OWN_STAGE[model], "mesh", "texture", "write", "preview"]
+    assert [*report["seconds"]] == [*stages, "total"]
+
+
+@pytest.mark.parametrize("stage", ["mask", "mesh", "preview"])
+def test_a_cancelled_job_stops(stage: str, tmp_path: Path) -> None:
+    with pytest.raises(usina_runner.Cancelled):
+        run("inflate-v1", tmp_path, Channel(stage), {"image": encode(disc(), "PNG")})
+    assert not (tmp_path / "outputs" / "report.json").exists()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_job_gives_the_same_bytes(model: str, tmp_path: Path) -> None:
+    photo = {"image": sample("rocket.jpg").read_bytes()}
+    for name in ("one", "two"):
+        run(model, tmp_path / name, Channel(), photo, target_faces=3000, texture_size=256)
+    for file in FILES - {"report.json"}:
+        one, two = (tmp_path / name / "outputs" / file for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes(), file
+
+
+def test_a_drawn_mask_and_the_options_are_followed(tmp_path: Path) -> None:
+    """And nothing of where the photo was taken comes out."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[1] = "SECRETPLACE"
+    photo = encode(disc(200, 150), "JPEG", exif=exif)
+    drawn = Image.new("L", (200, 150))
+    drawn.paste(255, (60, 30, 140, 120))
+    report = run(
+        "inflate-v1",
+        tmp_path,
+        Channel(),
+        {"image": photo, "mask": encode(drawn, "PNG")},
+        size_m=2.0,
+        depth=1.0,
+        back="plain",
+        texture_size=256,
+        target_faces=1000,
+    )
+    assert (report["mask_method"], report["mask_confidence"]) == ("mask", 1.0)
+    assert [notice["code"] for notice in report["warnings"]] == ["image_small"]
+    assert report["faces"] <= 1600
+    extent = np.ptp(report["bounds_m"], axis=0)
+    assert extent == pytest.approx([2 * 80 / 90, 2, 2 * 80 / 90], rel=0.05)
+    outputs = tmp_path / "outputs"
+    with Image.open(outputs / "mask.png") as written:
+        assert share(np.asarray(written) > 127, np.asarray(drawn) > 127) > 0.97
+    glb = read_glb((outputs / "mesh.glb").read_bytes())
+    assert max(Image.open(io.BytesIO(glb.image)).size) <= 256
+    for path in outputs.iterdir():
+        assert b"SECRETPLACE" not in path.read_bytes()
+        assert b"Exif" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("option", "method"),
+    [
+        (ReliefOption(), "whole"),
+        (ReliefOption(subject="object"), "cut"),
+        (ReliefOption(subject="picture", rectangle=(0, 0, 390, 300)), "whole"),
+        (ReliefOption(rectangle=(0, 0, 390, 300)), "rectangle"),
+    ],
+)
+def test_a_relief_raises_what_is_surely_there_or_pointed_at(
+    option: ReliefOption, method: str
+) -> None:
+    choose = program("relief-v1")["choose_mask"]
+    cat = open_picture(sample("chelsea.png"))
+    assert choose(Intake(cat, None), option).method == method
+    cup = open_picture(sample("coffee.png"))
+    assert choose(Intake(cup, None), ReliefOption()).method == "cut"
+
+
+def test_a_picture_without_an_object_is_a_relief_but_no_balloon(tmp_path: Path) -> None:
+    flat = encode(Image.new("RGB", (80, 60), "gray"), "PNG")
+    report = run("relief-v1", tmp_path / "relief", Channel(), {"image": flat}, target_faces=500)
+    assert report["mask_method"] == "whole"
+    assert (report["mask_fraction"], report["mask_confidence"]) == (1.0, 1.0)
+    assert report["watertight"] is True
+    with pytest.raises(usina_runner.InvalidInput) as refusal:
+        run("inflate-v1", tmp_path / "balloon", Channel(), {"image": flat})
+    assert refusal.value.reason == "mask_empty"
