@@ -1,17 +1,14 @@
-"""The front door: builds the platform out of its parts and runs it.
+"""The front door: builds the platform out of its parts.
 
-The only file that knows them all. The command line calls :func:`up`, :func:`seed`,
-:func:`create_organization` and :func:`upgrade_database`; tests build platforms with
-:func:`embedded`.
+The only file that knows them all. :func:`usina.up.up` serves what :func:`embedded` builds; the
+command line also calls :func:`seed`, :func:`create_organization` and :func:`upgrade_database`.
 """
 
 import asyncio
 import contextlib
-import gc
 import os
 import secrets
 import socket
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -19,11 +16,9 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 import structlog
-import uvloop
 
 from usina.data_folder import (
     Credentials,
-    FolderInUse,
     locked,
     read_credentials,
     write_credentials,
@@ -56,11 +51,9 @@ from usina.kernel.runners.stash import FolderStash
 from usina.kernel.storage.folder import FolderStore
 from usina.kernel.storage.marker import claim
 from usina.kernel.storage.sweep import Sweeper
-from usina.kernel.telemetry import configure_logging
 from usina.kernel.tenancy.service import CreatedOrganization, SeedReport, Tenancy
 from usina.kernel.worker.attempt import Workshop
 from usina.kernel.worker.worker import Worker, WorkerOptions
-from usina.server import Activity, PortInUse, Server, bind, make_server, on_stop_signals, url_of
 from usina.settings import Settings
 
 T = TypeVar("T")
@@ -91,86 +84,102 @@ async def embedded(settings: Settings, clock: Clock | None = None) -> AsyncGener
             yield await _assemble(settings, clock or SystemClock(), parts)
 
 
-async def _assemble(settings: Settings, clock: Clock, parts: contextlib.AsyncExitStack) -> Embedded:
+@dataclass(frozen=True)
+class _Ground:
+    """What every part stands on; what is pushed onto ``parts`` is closed in reverse order."""
+
+    settings: Settings
+    clock: Clock
+    database: SqliteDatabase
+    store: FolderStore
+    bus: Bus
+    secret: bytes
+    parts: contextlib.AsyncExitStack
+
+
+async def _open_ground(
+    settings: Settings, clock: Clock, parts: contextlib.AsyncExitStack
+) -> _Ground:
+    """The migrated database and the store that belongs to it."""
     _upgrade(settings)
     database = SqliteDatabase(settings.database_path, clock)
     parts.push_async_callback(database.close)
     await database.write(meta.prepare)
     secret, platform_id = await database.read(lambda tx: (meta.secret(tx), meta.platform_id(tx)))
-
     store = FolderStore(settings.data / "store")
     parts.callback(store.close)
     await store.run(lambda: claim(store, platform_id))
-    bus = Bus()
-    dispatch = LocalDispatch()
+    return _Ground(settings, clock, database, store, Bus(), secret, parts)
+
+
+async def _assemble(settings: Settings, clock: Clock, parts: contextlib.AsyncExitStack) -> Embedded:
+    ground = await _open_ground(settings, clock, parts)
+    database, store, bus = ground.database, ground.store, ground.bus
     artifacts = Artifacts(database, store, clock)
-    file_limits = FileLimits(settings.max_upload_bytes, timedelta(seconds=settings.upload_seconds))
-    files = Files(database, store, clock, query.file_in_use, file_limits)
-    idempotency = Idempotency(database, settings.idempotency_seconds)
+    upload_time = timedelta(seconds=settings.upload_seconds)
+    file_limits = FileLimits(settings.max_upload_bytes, upload_time)
     tenancy = Tenancy(database)
     credentials, registry = await asyncio.gather(
         _introduce(settings, tenancy),
         load_registry(discover_apps("usina.apps"), settings.runners),
     )
     alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
+    dispatch = LocalDispatch()
     limits = Limits(settings.max_timeout_seconds)
-    jobs = Jobs(database, bus, registry, artifacts, dispatch, limits, alive)
-    worker = _make_worker(settings, database, bus, registry, store, artifacts, parts)
+    worker = _make_worker(ground, registry, artifacts)
     dispatch.attach(worker)
     platform = Platform(
         settings=settings,
         clock=clock,
         database=database,
-        secret=secret,
+        secret=ground.secret,
         tenancy=tenancy,
         registry=registry,
         store=store,
-        files=files,
+        files=Files(database, store, clock, query.file_in_use, file_limits),
         artifacts=artifacts,
         bus=bus,
         events=EventStream(database, bus),
-        idempotency=idempotency,
-        jobs=jobs,
+        idempotency=Idempotency(database, settings.idempotency_seconds),
+        jobs=Jobs(database, bus, registry, artifacts, dispatch, limits, alive),
         checks=_checks(settings, database, store, worker),
     )
     await worker.start(take_over=True)
     parts.push_async_callback(worker.stop)
-    files_kept = _days(settings.retention_files_days)
-    owners = [FileOwner(query.files_in_jobs, files_kept), UploadOwner(), ArtifactOwner()]
-    sweep = _sweep(Sweeper(database, store, owners), clock)
-    retention = Retention(
-        _days(settings.retention_jobs_days), _days(settings.retention_events_days)
-    )
-    beat = Beat(database, jobs, artifacts, idempotency, sweep, retention)
-    beat.start()
-    parts.push_async_callback(beat.stop)
+    _start_beat(platform, parts)
     return Embedded(platform, worker, credentials)
 
 
-def _make_worker(
-    settings: Settings,
-    database: SqliteDatabase,
-    bus: Bus,
-    registry: Registry,
-    store: FolderStore,
-    artifacts: Artifacts,
-    parts: contextlib.AsyncExitStack,
-) -> Worker:
+def _start_beat(platform: Platform, parts: contextlib.AsyncExitStack) -> None:
+    settings, database = platform.settings, platform.database
+    files_kept = _days(settings.retention_files_days)
+    owners = [FileOwner(query.files_in_jobs, files_kept), UploadOwner(), ArtifactOwner()]
+    sweep = _sweep(Sweeper(database, platform.store, owners), platform.clock)
+    retention = Retention(
+        _days(settings.retention_jobs_days), _days(settings.retention_events_days)
+    )
+    beat = Beat(database, platform.jobs, platform.artifacts, platform.idempotency, sweep, retention)
+    beat.start()
+    parts.push_async_callback(beat.stop)
+
+
+def _make_worker(ground: _Ground, registry: Registry, artifacts: Artifacts) -> Worker:
+    settings, bus = ground.settings, ground.bus
     work_root = settings.data / "work"
     clear_leftovers(work_root)
-    parts.callback(clear_leftovers, work_root)
+    ground.parts.callback(clear_leftovers, work_root)
     visible = {"USINA_MAX_IMAGE_PIXELS": str(settings.max_image_pixels)}
     pool = RunnerPool(limits=_runner_limits(settings), root=work_root, environment=visible)
-    parts.push_async_callback(pool.close)
+    ground.parts.push_async_callback(pool.close)
     workshop = Workshop(
-        database=database,
+        database=ground.database,
         bus=bus,
         registry=registry,
-        store=store,
+        store=ground.store,
         artifacts=artifacts,
         pool=pool,
         endings=Batch(
-            database,
+            ground.database,
             lambda tx, all_: finish(
                 tx,
                 all_,
@@ -190,69 +199,6 @@ def _make_worker(
         poll_seconds=settings.poll_seconds,
     )
     return Worker(workshop, WorkerRow(new_id(), socket.gethostname(), settings.slots), options)
-
-
-def up(settings: Settings, *, idle_exit_seconds: float | None = None) -> int:
-    """Runs the embedded platform until TERM, Ctrl-C or idleness; returns the exit code."""
-    configure_logging(settings.log_level, settings.log_format)
-    try:
-        with contextlib.closing(bind(settings.host, settings.port)) as listener:
-            uvloop.run(_serve(settings, listener, idle_exit_seconds))
-    except (FolderInUse, PortInUse) as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        return 1
-    return 0
-
-
-async def _serve(
-    settings: Settings, listener: socket.socket, idle_exit_seconds: float | None
-) -> None:
-    from usina.faces.http.app import create_app  # the heaviest import, late
-
-    stop = asyncio.Event()
-    on_stop_signals(stop.set)
-    async with embedded(settings) as running:
-        credentials = _addressed(running.credentials, url_of(listener))
-        write_credentials(settings.data, credentials)
-        activity = Activity(create_app(running.platform))
-        server = make_server(activity)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        watch = asyncio.create_task(_leave_when_idle(activity, running, idle_exit_seconds, stop))
-        await _until_ready(running.platform, server)
-        gc.collect()
-        gc.freeze()
-        print(f"ready {url_of(listener)}", flush=True)  # noqa: T201  # the contract's one line
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
-        watch.cancel()
-        server.should_exit = True
-        await serving
-        stopped.cancel()
-
-
-async def _until_ready(platform: Platform, server: Server) -> None:
-    while not server.started:
-        await asyncio.sleep(0.005)
-    while bad := {k: v for k, v in (await platform.checks()).items() if v != "ok"}:
-        _log.warning("not ready yet", checks=bad)
-        await asyncio.sleep(0.2)
-
-
-async def _leave_when_idle(
-    activity: Activity, running: Embedded, seconds: float | None, stop: asyncio.Event
-) -> None:
-    """Sets ``stop`` after so many seconds without a request and without a job."""
-    if seconds is None:
-        return
-    loop = asyncio.get_running_loop()
-    idle_since = loop.time()
-    while loop.time() - idle_since < seconds:
-        await asyncio.sleep(min(_LOOK_SECONDS, seconds))
-        waiting = await running.platform.database.read(query.depths)
-        if activity.open or running.worker.busy or waiting:
-            idle_since = loop.time()
-        idle_since = max(idle_since, activity.last)
-    stop.set()
 
 
 def seed(settings: Settings) -> SeedReport:
@@ -312,11 +258,6 @@ async def _introduce(settings: Settings, tenancy: Tenancy) -> Credentials:
     credentials = Credentials(None, None, key, _OWNER, password, report.organization_id)
     write_credentials(settings.data, credentials)
     return credentials
-
-
-def _addressed(credentials: Credentials, url: str) -> Credentials:
-    fields = {name: getattr(credentials, name) for name in Credentials.__slots__}
-    return Credentials(**fields | {"url": url})
 
 
 def _runner_limits(settings: Settings) -> RunnerLimits:

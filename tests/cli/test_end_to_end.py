@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -338,8 +339,16 @@ def test_two_runs_at_once_start_one_platform(fresh: Shell) -> None:
         assert (fresh.data / "logs" / "platform.log").exists()
 
 
+def await_lock(lock: Path, platform: subprocess.Popen[str]) -> None:
+    """Until the starting platform holds its data folder."""
+    while not (lock.exists() and lock.read_text().strip() == str(platform.pid)):
+        assert platform.poll() is None, "the platform ended"
+        time.sleep(0.01)
+
+
 def test_a_platform_that_is_about_to_be_ready_is_waited_for(fresh: Shell) -> None:
     platform = fresh.start("up")
+    await_lock(fresh.data / "lock", platform)
 
     done = fresh.run_apart("run", "echo-v1")
 

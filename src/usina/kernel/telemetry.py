@@ -44,7 +44,7 @@ def metrics_text() -> bytes:
     return generate_latest(REGISTRY)
 
 
-def configure_logging(level: str, form: Literal["json", "console"]) -> None:
+def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool = False) -> None:
     """Sends every log line of the process, libraries included, to stderr in one form."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -78,3 +78,5 @@ def configure_logging(level: str, form: Literal["json", "console"]) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO if sql else logging.WARNING)

@@ -26,12 +26,12 @@ def up(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Start the platform: API, worker and UI in one process.
+    """Start the platform: API and worker in one process.
 
     Prints `ready http://H:N` when it is. TERM or Ctrl-C hands running jobs back and ends it.
     """
-    from usina.app import up as run_platform
     from usina.faces.cli.setting import settings_with
+    from usina.up import up as run_platform
 
     settings = settings_with(data=data, host=host, port=port, grpc_port=grpc_port, slots=slots)
     raise typer.Exit(run_platform(settings, idle_exit_seconds=idle_exit))

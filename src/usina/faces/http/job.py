@@ -114,7 +114,7 @@ async def cancel_job(job_id: JobId, call: Called) -> Response:
     responses=problems(401, 404, 409),
 )
 async def retry_job(job_id: JobId, call: Called) -> Response:
-    """A failed or cancelled job is queued again, with one attempt more and its checkpoint."""
+    """A failed or cancelled job is queued again, with one attempt more."""
     return _job_response(await call.platform.jobs.retry(call.organization_id, job_id), call, 202)
 
 

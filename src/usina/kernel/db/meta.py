@@ -1,7 +1,7 @@
 """What a database knows of itself: its id, the epoch of its log, the secret of its links.
 
-A restored or copied database gets a new epoch, so that old cursors are refused plainly; its id
-stays, so that a store still knows it.
+The epoch stands in every cursor: whoever copies or restores a database gives it a new one, so that
+old cursors are refused plainly. Its id stays, so that its store still knows it.
 """
 
 import secrets

@@ -23,7 +23,7 @@ from usina.kernel.jobs.store.query import JobFilter
 from usina.kernel.jobs.validation import Checked, Limits, check, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
-from usina.kernel.telemetry import JOBS_SUBMITTED
+from usina.kernel.telemetry import JOBS_FINISHED, JOBS_SUBMITTED
 from usina.kernel.tenancy.caller import Caller
 
 T = TypeVar("T")
@@ -108,6 +108,8 @@ class Jobs:
         made = await self._database.write(lambda tx: schedule.fire_due(tx, insert))
         for queue in {job.queue for job in made}:
             self._dispatch.work(queue)
+        for job in made:
+            JOBS_SUBMITTED.labels(job.model).inc()
 
     async def get(self, organization_id: str, job_id: str) -> Job:
         if is_id(job_id):
@@ -158,7 +160,10 @@ class Jobs:
         reach("cancel.after_commit")
         if before is Status.RUNNING:
             self._dispatch.cancel(job_id)
-        return before, await self.get(organization_id, job_id)
+        job = await self.get(organization_id, job_id)
+        if before is Status.QUEUED:
+            JOBS_FINISHED.labels(job.model, Status.CANCELLED.value).inc()
+        return before, job
 
     async def retry(self, organization_id: str, job_id: str) -> Job:
         """Reopens a failed or cancelled job."""

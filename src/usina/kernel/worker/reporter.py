@@ -69,7 +69,7 @@ class Reporter:
             self._chunk_timer = self._loop.call_later(self._chunk_delay, self._write_chunk)
 
     def checkpoint(self, path: Path) -> None:
-        """Checkpoints are not kept yet; see the reference."""
+        """Checkpoints are not kept yet: the next attempt begins anew."""
 
     def remove_log(self) -> None:
         """The log lies in its artifact now, if there was one."""
