@@ -19,6 +19,7 @@ beside a program that lives in an environment of its own.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -311,6 +312,7 @@ def run(main: Callable[..., None], load: Callable[[], Any] | None = None) -> Non
     """
     mode = os.environ.get("USINA_RUNNER_MODE")
     channel = _Channel() if mode else _ByHand()
+    _write_whole_lines()
     loaded: list[Any] = []
 
     def prepare() -> None:
@@ -373,6 +375,13 @@ def _answered(channel: _Channel, act: Callable[[], None]) -> bool:
     fields = {name: getattr(error, name) for name in ("code", "reason", "message", "retryable")}
     channel.send({"type": "error", **fields})
     return False
+
+
+def _write_whole_lines() -> None:
+    """Output leaves line by line, as on a terminal, so that no message of the job cuts one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def _flush() -> None:

@@ -45,6 +45,19 @@ async def test_a_log_message_comes_after_the_output_before_it(stage: Stage, runn
     assert all(lines.index(w) < lines.index(t) for w, t in zip(written, told, strict=True))
 
 
+async def test_a_log_message_stands_in_a_line_of_its_own(stage: Stage, runner: Make) -> None:
+    program = runner(
+        """
+        def main(job):
+            print("half a line", end="", flush=True)
+            job.log("warning", "told")
+        usina_runner.run(main)
+        """
+    )
+    act = await stage.play(program)
+    assert act.told.text == "half a line\n[warning] told\n"
+
+
 async def test_a_hundred_megabytes_of_log_are_cut(stage: Stage, runner: Make) -> None:
     program = runner("yes 0123456789 | head -n 9100000; echo the end; exit 9", shell=True)
     act = await stage.play(program)

@@ -61,6 +61,7 @@ class Run:
         self._told_rejected = False
         self._log_left = limits.log_bytes
         self._tail = b""
+        self._in_line = False
 
     @property
     def reusable(self) -> bool:
@@ -101,7 +102,7 @@ class Run:
                 self._answered(message)
             case LogLine(level, text):
                 self._program.drain_log()
-                self.log(f"[{level}] {text}\n".encode())
+                self._log_line(f"[{level}] {text}\n".encode())
             case Ready():
                 self._hand_over()
             case _:
@@ -123,7 +124,12 @@ class Run:
             case _:
                 pass
 
+    def _log_line(self, line: bytes) -> None:
+        """Not behind half a line of the program's output."""
+        self.log(b"\n" + line if self._in_line else line)
+
     def log(self, data: bytes) -> None:
+        self._in_line = not data.endswith(b"\n")
         self._tail = (self._tail + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         left = self._log_left
         if left < 0:
@@ -137,7 +143,7 @@ class Run:
     def rejected(self) -> None:
         if not self._told_rejected:
             self._told_rejected = True
-            self.log(_REJECTED)
+            self._log_line(_REJECTED)
 
     def exited(self, ended: Exit) -> None:
         self._end()
