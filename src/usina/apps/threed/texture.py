@@ -14,9 +14,9 @@ _MARGIN = 0.02
 _RING = 0.03
 _STRIP = 16
 _PLAIN = (233, 228, 218)
-_SEAM = 3.0
-"""How many pixels of the mask inside its contour a colour is trusted from; nearer to it, it is
-mixed with the background's."""
+_SEAM, _SEAM_AT_LEAST, _SEAM_AT_MOST = 1.6, 1.5, 3.0
+"""How many pixels of the picture inside the contour a colour is trusted from; nearer to it, it is
+mixed with the background's. The limits are in pixels of the mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,11 @@ def cut_texture(rgb: Bytes, inside: Field, size: int, *, plain_back: bool) -> Te
     left, top, right, bottom = _bounds(bits)
     box = (left / width, top / height, right / width, bottom / height)
     pixels = crop(rgb, box, _at_most(rgb, box, size // 2 if plain_back else size))
-    known = _trusted(bits)
+    seam = float(np.clip(_SEAM * width / rgb.shape[1], _SEAM_AT_LEAST, _SEAM_AT_MOST))
+    known = _trusted(bits, seam)
     front = spread(pixels, _fit(known, (left, top, right, bottom), pixels))
     if plain_back:
-        ring = known & (distance(bits) < _SEAM + _RING * max(height, width))
+        ring = known & (distance(bits) < seam + _RING * max(height, width))
         back = spread(pixels, _fit(ring, (left, top, right, bottom), pixels))
         front = np.concatenate([front, back], axis=1)
     return Texture(front, left, top, right - left, bottom - top, plain_back)
@@ -73,10 +74,12 @@ def _bounds(bits: Bits) -> tuple[int, int, int, int]:
 
 
 def _fit(bits: Bits, box: tuple[int, int, int, int], pixels: Bytes) -> Bits:
-    """A part of a mask at the size of a picture of that part."""
+    """A part of a mask at the size of a picture of that part; where that is smaller, only what
+    is covered wholly."""
     left, top, right, bottom = box
     part = bits[top:bottom, left:right].astype(np.float64)
-    return resize(part, pixels.shape[1], pixels.shape[0]) > 0.5
+    least = 0.5 if pixels.shape[1] >= right - left else 0.99
+    return resize(part, pixels.shape[1], pixels.shape[0]) > least
 
 
 def whole_texture(rgb: Bytes, extent: tuple[int, int], size: int) -> tuple[Texture, Field]:
@@ -100,7 +103,7 @@ def crop(rgb: Bytes, box: tuple[float, float, float, float], wanted: tuple[int, 
     left, top, right, bottom = box
     small = Image.fromarray(rgb).resize(
         wanted,
-        Image.Resampling.LANCZOS,
+        Image.Resampling.BICUBIC,
         box=(left * width, top * height, right * width, bottom * height),
         reducing_gap=3.0,
     )
@@ -114,11 +117,11 @@ def _at_most(rgb: Bytes, box: tuple[float, float, float, float], size: int) -> t
     return max(1, round(across * scale)), max(1, round(down * scale))
 
 
-def _trusted(bits: Bits) -> Bits:
+def _trusted(bits: Bits, seam: float) -> Bits:
     """The object without the pixels along its contour; thin parts keep their middle."""
     depth = distance(bits)
-    core = depth > _SEAM
-    thin = bits & ~dilate(core, round(_SEAM) + 2)
+    core = depth > seam
+    thin = bits & ~dilate(core, round(seam) + 2)
     return core | (thin & (depth > 1))
 
 
