@@ -1,0 +1,49 @@
+"""The guide of the room says what its models declare."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.corpus.images import bad_images
+from usina.apps.threed.app import app
+from usina.kernel.runners.manifest import load_manifest
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "guides" / "models-3d.md").read_text()
+CODE = Path(app.runners).parent
+
+
+def table(heading: str) -> dict[str, str]:
+    """The first two columns of the table under a heading."""
+    section = GUIDE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]*)", section, re.MULTILINE)
+    return {name: value.strip() for name, value in rows}
+
+
+def shown(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+@pytest.mark.parametrize("model", ["inflate-v1", "relief-v1"])
+def test_parameters_and_defaults(model: str) -> None:
+    told = table("Parameters of both") | table(f"Parameters of `{model}`")
+    declared = load_manifest(app.runners / model).params
+    assert told == {
+        name: shown(spec["default"]) if "default" in spec else "none"
+        for name, spec in declared.items()
+    }
+
+
+def test_every_warning_and_reason() -> None:
+    source = "".join(path.read_text() for path in CODE.rglob("*.py"))
+    warnings = set(re.findall(r'Notice\(\s*"(\w+)"', source))
+    reasons = set(re.findall(r'InvalidInput\(\s*"(\w+)"', source))
+    assert set(table("Warnings")) == warnings
+    assert set(table("When it fails")) == reasons
+    assert {bad.expected_reason for bad in bad_images() if bad.kind == "decode"} <= reasons
+
+
+def test_every_artifact() -> None:
+    assert set(table("What comes out")) == set(load_manifest(app.runners / "relief-v1").outputs)
