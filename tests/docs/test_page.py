@@ -7,7 +7,12 @@ import pytest
 
 from tests.docs.page import ROOT, alike, blocks, perform
 
-PAGES = ["README.md", "docs/guides/first-steps.md", "docs/guides/first-model.md"]
+PAGES = [
+    "README.md",
+    "docs/guides/first-steps.md",
+    "docs/guides/first-model.md",
+    "docs/guides/write-a-runner.md",
+]
 
 
 @pytest.mark.timeout(120)
