@@ -128,9 +128,7 @@ def problem(status: int, code: str, detail: str = "No.", **more: Any) -> Respons
     return JSONResponse({**body, **more}, status, headers, "application/problem+json")
 
 
-def sse(
-    *messages: str, broken: bool = False, endless: bool = False
-) -> Callable[[Seen], Response]:
+def sse(*messages: str, broken: bool = False, endless: bool = False) -> Callable[[Seen], Response]:
     """A stream of these messages; after them it is closed, cut (`broken`) or left open."""
 
     async def lines() -> AsyncIterator[bytes]:
