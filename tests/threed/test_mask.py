@@ -192,7 +192,7 @@ def test_the_astronaut_is_cut_with_head_and_shoulders() -> None:
     assert all(at(mask, picture, x, y) for x, y in ((220, 60), (220, 110), (120, 330), (250, 350)))
     assert not any(at(mask, picture, x, y) for x, y in ((30, 60), (400, 100), (330, 60)))
     assert "mask_touches_frame" in codes(mask)
-    assert DOUBTFUL < mask.confidence < 0.85
+    assert DOUBTFUL < mask.confidence < 0.95
 
 
 def test_a_face_that_fills_the_picture_is_doubtful() -> None:

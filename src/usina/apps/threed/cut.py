@@ -21,6 +21,7 @@ from usina.apps.threed.saliency import saliency
 
 _CUT_SIDE = 400
 _ROUNDS, _FEW_ROUNDS = 4, 2
+_REACH = 0.16
 _ROOM = 0.12
 _CLOSER_SHARE = 0.5
 
@@ -106,7 +107,7 @@ def _seeds(start: Field, threshold: float, box: Bits | None) -> Bytes:
     likely = start >= threshold
     labels = np.where(likely, MAYBE_INSIDE, MAYBE_OUTSIDE).astype(np.uint8)
     labels[start >= max(0.9, 1.6 * threshold)] = INSIDE
-    reach = dilate(likely, max(start.shape) // 10)
+    reach = dilate(likely, round(_REACH * max(start.shape)))
     labels[~reach] = OUTSIDE
     edge = np.ones_like(likely)
     edge[1:-1, 1:-1] = False
