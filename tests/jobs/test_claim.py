@@ -7,9 +7,11 @@ import sqlalchemy as sa
 
 from tests.clock import FakeClock
 from tests.jobs.make import LEASE, organization, queue, silent, take
-from usina.kernel.db.unit_of_work import Database
+from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.jobs.state import JobError
-from usina.kernel.jobs.store.ending import Ending, finish
+from usina.kernel.jobs.store import change
+from usina.kernel.jobs.store.ending import Ending, finish, hand_back
+from usina.kernel.jobs.store.lease import release
 from usina.kernel.jobs.store.query import find
 from usina.kernel.jobs.table import jobs, queues
 
@@ -151,3 +153,22 @@ async def test_claims_use_the_index_however_many_jobs_wait(database: Database) -
     found = await database.read(plan)
     assert "ix_jobs_ready" in found
     assert "TEMP B-TREE" not in found
+
+
+async def test_of_jobs_that_never_began_the_cancelled_ends_and_the_others_wait(
+    database: Database,
+) -> None:
+    owner = await organization(database)
+    wanted, unwanted = await queue(database, owner, 2)
+    leases = [claimed.lease for claimed in await take(database, free=2)]
+    await database.write(lambda tx: change.cancel(tx, owner, unwanted.id, silent))
+
+    def give_up(tx: Transaction) -> None:
+        release(tx, leases, silent)
+        hand_back(tx, leases, silent)
+
+    await database.write(give_up)
+    found = await database.read(
+        lambda tx: [find(tx, owner, job.id, LEASE) for job in (wanted, unwanted)]
+    )
+    assert [(job.status, job.attempt) for job in found if job] == [("QUEUED", 1), ("CANCELLED", 1)]

@@ -97,6 +97,7 @@ async def test_a_schedule_makes_a_job_that_runs(plant: Plant, clock: ShiftedCloc
         return await plant.count(Status.SUCCEEDED) == 1
 
     await until(ran)
+    assert await plant.count(Status.QUEUED) == 0
 
 
 async def test_queues_are_measured(plant: Plant) -> None:

@@ -225,6 +225,7 @@ def test_depth_and_closed_folders_do_not_matter(work: WorkFolder) -> None:
 def test_removing_what_is_gone_is_fine(work: WorkFolder) -> None:
     work.remove()
     work.remove()
+    assert not work.path.exists()
 
 
 def test_a_sweep_keeps_what_is_named(tmp_path: Path) -> None:

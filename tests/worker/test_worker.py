@@ -152,6 +152,7 @@ async def test_nothing_is_left_in_the_work_folders_of_a_living_platform(plant: P
         return {p.name for p in work.rglob("*") if p.is_file()} <= {"job.json"}
 
     await until(clean)
+    assert plant.worker.busy == 0
 
 
 async def _true(fact: bool) -> bool:

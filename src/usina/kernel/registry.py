@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import pkgutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -106,11 +106,6 @@ async def load_registry(apps: Sequence[App], folders: Sequence[Path]) -> Registr
         _log.warning("runner folder refused", problem=problem)
     models = await asyncio.gather(*(_model(manifest) for manifest in manifests.values()))
     return Registry(models, problems)
-
-
-def with_reason(model: Model, reason: str) -> Model:
-    """The same model, known not to run here."""
-    return replace(model, available=False, unavailable_reason=reason)
 
 
 def _runner_folders(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, claim
@@ -157,6 +158,7 @@ class Worker:
             SLOTS_BUSY.set(self._options.slots - self._free)
             attempt = Attempt(self._shop, claimed)
             if claimed.job.id in self._cancelled:
+                self._cancelled.discard(claimed.job.id)
                 attempt.stop.request()
             task = asyncio.create_task(self._run(attempt, needed))
             self._active[claimed.job.id] = (attempt, task)
@@ -192,8 +194,13 @@ class Worker:
         self._backlog.clear()
         self._cancelled.clear()
         if waiting:
-            bus = self._shop.bus
-            await self._shop.database.write(lambda tx: release(tx, waiting, bus.announce))
+            announce = self._shop.bus.announce
+
+            def unit(tx: Transaction) -> None:
+                release(tx, waiting, announce)
+                hand_back(tx, waiting, announce)
+
+            await self._shop.database.write(unit)
             self._wakeup.set()
 
     async def _beat_for_ever(self) -> None:

@@ -115,7 +115,10 @@ def append_log(tx: Transaction, chunks: Mapping[Lease, tuple[int, bytes]]) -> No
 
 
 def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> None:
-    """Puts back jobs that were claimed and never begun: the same attempt, queued again."""
+    """Puts back jobs that were claimed and never begun: the same attempt, queued again.
+
+    Those whose cancellation was asked for meanwhile stay; ``hand_back`` ends them.
+    """
     events: list[NewEvent] = []
     for lease in leases:
         row = tx.execute(
