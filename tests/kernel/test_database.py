@@ -80,6 +80,32 @@ async def test_what_returned_is_on_the_disk_of_another_reader(tmp_path: Path) ->
     await database.close()
 
 
+async def test_a_write_waits_for_another_process_and_holds_up_nobody_else(tmp_path: Path) -> None:
+    database = open_sqlite(tmp_path, FakeClock())
+    await database.write(lambda tx: put(tx, "before"))
+    other = sqlite3.connect(tmp_path / "usina.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits = asyncio.create_task(database.write(lambda tx: put(tx, "after")))
+    assert await keys(database) == {"before"}  # the loop turns, and reads go on
+    assert not waits.done()
+    other.execute("COMMIT")
+    other.close()
+    assert await waits == "after"
+    assert await keys(database) == {"before", "after"}
+    await database.close()
+
+
+async def test_what_was_asked_before_the_end_is_written_before_it(tmp_path: Path) -> None:
+    database = open_sqlite(tmp_path, FakeClock())
+    asked = [asyncio.create_task(database.write(lambda tx, n=n: put(tx, str(n)))) for n in range(9)]
+    await asyncio.sleep(0)
+    await database.close()
+    assert [await task for task in asked] == [str(n) for n in range(9)]
+    again = open_sqlite(tmp_path, FakeClock())
+    assert await keys(again) == {str(n) for n in range(9)}
+    await again.close()
+
+
 async def test_a_batch_that_fails_is_tried_member_by_member(database: Database) -> None:
     sizes: list[int] = []
 

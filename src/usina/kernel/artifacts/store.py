@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.table import artifacts
+from usina.kernel.db.prepared import Prepared, among
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.tenancy.caller import owned_by
 
@@ -15,24 +16,24 @@ _FIELDS: Final = tuple(
 )
 _INLINE: Final = artifacts.c.content.is_not(None).label("inline")
 _COLUMNS: Final = (*(artifacts.c[name] for name in _FIELDS), _INLINE)
-_JOB_IDS: Final = artifacts.c.job_id.in_(sa.bindparam("job_ids", expanding=True))
-_INSERT: Final = sa.insert(artifacts)
-_OF_JOBS: Final = sa.select(*_COLUMNS).where(_JOB_IDS).order_by(artifacts.c.id)
-_FORGET: Final = sa.delete(artifacts).where(_JOB_IDS)
+_JOB_IDS: Final = among(artifacts.c.job_id, "job_ids")
+_INSERT: Final = Prepared(sa.insert(artifacts), (*_FIELDS, "content"))
+_OF_JOBS: Final = Prepared(sa.select(*_COLUMNS).where(_JOB_IDS).order_by(artifacts.c.id))
+_FORGET: Final = Prepared(sa.delete(artifacts).where(_JOB_IDS))
 
 
 def insert_artifacts(tx: Transaction, made: Sequence[Artifact]) -> None:
     """From this commit on they are their job's artifacts."""
     if made:
-        tx.execute(
-            _INSERT, [{n: getattr(artifact, n) for n in (*_FIELDS, "content")} for artifact in made]
+        _INSERT.run_many(
+            tx, [{n: getattr(artifact, n) for n in (*_FIELDS, "content")} for artifact in made]
         )
 
 
 def of_jobs(tx: Transaction, job_ids: Sequence[str]) -> dict[str, tuple[Artifact, ...]]:
     """By job, in the order in which they were made; a job without any is left out."""
     found: dict[str, tuple[Artifact, ...]] = {}
-    for row in tx.execute(_OF_JOBS, {"job_ids": list(job_ids)}):
+    for row in _OF_JOBS.all(tx, {"job_ids": list(job_ids)}):
         artifact = Artifact(*row)
         found[artifact.job_id] = (*found.get(artifact.job_id, ()), artifact)
     return found
@@ -49,7 +50,7 @@ def find(tx: Transaction, artifact_id: str, organization_id: str | None) -> Arti
 
 
 def forget_jobs(tx: Transaction, job_ids: Sequence[str]) -> None:
-    tx.execute(_FORGET, {"job_ids": list(job_ids)})
+    _FORGET.run(tx, {"job_ids": list(job_ids)})
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:

@@ -1,17 +1,16 @@
-"""SQLite behind the unit of work: one writer thread with group commit, a few reader threads.
+"""SQLite behind the unit of work: one writer with group commit, a few reader threads.
 
-Units that arrive while a commit is being made durable share the next one, each in its own
-savepoint, so sixteen callers cost one ``fsync``. The file is in WAL mode with ``synchronous=FULL``:
-a unit that has returned survives a power cut.
+Units run on the event loop, since a statement that waits for no disk is cheaper than a way to a
+thread and back; the commit, which waits for the disk, is a thread's. Units that arrive meanwhile
+share the next commit, each in its own savepoint, so sixteen callers cost one ``fsync``. The file is
+in WAL mode with ``synchronous=FULL``: a unit that has returned survives a power cut.
 """
 
 import asyncio
-import queue
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -28,12 +27,13 @@ from usina.kernel.errors import StorageFull
 T = TypeVar("T")
 
 _GROUP: Final = 256
+_BUSY_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 0.005
 _READERS: Final = 4
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=10000",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-16000",
 )
@@ -41,10 +41,9 @@ _PRAGMAS: Final = (
 
 @dataclass(slots=True)
 class _Waiting:
-    """A unit on its way to the writer thread, and where its answer goes."""
+    """A unit that waits to be written, and where its answer goes."""
 
     unit: Unit[Any]
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
@@ -67,122 +66,127 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._writer_engine = open_engine(path, begin="BEGIN IMMEDIATE")
+        self._writer_engine = open_engine(path, begin=None, busy_seconds=0)
         self._reader_engine = open_engine(path, begin="BEGIN")
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting: deque[_Waiting] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self._connection: sa.Connection | None = None
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="usina-db-commit")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="usina-db-reader")
-        self._writer = threading.Thread(target=self._write_groups, name="usina-db", daemon=True)
-        self._writer.start()
 
     async def write(self, unit: Unit[T]) -> T:
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(unit, loop, loop.create_future())
-        self._waiting.put(waiting)
+        waiting = _Waiting(unit, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_groups())
         return await waiting.future
 
     async def read(self, unit: Unit[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit)
 
     async def close(self) -> None:
-        self._waiting.put(None)
-        await asyncio.to_thread(self._writer.join)
+        if self._writing is not None:
+            await self._writing
+        self._committer.shutdown()
         self._readers.shutdown()
+        if self._connection is not None:
+            self._connection.close()
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 
     def _read(self, unit: Unit[T]) -> T:
         with self._reader_engine.connect() as connection:
-            return unit(Transaction(connection, self._clock.now()))
+            return unit(Transaction(connection, _driver(connection), self._clock.now()))
 
-    def _write_groups(self) -> None:
-        with self._writer_engine.connect() as connection:
-            while (first := self._waiting.get()) is not None:
-                group = [first]
-                last = _drain(self._waiting, group)
-                self._write_group(connection, group)
-                _deliver(group)
-                if last:
-                    return
-
-    def _write_group(self, connection: sa.Connection, group: list[_Waiting]) -> None:
-        try:
-            with connection.begin():
+    async def _write_groups(self) -> None:
+        """As long as there is something to write."""
+        connection = self._connection = self._connection or self._writer_engine.connect()
+        driver = _driver(connection)
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(_GROUP, len(self._waiting)))]
+            try:
+                await _begin(driver)
                 for waiting in group:
-                    self._run(connection, waiting, alone=len(group) == 1)
-        except BaseException as error:
+                    opened = Transaction(connection, driver, self._clock.now())
+                    self._run(opened, waiting, alone=len(group) == 1)
+                await asyncio.get_running_loop().run_in_executor(self._committer, driver.commit)
+            except Exception as error:
+                driver.rollback()
+                for waiting in group:
+                    waiting.error = waiting.error or _translated(error)
             for waiting in group:
-                waiting.error = waiting.error or _translated(error)
+                waiting.deliver()
 
-    def _run(self, connection: sa.Connection, waiting: _Waiting, *, alone: bool) -> None:
-        transaction = Transaction(connection, self._clock.now())
+    def _run(self, transaction: Transaction, waiting: _Waiting, *, alone: bool) -> None:
         if alone:
             waiting.result = waiting.unit(transaction)
         else:
-            connection.exec_driver_sql("SAVEPOINT unit")
+            transaction.driver.execute("SAVEPOINT unit", ())
             try:
                 waiting.result = waiting.unit(transaction)
             except Exception as error:
                 waiting.error = _translated(error)
-                connection.exec_driver_sql("ROLLBACK TO unit")
-            connection.exec_driver_sql("RELEASE unit")
+                transaction.driver.execute("ROLLBACK TO unit", ())
+            transaction.driver.execute("RELEASE unit", ())
         waiting.hooks = transaction.hooks
 
 
-def _drain(waiting: queue.SimpleQueue[_Waiting | None], group: list[_Waiting]) -> bool:
-    """Moves what waits into the group; true when the end mark was among it."""
-    with suppress(queue.Empty):
-        while len(group) < _GROUP:
-            item = waiting.get_nowait()
-            if item is None:
-                return True
-            group.append(item)
-    return False
-
-
-def _deliver(group: list[_Waiting]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
-    for waiting in group:
-        by_loop.setdefault(waiting.loop, []).append(waiting)
-    for loop, members in by_loop.items():
-        with suppress(RuntimeError):  # the loop was closed while its unit was committed
-            loop.call_soon_threadsafe(_deliver_all, members)
-
-
-def _deliver_all(members: list[_Waiting]) -> None:
-    for member in members:
-        member.deliver()
+async def _begin(driver: sqlite3.Connection) -> None:
+    """A transaction that may write; another process that writes just now is waited for."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _BUSY_SECONDS
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or loop.time() > deadline:
+                raise
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 def _translated(error: BaseException) -> BaseException:
     """A full disk is a refusal that callers understand; everything else stays what it is."""
-    if isinstance(error, OperationalError) and isinstance(error.orig, sqlite3.OperationalError):
-        text = str(error.orig)
+    cause = error.orig if isinstance(error, OperationalError) else error
+    if isinstance(cause, sqlite3.OperationalError):
+        text = str(cause)
         if "full" in text or "disk I/O" in text:
             return StorageFull()
     return error
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    driver = connection.connection.dbapi_connection
+    assert isinstance(driver, sqlite3.Connection), "the engine is SQLite's"
+    return driver
 
 
 def _json_text(value: Any) -> str:
     return to_json(value).decode()
 
 
-def open_engine(path: Path, *, begin: str = "BEGIN IMMEDIATE") -> sa.Engine:
-    """The engine of one file; every transaction of it begins with ``begin``."""
+def open_engine(
+    path: Path, *, begin: str | None = "BEGIN IMMEDIATE", busy_seconds: float = _BUSY_SECONDS
+) -> sa.Engine:
+    """The engine of one file; every transaction of it begins with ``begin``, unless its user says
+    that to the driver himself, and waits so long for another that writes."""
     engine = sa.create_engine(
         f"sqlite:///{path}",
         json_serializer=_json_text,
         json_deserializer=from_json,
         pool_size=_READERS,
-        connect_args={"check_same_thread": False},
+        connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS},
     )
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        connection.execute(f"PRAGMA busy_timeout={busy_seconds * 1000:.0f}")
 
     def on_begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+        if begin is not None:
+            _driver(connection).execute(begin)
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)

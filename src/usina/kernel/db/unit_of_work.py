@@ -15,13 +15,29 @@ import sqlalchemy as sa
 T = TypeVar("T")
 
 
+class Rows(Protocol):
+    """What a statement found."""
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class Driver(Protocol):
+    """A connection of the engine's own driver."""
+
+    def execute(self, sql: str, parameters: Sequence[Any], /) -> Rows: ...
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> object: ...
+
+
 class Transaction:
     """An open transaction, the moment of its start by the database's clock, and its hooks."""
 
-    __slots__ = ("connection", "hooks", "now")
+    __slots__ = ("connection", "driver", "hooks", "now")
 
-    def __init__(self, connection: sa.Connection, now: datetime) -> None:
+    def __init__(self, connection: sa.Connection, driver: Driver, now: datetime) -> None:
         self.connection = connection
+        self.driver = driver
+        """The same connection below SQLAlchemy, for prepared statements."""
         self.now = now
         self.hooks: list[Callable[[], None]] = []
 

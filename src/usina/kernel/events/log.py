@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.event import Event
 from usina.kernel.events.table import events
@@ -27,15 +28,17 @@ class NewEvent:
 Announce = Callable[[Sequence[NewEvent]], None]
 """Tells the bus, on the event loop, after the commit."""
 
-_INSERT = sa.insert(events)
+_INSERT: Final = Prepared(
+    sa.insert(events), ("organization_id", "job_id", "seq", "type", "at", "data")
+)
 
 
 def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None:
     """Adds the events to the log in this transaction and announces them after its commit."""
     if not new:
         return
-    tx.execute(
-        _INSERT,
+    _INSERT.run_many(
+        tx,
         [
             {
                 "organization_id": event.organization_id,

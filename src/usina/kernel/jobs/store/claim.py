@@ -12,6 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from usina.kernel.db.prepared import Prepared, among
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
@@ -65,12 +66,12 @@ class Claims:
 
 def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> Claims:
     """Takes the next jobs of the queues and starts their attempt: RUNNING, leased, announced."""
-    tx.execute(_PROMOTE_DUE, {"now": tx.now})
+    _PROMOTE_DUE.run(tx, {"now": tx.now})
     candidates = _candidates(tx, request)
     chosen = _choose(request, candidates)
     taken = _take(tx, request, chosen, announce) if chosen else []
     exhausted = len(chosen) == len(candidates) < request.most
-    next_due = tx.execute(_NEXT_DUE).scalar_one() if exhausted else None
+    next_due = _NEXT_DUE.all(tx)[0].due if exhausted else None
     return Claims(taken, exhausted, next_due)
 
 
@@ -86,12 +87,11 @@ def _take(
         "expires": tx.now + request.lease,
     }
     order = {c.id: place for place, c in enumerate(chosen)}
-    rows = sorted(tx.execute(_START, values).all(), key=lambda row: order[row.id])
+    rows = sorted(_START.all(tx, values), key=lambda row: order[row.id])
     taken = [Claimed(job_of(row), Lease(row.id, row.attempt, token), row.slots) for row in rows]
     lanes_served = {(c.job.queue, c.job.organization_id) for c in taken}
-    tx.execute(
-        _MARK_SERVED,
-        [{"the_queue": q, "owner": o, "now": tx.now} for q, o in sorted(lanes_served)],
+    _MARK_SERVED.run_many(
+        tx, [{"the_queue": q, "owner": o, "now": tx.now} for q, o in sorted(lanes_served)]
     )
     append(tx, [_running(c.job) for c in taken], announce)
     reach("claim.in_transaction")
@@ -108,12 +108,13 @@ class _Candidate:
 def _candidates(tx: Transaction, request: ClaimRequest) -> list[_Candidate]:
     """The best jobs of the lanes with work, one of each lane in turn."""
     most = {"most": request.most}
-    found = tx.execute(_LANES_WITH_WORK, {"queues": list(request.queues), **most})
-    with_work = found.mappings().all()
+    with_work = _LANES_WITH_WORK.all(tx, {"queues": list(request.queues), **most})
     by_lane = [
         [
             _Candidate(row.id, row.model, row.slots)
-            for row in tx.execute(_BEST_OF_LANE, {**lane, **most})
+            for row in _BEST_OF_LANE.all(
+                tx, {"the_queue": lane.the_queue, "owner": lane.owner, **most}
+            )
         ]
         for lane in with_work
     ]
@@ -141,14 +142,14 @@ def _running(job: Job) -> NewEvent:
 
 
 _NOW: Final = sa.bindparam("now", type_=jobs.c.available_at.type)
-_PROMOTE_DUE: Final = (
+_PROMOTE_DUE: Final = Prepared(
     sa.update(jobs).where(DELAYED, jobs.c.available_at <= _NOW).values(available_at=None)
 )
-_NEXT_DUE: Final = sa.select(sa.func.min(jobs.c.available_at)).where(DELAYED)
-_LANES_WITH_WORK: Final = (
+_NEXT_DUE: Final = Prepared(sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED))
+_LANES_WITH_WORK: Final = Prepared(
     sa.select(lanes.c.queue.label("the_queue"), lanes.c.organization_id.label("owner"))
     .where(
-        lanes.c.queue.in_(sa.bindparam("queues", expanding=True)),
+        among(lanes.c.queue, "queues"),
         sa.exists().where(
             jobs.c.queue == lanes.c.queue,
             jobs.c.organization_id == lanes.c.organization_id,
@@ -159,7 +160,7 @@ _LANES_WITH_WORK: Final = (
     .order_by(lanes.c.served_at.nulls_first(), lanes.c.organization_id, lanes.c.queue)
     .limit(sa.bindparam("most"))
 )
-_BEST_OF_LANE: Final = (
+_BEST_OF_LANE: Final = Prepared(
     sa.select(jobs.c.id, jobs.c.model, jobs.c.slots)
     .where(
         jobs.c.queue == sa.bindparam("the_queue"),
@@ -170,9 +171,9 @@ _BEST_OF_LANE: Final = (
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_START: Final = (
+_START: Final = Prepared(
     sa.update(jobs)
-    .where(jobs.c.id.in_(sa.bindparam("job_ids", expanding=True)), QUEUED)
+    .where(among(jobs.c.id, "job_ids"), QUEUED)
     .values(
         status="RUNNING",
         started_at=_NOW,
@@ -189,7 +190,7 @@ _START: Final = (
     )
     .returning(*jobs.c)
 )
-_MARK_SERVED: Final = (
+_MARK_SERVED: Final = Prepared(
     sa.update(lanes)
     .where(
         lanes.c.queue == sa.bindparam("the_queue"),

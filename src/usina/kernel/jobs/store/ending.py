@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.store import describe, insert_artifacts, of_jobs
+from usina.kernel.db.prepared import Prepared, among
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
@@ -139,7 +140,7 @@ def rescue(
 
 
 def _locked(tx: Transaction, job_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
-    return {row.id: row for row in tx.execute(_LOCK, {"job_ids": list(job_ids)})}
+    return {row.id: row for row in _LOCK.all(tx, {"job_ids": list(job_ids)})}
 
 
 def _stands(row: sa.Row[Any], lease: Lease) -> bool:
@@ -192,8 +193,8 @@ def _write(tx: Transaction, ended: Sequence[_Ended], announce: Announce) -> None
     if made:
         insert_artifacts(tx, made)
     told = [_events(e) for e in ended]
-    tx.execute(
-        _UPDATE, [_changes(tx, e, len(events)) for e, events in zip(ended, told, strict=True)]
+    _UPDATE.run_many(
+        tx, [_changes(tx, e, len(events)) for e, events in zip(ended, told, strict=True)]
     )
     kept = [e.row.id for e in ended if e.ending and e.ending.log_kept]
     if kept:
@@ -201,11 +202,8 @@ def _write(tx: Transaction, ended: Sequence[_Ended], announce: Announce) -> None
     append(tx, [event for events in told for event in events], announce)
 
 
-_LOCK: Final = (
-    sa.select(jobs)
-    .where(jobs.c.id.in_(sa.bindparam("job_ids", expanding=True)))
-    .order_by(jobs.c.id)
-    .with_for_update()
+_LOCK: Final = Prepared(
+    sa.select(jobs).where(among(jobs.c.id, "job_ids")).order_by(jobs.c.id).with_for_update()
 )
 _CHANGED: Final = (
     "status",
@@ -224,7 +222,9 @@ _VALUES: Final[dict[str, Any]] = {
     **{name: sa.bindparam(f"new_{name}") for name in _CHANGED},
     **dict.fromkeys(("worker_id", "lease_token", "lease_expires_at")),
 }
-_UPDATE: Final = sa.update(jobs).where(jobs.c.id == sa.bindparam("the_id")).values(_VALUES)
+_UPDATE: Final = Prepared(
+    sa.update(jobs).where(jobs.c.id == sa.bindparam("the_id")).values(_VALUES)
+)
 
 
 def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:

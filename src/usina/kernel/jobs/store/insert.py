@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
@@ -49,7 +50,7 @@ def insert_jobs(tx: Transaction, new: Sequence[NewJob], announce: Announce) -> l
     """Stores the jobs as QUEUED with their first event and returns them in the same order."""
     reach("submit.before_insert")
     accepted = [_job(tx, item) for item in new]
-    tx.execute(_INSERT, [_row(job, item) for job, item in zip(accepted, new, strict=True)])
+    _INSERT.run_many(tx, [_row(job, item) for job, item in zip(accepted, new, strict=True)])
     _insert_details(tx, new, accepted)
     _open_lanes(tx, {(item.queue, item.organization_id) for item in new})
     append(
@@ -133,14 +134,21 @@ def _insert_details(tx: Transaction, new: Sequence[NewJob], accepted: Sequence[J
 
 
 def _open_lanes(tx: Transaction, keys: set[tuple[str, str]]) -> None:
-    tx.execute(
-        _OPEN_LANE[tx.connection.dialect.name],
-        [{"queue": queue, "organization_id": owner} for queue, owner in sorted(keys)],
+    _OPEN_LANE[tx.connection.dialect.name].run_many(
+        tx, [{"queue": queue, "organization_id": owner} for queue, owner in sorted(keys)]
     )
 
 
-_INSERT: Final = sa.insert(jobs)
+_INSERT: Final = Prepared(
+    sa.insert(jobs),
+    (
+        *("id", "organization_id", "model", "model_version", "queue", "slots", "status"),
+        *("progress", "params", "inputs", "labels", "priority", "attempt", "max_attempts"),
+        *("lost", "timeout_seconds", "created_at", "last_seq"),
+    ),
+)
+_LANE: Final = ("queue", "organization_id")
 _OPEN_LANE: Final = {
-    "sqlite": sqlite.insert(lanes).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(lanes).on_conflict_do_nothing(),
+    "sqlite": Prepared(sqlite.insert(lanes).on_conflict_do_nothing(), _LANE),
+    "postgresql": Prepared(postgresql.insert(lanes).on_conflict_do_nothing(), _LANE),
 }

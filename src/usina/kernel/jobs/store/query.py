@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from usina.kernel.artifacts.store import of_jobs
+from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import Status
@@ -28,17 +29,17 @@ _FARTHEST_PLACE: Final = 1000
 
 
 _THIS_JOB: Final = sa.and_(jobs.c.id == sa.bindparam("job"), owned_by(sa.bindparam("owner"), jobs))
-_FIND: Final = sa.select(jobs).where(_THIS_JOB)
-_STATUS: Final = sa.select(jobs.c.status).where(_THIS_JOB)
+_FIND: Final = Prepared(sa.select(jobs).where(_THIS_JOB))
+_STATUS: Final = Prepared(sa.select(jobs.c.status).where(_THIS_JOB))
 
 
 _LANE: Final = sa.select(jobs.c.id).where(
     jobs.c.queue == sa.bindparam("the_queue"), owned_by(sa.bindparam("owner"), jobs)
 )
-_READY_IDS: Final = (
+_READY_IDS: Final = Prepared(
     _LANE.where(READY).order_by(jobs.c.priority.desc(), jobs.c.id).limit(_FARTHEST_PLACE)
 )
-_DELAYED_IDS: Final = (
+_DELAYED_IDS: Final = Prepared(
     _LANE.where(DELAYED).order_by(jobs.c.available_at, jobs.c.id).limit(_FARTHEST_PLACE)
 )
 
@@ -55,14 +56,14 @@ class JobFilter:
 
 def find(tx: Transaction, organization_id: str, job_id: str, alive: timedelta) -> Job | None:
     """The job whole, if it is this organization's."""
-    row = tx.execute(_FIND, {"job": job_id, "owner": organization_id}).one_or_none()
-    return None if row is None else completed(tx, [job_of(row)], alive)[0]
+    rows = _FIND.all(tx, {"job": job_id, "owner": organization_id})
+    return completed(tx, [job_of(rows[0])], alive)[0] if rows else None
 
 
 def status_of(tx: Transaction, organization_id: str, job_id: str) -> Status | None:
     """Only the state, cheaply."""
-    found = tx.execute(_STATUS, {"job": job_id, "owner": organization_id}).scalar_one_or_none()
-    return None if found is None else Status(found)
+    rows = _STATUS.all(tx, {"job": job_id, "owner": organization_id})
+    return Status(rows[0].status) if rows else None
 
 
 def page(
@@ -116,10 +117,10 @@ def positions(tx: Transaction, queued: Iterable[Job]) -> dict[str, int]:
     places: dict[str, int] = {}
     for queue, organization_id in {(job.queue, job.organization_id) for job in queued}:
         lane = {"the_queue": queue, "owner": organization_id}
-        ids = list(tx.execute(_READY_IDS, lane).scalars())
-        if len(ids) < _FARTHEST_PLACE:
-            ids.extend(tx.execute(_DELAYED_IDS, lane).scalars())
-        places.update((job_id, place) for place, job_id in enumerate(ids[:_FARTHEST_PLACE], 1))
+        rows = _READY_IDS.all(tx, lane)
+        if len(rows) < _FARTHEST_PLACE:
+            rows += _DELAYED_IDS.all(tx, lane)
+        places.update((row.id, place) for place, row in enumerate(rows[:_FARTHEST_PLACE], 1))
     return places
 
 
