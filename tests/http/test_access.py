@@ -7,7 +7,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from tests.http.conftest import Api, Running
-from usina.faces.http.app import create_app
+from usina.faces.http.app import create_api
 from usina.kernel.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -17,7 +17,7 @@ OPEN = {"/", "/health", "/ready", "/metrics", "/docs", "/redoc", "/docs/oauth2-r
 
 def _routes(running: Running) -> Iterable[tuple[str, str]]:
     """Every described route that needs a key, with an id in each place for one."""
-    for route in create_app(running.platform).routes:
+    for route in create_api(running.platform).routes:
         if not isinstance(route, APIRoute) or route.path in OPEN:
             continue
         path = route.path

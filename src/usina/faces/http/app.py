@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 
 from usina import __version__
 from usina.faces.http import artifact, event, file, job, log, model, operation, submit, upload
+from usina.faces.http.express import Express
 from usina.faces.http.middleware import Edge, HeadAsGet
 from usina.faces.http.openapi import describe
 from usina.faces.http.submission import BatchSubmission, Submission
@@ -32,8 +33,13 @@ _ROUTERS = (
 )
 
 
-def create_app(platform: Platform) -> FastAPI:
+def create_app(platform: Platform) -> Express:
     """The application over a platform that is started and stopped by whoever made it."""
+    return Express(create_api(platform))
+
+
+def create_api(platform: Platform) -> FastAPI:
+    """Every route, as FastAPI serves and describes them."""
     app = FastAPIOffline(
         title="Usina",
         version=__version__,
