@@ -19,4 +19,4 @@ class SystemClock:
 
 def rfc3339(moment: datetime) -> str:
     """The moment as RFC 3339 in UTC with microseconds and ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"

@@ -2,7 +2,7 @@
 
 import re
 
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

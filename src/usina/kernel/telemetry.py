@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic_core import to_json
 
 REGISTRY: Final = CollectorRegistry()
 JOBS_FINISHED: Final = Counter(
@@ -44,6 +45,10 @@ def metrics_text() -> bytes:
     return generate_latest(REGISTRY)
 
 
+def _json_text(event: structlog.typing.EventDict, **_: object) -> str:
+    return to_json(event, fallback=repr).decode()
+
+
 def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool = False) -> None:
     """Sends every log line of the process, libraries included, to stderr in one form."""
     shared: list[structlog.typing.Processor] = [
@@ -52,7 +57,7 @@ def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
     ]
     last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=_json_text)
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -63,7 +68,7 @@ def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -71,6 +71,17 @@ SIGNATURES: Final = (
     *_weak("font/woff2", b"wOF2"),
 )
 
+
+def _by_first_byte() -> tuple[tuple[Signature, ...], ...]:
+    return tuple(
+        tuple(s for s in SIGNATURES if s.parts[0][0] > 0 or s.parts[0][1][0] == first)
+        for first in range(256)
+    )
+
+
+LIKELY: Final = _by_first_byte()
+"""By a file's first byte, the signatures that it may bear, in their order."""
+
 BRANDS: Final = {
     b"avif": "image/avif",
     b"avis": "image/avif",

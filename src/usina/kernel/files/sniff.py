@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from usina.kernel.files.signature import BRANDS, HTML_TAGS, SIGNATURES
+from usina.kernel.files.signature import BRANDS, HTML_TAGS, LIKELY
 
 UNKNOWN: Final = "application/octet-stream"
 _TEXT: Final = "text/plain"
@@ -56,7 +56,7 @@ def sniff(head: bytes, size_bytes: int, *, declared: str | None = None, name: st
 
 
 def _by_signature(head: bytes, *, text: bool) -> str | None:
-    for signature in SIGNATURES:
+    for signature in LIKELY[head[0]] if head else ():
         if signature.matches(head) and not (signature.weak and text):
             return signature.media_type
     return None

@@ -15,7 +15,7 @@ from usina.kernel.ids import new_id
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.work import WorkFolder
 
-_KEPT: Final = 8
+_KEPT: Final = 32
 _FEW_FILES: Final = 32
 _OWN: Final = {"job.json", "inputs", "outputs"}
 
