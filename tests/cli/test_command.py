@@ -41,6 +41,7 @@ ENTRY: dict[str, Any] = {
     "default_params": {"texture_size": 1024},
     "resources": {"gpu": 0, "memory_bytes": 1024**3, "slots": 1},
     "timeout_seconds": 600,
+    "gates": [],
     "available": True,
     "unavailable_reason": None,
 }

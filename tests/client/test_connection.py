@@ -260,6 +260,7 @@ async def test_the_catalogue(client: Any, platform: FakePlatform) -> None:
         "default_params": {"seconds": 0},
         "resources": {"gpu": 0, "memory_bytes": 1, "slots": 1},
         "timeout_seconds": 600,
+        "gates": [{"name": "closed", "limit": "= true", "message": "m"}],
         "available": False,
         "unavailable_reason": "not installed",
     }

@@ -32,6 +32,14 @@ class JobErrorDocument(BaseModel):
     retryable: bool
 
 
+class GateDocument(BaseModel):
+    name: str
+    ok: bool | None = Field(description="Null: it could not be checked, and is not passed.")
+    value: float | int | str | None = Field(description="What the program told.")
+    limit: str = Field(description="What is asked of it, such as `= true` or `>= 0.5`.")
+    message: str
+
+
 class JobMetricsDocument(BaseModel):
     queued_seconds: float | None = Field(description="To the start of the last attempt.")
     run_seconds: float | None = Field(description="Of the last attempt, once it has ended.")
@@ -64,6 +72,8 @@ class JobDocument(BaseModel):
                 "cancel_requested_at": None,
                 "error": None,
                 "artifacts": [],
+                "strict": False,
+                "gates": [],
                 "metrics": {
                     "queued_seconds": 0.012,
                     "run_seconds": None,
@@ -95,6 +105,10 @@ class JobDocument(BaseModel):
     cancel_requested_at: datetime | None
     error: JobErrorDocument | None
     artifacts: list[ArtifactDocument]
+    strict: bool = Field(description="Whether a gate that is not passed fails the job.")
+    gates: list[GateDocument] = Field(
+        description="What the model holds its results to; empty until the last attempt has ended."
+    )
     metrics: JobMetricsDocument
 
 
@@ -121,6 +135,8 @@ def job_document(job: Job, link: Link) -> dict[str, Any]:
         "cancel_requested_at": _moment(job.cancel_requested_at),
         "error": job.error and job.error.as_json(),
         "artifacts": [artifact_document(artifact, link) for artifact in job.artifacts],
+        "strict": job.strict,
+        "gates": [gate.as_json() for gate in job.gates],
         "metrics": {
             "queued_seconds": job.queued_seconds,
             "run_seconds": job.run_seconds,

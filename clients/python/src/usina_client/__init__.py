@@ -36,8 +36,10 @@ from usina_client._error import (
 )
 from usina_client._model import (
     Artifact,
+    DeclaredGate,
     Event,
     File,
+    Gate,
     Health,
     Job,
     JobError,
@@ -80,10 +82,12 @@ __all__ = [
     "ChecksumError",
     "Client",
     "ConflictError",
+    "DeclaredGate",
     "Event",
     "FieldProblem",
     "File",
     "Files",
+    "Gate",
     "GoneError",
     "Health",
     "InputValue",

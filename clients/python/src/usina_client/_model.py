@@ -61,6 +61,14 @@ class Resources(Answer):
     gpu: int = 0
 
 
+class DeclaredGate(Answer):
+    """What a model holds its results to."""
+
+    name: str
+    limit: str
+    message: str
+
+
 class Model(Answer):
     """One entry of the catalogue; the schemas are JSON Schema."""
 
@@ -74,6 +82,7 @@ class Model(Answer):
     default_params: dict[str, JsonValue] = {}
     resources: Resources
     timeout_seconds: float
+    gates: list[DeclaredGate] = []
     available: bool
     unavailable_reason: str | None = None
 
@@ -115,6 +124,16 @@ class Artifact(Answer):
     url: str | None = None
 
 
+class Gate(Answer):
+    """A gate once the run is over; `ok` is null where it could not be checked."""
+
+    name: str
+    ok: bool | None = None
+    value: float | int | str | None = None
+    limit: str
+    message: str
+
+
 class Metrics(Answer):
     queued_seconds: float | None = None
     run_seconds: float | None = None
@@ -142,6 +161,8 @@ class Job(Answer):
     cancel_requested_at: AwareDatetime | None = None
     error: JobError | None = None
     artifacts: list[Artifact] = []
+    strict: bool = False
+    gates: list[Gate] = []
     metrics: Metrics = Metrics()
 
     @property

@@ -34,6 +34,7 @@ class JobRequest:
     timeout_seconds: float | None = None
     callback_url: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    strict: bool = False
 
     def each_input(self) -> Iterator[tuple[str, InputValue]]:
         for name, value in self.inputs.items():
@@ -67,6 +68,8 @@ def body_of(job: JobRequest, inputs: Sent) -> dict[str, JsonValue]:
         value: JsonValue = getattr(job, name)
         if value is not None:
             body[name] = value
+    if job.strict:
+        body["strict"] = True
     if job.labels:
         body["labels"] = _plain(job.labels)
     return body

@@ -8,7 +8,7 @@ from pathlib import Path
 from usina.faces.cli.board import board
 from usina.faces.cli.failure import CommandError, ExitCode
 from usina.faces.cli.follow import fetch, follow
-from usina.faces.cli.output import json_wanted, show, show_json
+from usina.faces.cli.output import json_wanted, say, show, show_json
 from usina.faces.cli.platform import Address
 from usina_client import Event, Job, JobFailedError, WaitTimeoutError
 
@@ -49,6 +49,9 @@ def see_through(
         show_json(
             ending.job.model_dump(mode="json") | {"files": [str(path) for path in ending.paths]}
         )
+    for gate in ending.job.gates:
+        if not gate.ok:
+            say(f"Gate {gate.name}: {gate.message}")
     if not ending.job.succeeded:
         raise JobFailedError(ending.job, ending.log_tail)
     if not json_wanted() and not on_event:

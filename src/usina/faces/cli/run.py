@@ -31,6 +31,9 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(min=0.0, metavar="S", help="Wait at most so many seconds.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail when a gate of the model is not passed.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """From files to artifacts: submit a job, follow it, fetch what it made.
@@ -44,9 +47,8 @@ def run(
     address = find()
     with address.client() as client:
         entry = _entry(client, model)
-        job = _submit(
-            client, entry, read_params(entry, param or []), read_inputs(entry, inputs or [])
-        )
+        params, files = read_params(entry, param or []), read_inputs(entry, inputs or [])
+        job = _submit(client, entry, params, files, strict)
     if no_wait:
         show_one(job.model_dump(mode="json"), job.id)
         return
@@ -80,6 +82,7 @@ def _submit(
     model: "Model",
     params: "dict[str, JsonValue]",
     inputs: "dict[str, InputValue | list[InputValue]]",
+    strict: bool,
 ) -> "Job":
     """The job, submitted; a refused parameter's error says what the model takes."""
     from usina.faces.cli.board import board
@@ -93,7 +96,9 @@ def _submit(
             row.show("uploading", sent / total if total else None)
 
         try:
-            return client.jobs.submit(model.name, params, inputs, on_upload=on_upload)
+            return client.jobs.submit(
+                model.name, params, inputs, strict=strict, on_upload=on_upload
+            )
         except InvalidRequestError as error:
             known = properties(model.params_schema)
             for place in error.errors:

@@ -14,7 +14,9 @@ from usina.kernel.errors import FieldError, Invalid, Malformed, TooLarge
 from usina.kernel.files.reception import Reception
 
 _TEXT: Final = frozenset({"model", "callback_url"})
-_JSON: Final = frozenset({"params", "labels", "priority", "max_attempts", "timeout_seconds"})
+_JSON: Final = frozenset(
+    {"params", "labels", "priority", "max_attempts", "timeout_seconds", "strict"}
+)
 
 
 @dataclass(frozen=True, slots=True)

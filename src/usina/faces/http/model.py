@@ -30,6 +30,12 @@ class ResourcesDocument(BaseModel):
     slots: int
 
 
+class DeclaredGateDocument(BaseModel):
+    name: str
+    limit: str = Field(description="Such as `= true` or `>= 0.5`.")
+    message: str
+
+
 class ModelDocument(BaseModel):
     """What can be run here, and what it takes."""
 
@@ -43,6 +49,7 @@ class ModelDocument(BaseModel):
     default_params: dict[str, Any]
     resources: ResourcesDocument
     timeout_seconds: float
+    gates: list[DeclaredGateDocument] = Field(description="What its results are held to.")
     available: bool = Field(description="Whether it can run in this deployment.")
     unavailable_reason: str | None = Field(
         description="Why not, and the setting that would change it."
@@ -93,6 +100,10 @@ def model_document(model: Model) -> dict[str, Any]:
         "default_params": model.default_params,
         "resources": asdict(model.resources),
         "timeout_seconds": model.timeout_seconds,
+        "gates": [
+            {"name": name, "limit": gate.limit, "message": gate.message}
+            for name, gate in model.manifest.gates.items()
+        ],
         "available": model.available,
         "unavailable_reason": model.unavailable_reason,
     }

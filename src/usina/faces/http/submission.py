@@ -60,6 +60,9 @@ class Submission(BaseModel):
         json_schema_extra={"minimum": 1},
     )
     callback_url: str | None = Field(None, description="Not served yet: refused as `not_served`.")
+    strict: bool = Field(
+        False, description="Fail when a gate of the model is not passed, or could not be checked."
+    )
     labels: dict[str, str] = Field(
         {},
         description="Keys of 1 to 64 characters, values of at most 256.",
@@ -82,6 +85,7 @@ class Submission(BaseModel):
             max_attempts=self.max_attempts,
             timeout_seconds=self.timeout_seconds,
             labels=self.labels,
+            strict=self.strict,
             pointer=pointer,
         )
 

@@ -34,6 +34,7 @@ _FORM: Final[dict[str, Any]] = {
         "priority": {"type": "integer"},
         "max_attempts": {"type": "integer"},
         "timeout_seconds": {"type": "number"},
+        "strict": {"type": "boolean"},
     },
     "additionalProperties": {"type": "string", "format": "binary"},
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.jobs.state import JobError, Status
+from usina.kernel.runners.gate import Gate
 
 InputIds = Mapping[str, str | list[str]]
 """By input name: the id of a file or artifact, or a list of them, as the caller gave it."""
@@ -23,6 +24,7 @@ class JobRequest:
     max_attempts: int = 3
     timeout_seconds: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    strict: bool = False
     pointer: str = ""
 
 
@@ -53,6 +55,8 @@ class Job:
     error: JobError | None
     peak_memory_bytes: int | None
     last_seq: int
+    strict: bool = False
+    gates: tuple[Gate, ...] = ()
     queue_position: int | None = None
     waiting_reason: str | None = None
     artifacts: tuple[Artifact, ...] = ()

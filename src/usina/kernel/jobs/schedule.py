@@ -144,6 +144,7 @@ def _as_json(request: JobRequest) -> dict[str, Any]:
         "max_attempts": request.max_attempts,
         "timeout_seconds": request.timeout_seconds,
         "labels": dict(request.labels),
+        "strict": request.strict,
     }
 
 

@@ -35,6 +35,8 @@ jobs = sa.Table(
     sa.Column("worker_id", Id),
     sa.Column("lease_token", Id),
     sa.Column("lease_expires_at", Timestamp),
+    sa.Column("strict", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("gates", Json),
 )
 
 QUEUED = jobs.c.status == sa.literal_column("'QUEUED'")

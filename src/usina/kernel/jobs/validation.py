@@ -91,6 +91,7 @@ def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Sourc
         priority=request.priority,
         max_attempts=request.max_attempts,
         timeout_seconds=checked.timeout_seconds,
+        strict=request.strict,
     )
 
 

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final, Literal, cast
 import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from usina.kernel.runners.gate import GateSpec
+
 Kind = Literal["model", "preview", "image", "video", "report", "data", "log"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
@@ -102,6 +104,7 @@ class Manifest(_Table):
     params: dict[ParameterName, dict[str, Any]] = {}
     outputs: dict[FileName, OutputSpec] = {}
     resources: Resources = Resources()
+    gates: dict[Name, GateSpec] = {}
     probe: ProbeSpec | None = None
 
     def input_schema(self) -> dict[str, Any]:

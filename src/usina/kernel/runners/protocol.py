@@ -152,6 +152,8 @@ def _artifact(told: Mapping[str, Any]) -> DeclaredArtifact:
 
 def _metric(told: Mapping[str, Any]) -> Metric:
     value = told["value"]
+    if isinstance(value, bool):
+        value = int(value)
     return Metric(
         _text(told["name"], _NAME),
         _text(value, _STAGE) if isinstance(value, str) else _finite(value),

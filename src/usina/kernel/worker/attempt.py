@@ -23,6 +23,7 @@ from usina.kernel.jobs.store.claim import Claimed
 from usina.kernel.jobs.store.ending import Ending
 from usina.kernel.jobs.store.source import Source, find_sources
 from usina.kernel.registry import Registry
+from usina.kernel.runners.gate import Gate, judge
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.outcome import Failure, Outcome
 from usina.kernel.runners.pool import Assignment, RunnerPool, StopSignal
@@ -161,6 +162,9 @@ class Attempt:
         if self._reporter is not None:
             await self._reporter.close()
         error = _error_of(outcome.failure)
+        gates = judge(self._manifest().gates, outcome.metrics) if error is None else ()
+        if self.job.strict:
+            error = error or _closed(gates)
         staged: Sequence[Artifact] = ()
         try:
             staged = await self._stage(outcome, error)
@@ -175,6 +179,7 @@ class Attempt:
             artifacts=tuple(staged),
             peak_memory_bytes=outcome.peak_memory_bytes,
             stage=self._reporter.stage if self._reporter else None,
+            gates=gates,
             log_kept=self._reporter is not None and self._reporter.chunks_written,
         )
 
@@ -247,6 +252,15 @@ def _error_of(failure: Failure | None) -> JobError | None:
     if failure is None:
         return None
     return JobError.of(failure.code, failure.reason, failure.message, failure.retryable)
+
+
+def _closed(gates: Sequence[Gate]) -> JobError | None:
+    """The error of a job that asked to fail by its gates, if one of them is not passed."""
+    for gate in gates:
+        if not gate.ok:
+            message = f"The gate {gate.name!r} is not passed. {gate.message}"
+            return JobError.of("runner_failed", "gate_failed", message, retryable=False)
+    return None
 
 
 def _internal(error: Exception) -> JobError:

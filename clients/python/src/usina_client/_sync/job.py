@@ -46,6 +46,7 @@ class Jobs:
         timeout_seconds: float | None = None,
         callback_url: str | None = None,
         labels: Mapping[str, str] | None = None,
+        strict: bool = False,
         idempotency_key: str | None = None,
         on_upload: OnProgress | None = None,
     ) -> Job:
@@ -63,6 +64,7 @@ class Jobs:
             timeout_seconds=timeout_seconds,
             callback_url=callback_url,
             labels=labels or {},
+            strict=strict,
         )
         if job.local:
             return self._connection.fetch(multipart(job, idempotency_key, on_upload), Job)

@@ -60,6 +60,7 @@ def reopen(tx: Transaction, organization_id: str, job_id: str, announce: Announc
         progress=0.0,
         stage=None,
         error=None,
+        gates=None,
         available_at=None,
         finished_at=None,
         cancel_requested_at=None,

@@ -23,6 +23,7 @@ from usina.kernel.jobs.state import MAX_LOST, ErrorCode, JobError, Status, retry
 from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import RUNNING, job_logs, jobs
+from usina.kernel.runners.gate import Gate
 
 Settle = Callable[[Job], None]
 """Told of every job that ended, on the event loop, after the commit."""
@@ -39,6 +40,7 @@ class Ending:
     artifacts: tuple[Artifact, ...] = ()
     peak_memory_bytes: int | None = None
     stage: str | None = None
+    gates: tuple[Gate, ...] = ()
     log_kept: bool = True
     """The log is among the artifacts (or empty), so its chunk rows may go."""
 
@@ -101,6 +103,7 @@ def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
         finished_at=tx.now,
         error=verdict.error,
         peak_memory_bytes=ending.peak_memory_bytes if ending else None,
+        gates=ending.gates if ending else (),
         artifacts=(*of_jobs(tx, [row.id]).get(row.id, ()),)
         if row.attempt > 1
         else (ending.artifacts if ending else ()),
@@ -217,6 +220,7 @@ _CHANGED: Final = (
     "error",
     "peak_memory_bytes",
     "last_seq",
+    "gates",
 )
 _VALUES: Final[dict[str, Any]] = {
     **{name: sa.bindparam(f"new_{name}") for name in _CHANGED},
@@ -244,6 +248,7 @@ def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:
         "error": verdict.error.as_json() if verdict.error and not again else None,
         "peak_memory_bytes": ending.peak_memory_bytes if ending else None,
         "last_seq": row.last_seq + events,
+        "gates": [gate.as_json() for gate in ending.gates] if ending and ending.gates else None,
     }
     return {"the_id": row.id} | {f"new_{name}": value for name, value in values.items()}
 

@@ -44,6 +44,7 @@ class NewJob:
     priority: int
     max_attempts: int
     timeout_seconds: float
+    strict: bool = False
 
 
 def insert_jobs(tx: Transaction, new: Sequence[NewJob], announce: Announce) -> list[Job]:
@@ -88,6 +89,7 @@ def _job(tx: Transaction, new: NewJob) -> Job:
         error=None,
         peak_memory_bytes=None,
         last_seq=1,
+        strict=new.strict,
         waiting_reason="slot",
     )
 
@@ -112,6 +114,7 @@ def _row(job: Job, new: NewJob) -> dict[str, Any]:
         "timeout_seconds": job.timeout_seconds,
         "created_at": job.created_at,
         "last_seq": 1,
+        "strict": job.strict,
     }
 
 
@@ -144,7 +147,7 @@ _INSERT: Final = Prepared(
     (
         *("id", "organization_id", "model", "model_version", "queue", "slots", "status"),
         *("progress", "params", "inputs", "labels", "priority", "attempt", "max_attempts"),
-        *("lost", "timeout_seconds", "created_at", "last_seq"),
+        *("lost", "timeout_seconds", "created_at", "last_seq", "strict"),
     ),
 )
 _LANE: Final = ("queue", "organization_id")

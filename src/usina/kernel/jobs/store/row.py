@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import ErrorCode, JobError, Status
+from usina.kernel.runners.gate import Gate
 
 
 def job_of(row: sa.Row[Any]) -> Job:
@@ -38,4 +39,6 @@ def job_of(row: sa.Row[Any]) -> Job:
         ),
         peak_memory_bytes=row.peak_memory_bytes,
         last_seq=row.last_seq,
+        strict=row.strict,
+        gates=tuple(Gate(**gate) for gate in row.gates or ()),
     )
