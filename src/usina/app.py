@@ -39,6 +39,7 @@ from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.ids import new_id
+from usina.kernel.jobs.checkpoint import CheckpointOwner
 from usina.kernel.jobs.service import Jobs
 from usina.kernel.jobs.store import query
 from usina.kernel.jobs.store.ending import finish
@@ -153,7 +154,8 @@ async def _assemble(settings: Settings, clock: Clock, parts: contextlib.AsyncExi
 def _start_beat(platform: Platform, parts: contextlib.AsyncExitStack) -> None:
     settings, database = platform.settings, platform.database
     files_kept = _days(settings.retention_files_days)
-    owners = [FileOwner(query.files_in_jobs, files_kept), UploadOwner(), ArtifactOwner()]
+    files = FileOwner(query.files_in_jobs, files_kept)
+    owners = [files, UploadOwner(), ArtifactOwner(), CheckpointOwner()]
     sweep = _sweep(Sweeper(database, platform.store, owners), platform.clock)
     retention = Retention(
         _days(settings.retention_jobs_days), _days(settings.retention_events_days)

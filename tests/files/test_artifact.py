@@ -38,7 +38,7 @@ class Shop:
 
     def new(self, path: Path, kind: str = "data") -> NewArtifact:
         organization_id = self.desk.caller.organization_id
-        return NewArtifact(organization_id, self.job_id, 1, kind, path.name, path)
+        return NewArtifact(organization_id, self.job_id, 1, kind, path.name, path, path.parent)
 
     async def made(self, *outputs: NewArtifact) -> list[Artifact]:
         staged = await self.artifacts.stage(outputs)

@@ -71,6 +71,12 @@ def _objects(database: sqlite3.Connection, store: Path) -> list[str]:
             "SELECT id, organization_id, size_bytes, sha256 FROM files WHERE status = 'ready'"
         )
     }
+    rows |= {
+        f"checkpoints/{organization}/{job}/{checkpoint}": (size, sha256)
+        for checkpoint, organization, job, size, sha256 in database.execute(
+            "SELECT id, organization_id, job_id, size_bytes, sha256 FROM checkpoints"
+        )
+    }
     objects = {
         path.relative_to(store).as_posix(): path
         for path in store.rglob("*")

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 
 READY_SECONDS = 30
+RUNNERS = Path(__file__).parents[1] / "worker/runners"
 
 
 @dataclass
@@ -58,6 +59,7 @@ def start(data: Path, failpoints: str = "", **environment: str) -> Running | Non
             "USINA_FAILPOINTS": failpoints,
             "USINA_RETRY_SECONDS": "0.05",
             "USINA_LOG_FORMAT": "json",
+            "USINA_RUNNERS": str(RUNNERS),
             **environment,
         },
         start_new_session=True,

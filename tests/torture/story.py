@@ -99,6 +99,7 @@ def _one_thing(client: httpx2.Client, random_: random.Random, history: History) 
 
 
 def _params(random_: random.Random) -> dict[str, object]:
+    """Of ``echo-v1``; those with steps are of ``steps-v1``, which saves each of them."""
     return random_.choice(
         [
             {},
@@ -106,6 +107,7 @@ def _params(random_: random.Random) -> dict[str, object]:
             {"seconds": 0.4, "progress_steps": 8},
             {"fail": "runner_failed", "fail_attempts": 1},
             {"fail": "invalid_input"},
+            {"steps": 3, "stop_at": 2},
         ]
     )
 
@@ -119,7 +121,11 @@ def _submit(client: httpx2.Client, params: dict[str, object], history: History) 
 def _send(client: httpx2.Client, key: str, params: dict[str, object], history: History) -> None:
     response = client.post(
         "/jobs",
-        json={"model": "echo-v1", "params": params, "labels": {"key": key}},
+        json={
+            "model": "steps-v1" if "steps" in params else "echo-v1",
+            "params": params,
+            "labels": {"key": key},
+        },
         headers={"Idempotency-Key": key},
     )
     response.raise_for_status()

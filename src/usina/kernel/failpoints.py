@@ -21,6 +21,8 @@ NAMES: Final = frozenset(
         "run.before_spawn",
         "run.after_progress",
         "heartbeat.in_transaction",
+        "checkpoint.after_put",
+        "checkpoint.in_transaction",
         "collect.after_put",
         "finish.before_transaction",
         "finish.in_transaction",

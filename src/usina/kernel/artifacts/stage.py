@@ -5,9 +5,8 @@ followed, and nothing blocks on a pipe.
 """
 
 import os
-import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,14 +17,12 @@ from usina.kernel.failpoints import reach
 from usina.kernel.files.name import display_name
 from usina.kernel.files.sniff import sniff
 from usina.kernel.ids import new_id
+from usina.kernel.storage import plain_file
 from usina.kernel.storage.digest import Digest
 from usina.kernel.storage.store import Store
 
 INLINE_BYTES: Final = 4096
 """What is not larger lies in its row: no file to make, to sync, to sweep."""
-
-_SMALL_BYTES: Final = 1024**2
-_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class OutputRefused(Exception):
@@ -36,7 +33,8 @@ class OutputRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewArtifact:
-    """A file that shall become an artifact. ``path`` lies in the job's own folder."""
+    """A file that shall become an artifact. ``path`` lies below a folder of the platform's own,
+    where a program may have written."""
 
     organization_id: str
     job_id: str
@@ -44,6 +42,7 @@ class NewArtifact:
     kind: str
     name: str
     path: Path
+    below: Path
 
 
 def stage(store: Store, new: NewArtifact, now: datetime) -> Artifact:
@@ -53,7 +52,7 @@ def stage(store: Store, new: NewArtifact, now: datetime) -> Artifact:
     artifact_id = new_id()
     key = Artifact.key_of(new.organization_id, new.job_id, artifact_id)
     with _opened(new) as descriptor:
-        digest = _put(store, key, descriptor)
+        digest = plain_file.put(store, key, descriptor)
     reach("collect.after_put")
     return _artifact(new, artifact_id, digest, now, None)
 
@@ -88,36 +87,12 @@ def _artifact(
     )
 
 
-def _put(store: Store, key: str, descriptor: int) -> Digest:
-    digest = Digest()
-    chunk = os.read(descriptor, _SMALL_BYTES)
-    if len(chunk) < _SMALL_BYTES:
-        digest.update(chunk)
-        store.put(key, chunk)
-        return digest
-    writer = store.writer(key)
-    try:
-        while chunk:
-            digest.update(chunk)
-            writer.write(chunk)
-            chunk = os.read(descriptor, _SMALL_BYTES)
-        writer.commit()
-    except BaseException:
-        writer.abort()
-        raise
-    return digest
-
-
 @contextmanager
 def _opened(new: NewArtifact) -> Generator[int]:
-    try:
-        descriptor = os.open(new.path, _FLAGS)
-    except OSError as error:
-        message = f"The output {new.name!r} can not be read: {error.strerror}."
-        raise OutputRefused(message) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OutputRefused(f"The output {new.name!r} is not a regular file.")
+    with ExitStack() as stack:
+        try:
+            descriptor = stack.enter_context(plain_file.opened(new.path, new.below))
+        except OSError as error:
+            message = f"The output {new.name!r} can not be read: {error.strerror}."
+            raise OutputRefused(message) from error
         yield descriptor
-    finally:
-        os.close(descriptor)

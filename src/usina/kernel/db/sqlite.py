@@ -71,10 +71,13 @@ class SqliteDatabase:
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._connection: sa.Connection | None = None
+        self._closed = False
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="usina-db-commit")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="usina-db-reader")
 
     async def write(self, unit: Unit[T]) -> T:
+        if self._closed:
+            raise RuntimeError("The database is closed.")
         waiting = _Waiting(unit, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._writing is None or self._writing.done():
@@ -85,6 +88,7 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit)
 
     async def close(self) -> None:
+        self._closed = True
         if self._writing is not None:
             await self._writing
         self._committer.shutdown()

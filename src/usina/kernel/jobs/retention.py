@@ -6,6 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.jobs import checkpoint
 from usina.kernel.jobs.store.change import erase
 from usina.kernel.jobs.table import jobs
 
@@ -23,6 +24,6 @@ def forget_ended_before(
     ids = list(tx.execute(old.order_by(jobs.c.finished_at).limit(limit)).scalars())
     if not ids:
         return 0, []
-    keys = keys_of_jobs(tx, ids)
+    keys = [*keys_of_jobs(tx, ids), *checkpoint.keys_of_jobs(tx, ids)]
     erase(tx, ids)
     return len(ids), keys

@@ -13,7 +13,7 @@ from usina.kernel.errors import NotFound
 from usina.kernel.events.bus import Bus, end_topic
 from usina.kernel.failpoints import reach
 from usina.kernel.ids import is_id
-from usina.kernel.jobs import log, schedule
+from usina.kernel.jobs import checkpoint, log, schedule
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
 from usina.kernel.jobs.state import Status
@@ -180,6 +180,7 @@ class Jobs:
 
         def unit(tx: Transaction) -> list[str]:
             keys = self._artifacts.keys_of_jobs(tx, [job_id])
+            keys += checkpoint.keys_of_jobs(tx, [job_id])
             change.delete(tx, organization_id, job_id)
             return keys
 

@@ -99,6 +99,22 @@ job_logs = sa.Table(
 )
 """The output of a running attempt; its rows go when the log artifact comes."""
 
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("id", Id, nullable=False),
+    sa.Column("organization_id", Id, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("missing_at", Timestamp),
+    sa.Index("uq_checkpoints_id", "id", unique=True),
+)
+"""What the newest attempt saved for the next one."""
+
 lanes = sa.Table(
     "lanes",
     metadata,

@@ -31,6 +31,7 @@ from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.work import BadOutput, WorkFolder
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
+from usina.kernel.worker.checkpoint import Checkpoints
 from usina.kernel.worker.reporter import Reporter
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -62,6 +63,9 @@ class Attempt:
         self.ended = False
         """The program is gone; what is left is storing and writing."""
         self._shop = workshop
+        self._checkpoints = Checkpoints(
+            workshop.database, workshop.store, claimed.job, claimed.lease
+        )
         self._work: WorkFolder | None = None
         self._reporter: Reporter | None = None
 
@@ -106,7 +110,14 @@ class Attempt:
         except Problem as problem:
             return _failed("unavailable", problem.code, problem.detail)
         log_path = f"{self._shop.folders.root}/{self.job.id}-{self.job.attempt}.log"
-        self._reporter = Reporter(self._shop.database, self._shop.bus, self.claimed.lease, log_path)
+        work, keep = self._work, self._checkpoints.keep
+        self._reporter = Reporter(
+            self._shop.database,
+            self._shop.bus,
+            self.claimed.lease,
+            log_path,
+            lambda path: keep(path, work),
+        )
         reach("run.before_spawn")
         assignment = Assignment(
             manifest=model.manifest,
@@ -122,6 +133,7 @@ class Attempt:
         job = self.job
         work = self._shop.folders.take(manifest, job.organization_id)
         self._work = work
+        checkpoint = await self._checkpoints.bring(work)
         inputs: Mapping[str, list[str]] = await self._bring_inputs(work) if job.inputs else {}
         work.write_job(
             {
@@ -131,7 +143,7 @@ class Attempt:
                 "attempt": job.attempt,
                 "params": job.params,
                 "inputs": inputs,
-                "checkpoint": None,
+                "checkpoint": checkpoint,
                 "cores": self._shop.cores,
             }
         )
@@ -205,7 +217,12 @@ class Attempt:
 
     def _new_artifact(self, kind: str, name: str, path: Path) -> NewArtifact:
         job = self.job
-        return NewArtifact(job.organization_id, job.id, job.attempt, kind, name, path)
+        below = path.parent if kind == "log" else self._outputs()
+        return NewArtifact(job.organization_id, job.id, job.attempt, kind, name, path, below)
+
+    def _outputs(self) -> Path:
+        assert self._work is not None, "what was made lies in a work folder"
+        return self._work.outputs
 
     async def _finish(self, ending: Ending) -> Status | None:
         status = await self._write(ending)
@@ -214,6 +231,8 @@ class Attempt:
             await self._shop.artifacts.discard(ending.artifacts)
         elif status.terminal:
             JOBS_FINISHED.labels(self.job.model, status.value).inc()
+        if status is Status.SUCCEEDED:
+            await self._checkpoints.drop()
         return status
 
     async def _write(self, ending: Ending) -> Status | None:
@@ -227,6 +246,7 @@ class Attempt:
 
     async def _clean(self) -> None:
         if self._reporter is not None:
+            self._reporter.abandon()
             self._reporter.remove_log()
         if self._work is None:
             return

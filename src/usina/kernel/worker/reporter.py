@@ -5,7 +5,7 @@ chunk rows every half second, and whole into the work folder's log file for the 
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -23,10 +23,16 @@ _CHUNK_SECONDS: Final = 0.5
 _FIRST_CHUNK_SECONDS: Final = 0.2
 
 
+Keep = Callable[[Path], Awaitable[None]]
+
+
 class Reporter:
     """The listener of one attempt; every method of the protocol is cheap and synchronous."""
 
-    def __init__(self, database: Database, bus: Bus, lease: Lease, log_path: str) -> None:
+    def __init__(
+        self, database: Database, bus: Bus, lease: Lease, log_path: str, keep: Keep
+    ) -> None:
+        """``keep`` makes a file the job's checkpoint."""
         self._database = database
         self._bus = bus
         self._lease = lease
@@ -38,6 +44,9 @@ class Reporter:
         self._loop = asyncio.get_running_loop()
         self._row_timer: asyncio.TimerHandle | None = None
         self._chunk_timer: asyncio.TimerHandle | None = None
+        self._keep = keep
+        self._checkpoint: Path | None = None
+        self._keeping = False
         self._row_delay = _FIRST_ROW_SECONDS
         self._chunk_delay = _FIRST_CHUNK_SECONDS
         self._writes: set[asyncio.Task[None]] = set()
@@ -69,7 +78,11 @@ class Reporter:
             self._chunk_timer = self._loop.call_later(self._chunk_delay, self._write_chunk)
 
     def checkpoint(self, path: Path) -> None:
-        """Checkpoints are not kept yet: the next attempt begins anew."""
+        """Kept one after the other; of those that come meanwhile only the newest."""
+        self._checkpoint = path
+        if not self._keeping:
+            self._keeping = True
+            self._spawn(self._keep_checkpoints())
 
     def remove_log(self) -> None:
         """The log lies in its artifact now, if there was one."""
@@ -78,13 +91,24 @@ class Reporter:
 
     async def close(self) -> None:
         """Stops the timers and waits for writes under way; later ones would be fenced anyway."""
-        for timer in (self._row_timer, self._chunk_timer):
-            if timer is not None:
-                timer.cancel()
+        self._stop_timers()
         if self._writes:
             await asyncio.gather(*self._writes, return_exceptions=True)
         if self._log is not None:
             self._log.close()
+
+    def abandon(self) -> None:
+        """The attempt is given up: nothing more is written of it."""
+        self._stop_timers()
+        for write in self._writes:
+            write.cancel()
+        if self._log is not None:
+            self._log.close()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._row_timer, self._chunk_timer):
+            if timer is not None:
+                timer.cancel()
 
     def _write_step(self) -> None:
         step, self._step = self._step, None
@@ -106,6 +130,14 @@ class Reporter:
         task = self._loop.create_task(write)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
+
+    async def _keep_checkpoints(self) -> None:
+        try:
+            while self._checkpoint is not None:
+                path, self._checkpoint = self._checkpoint, None
+                await self._keep(path)
+        finally:
+            self._keeping = False
 
     async def _store_step(self, step: Step) -> None:
         await self._database.write(lambda tx: record_steps(tx, [step], self._bus.announce))

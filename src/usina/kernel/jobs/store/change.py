@@ -11,7 +11,7 @@ from usina.kernel.errors import Conflict, NotFound
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.events.log import forget_jobs as forget_events
 from usina.kernel.jobs.state import JobError, Status
-from usina.kernel.jobs.table import job_inputs, job_labels, job_logs, jobs
+from usina.kernel.jobs.table import checkpoints, job_inputs, job_labels, job_logs, jobs
 from usina.kernel.tenancy.caller import owned_by
 
 
@@ -82,7 +82,7 @@ def delete(tx: Transaction, organization_id: str, job_id: str) -> None:
 
 def erase(tx: Transaction, job_ids: Sequence[str]) -> None:
     """Removes every row of the jobs."""
-    for table in (job_inputs, job_labels, job_logs):
+    for table in (job_inputs, job_labels, job_logs, checkpoints):
         tx.execute(sa.delete(table).where(table.c.job_id.in_(job_ids)))
     forget_artifacts(tx, job_ids)
     forget_events(tx, job_ids)
