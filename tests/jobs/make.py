@@ -1,5 +1,6 @@
 """Small makers for tests of the store."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -58,6 +59,8 @@ async def take(
     most: int | None = None,
     small: tuple[str, ...] = (),
     capacity: int = 8,
+    warm: Collection[tuple[str, str | None]] = (),
 ) -> list[Claimed]:
-    request = ClaimRequest(new_id(), ("default",), free, capacity, most or free, small, LEASE)
+    most = most or free
+    request = ClaimRequest(new_id(), ("default",), free, capacity, most, small, LEASE, warm)
     return (await database.write(lambda tx: claim(tx, request, silent))).taken

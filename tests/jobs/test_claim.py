@@ -73,6 +73,39 @@ async def test_a_wide_job_at_the_head_is_not_overtaken(database: Database) -> No
     assert (await take(database, free=4, capacity=4))[0].job.id == wide.id
 
 
+async def test_what_is_warm_passes_what_came_with_it_and_nothing_else(
+    database: Database, clock: FakeClock
+) -> None:
+    owner = await organization(database)
+    [ancient] = await queue(database, owner, model="cold")
+    clock.advance(6)
+    [old] = await queue(database, owner, model="cold")
+    clock.advance(4)
+    [warm] = await queue(database, owner, model="loaded")
+    [urgent] = await queue(database, owner, model="cold", priority=1)
+    order = [(await take(database, warm=[("loaded", owner)]))[0].job.id for _ in range(4)]
+    assert order == [urgent.id, ancient.id, warm.id, old.id]
+
+
+async def test_another_organizations_warm_program_is_none(database: Database) -> None:
+    owner, other = await organization(database), await organization(database)
+    [old] = await queue(database, owner, model="cold")
+    [young] = await queue(database, owner, model="loaded")
+    assert (await take(database, warm=[("loaded", other)]))[0].job.id == old.id
+    [older] = await queue(database, owner, model="cold")
+    assert (await take(database, warm=[("loaded", None)]))[0].job.id == young.id
+    assert (await take(database, warm=[("loaded", None)]))[0].job.id == older.id
+
+
+async def test_a_warm_one_far_behind_many_cold_ones_passes_them(database: Database) -> None:
+    owner = await organization(database)
+    await queue(database, owner, 20, model="cold")
+    warm = await queue(database, owner, 2, model="loaded")
+    taken = await take(database, free=3, warm=[("loaded", owner)])
+    assert [claimed.job.id for claimed in taken[:2]] == [job.id for job in warm]
+    assert taken[2].job.model == "cold"
+
+
 async def test_a_paused_queue_gives_nothing_and_says_why(database: Database) -> None:
     owner = await organization(database)
     [job] = await queue(database, owner)

@@ -168,7 +168,7 @@ async def test_a_failure_while_loading_is_the_jobs_failure(stage: Stage, runner:
     for more in ("", 'mode = "warm"'):
         act = await stage.play(runner(program, more=more))
         assert act.failure == ("unavailable", "model_not_installed")
-        assert stage.pool.warm_models() == frozenset()
+        assert stage.pool.warm() == frozenset()
 
 
 async def test_a_program_that_is_not_there_is_not_installed(stage: Stage, runner: Make) -> None:

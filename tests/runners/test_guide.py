@@ -75,7 +75,7 @@ async def test_the_python_program_draws(stage: Stage, folder: Path) -> None:
         assert set(report["seconds"]) == {"read", "draw", "total"}
         assert act.outcome.metrics == {"sentences": 3}
         assert set(act.outputs()) == {"rhythm.svg", "report.json"}
-    assert stage.pool.warm_models() == {("rhythm-v1", "1.0.0")}
+    assert stage.pool.warm() == {("rhythm-v1", "one")}
 
 
 async def test_the_python_program_refuses_a_text_without_sentences(

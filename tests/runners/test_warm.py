@@ -59,7 +59,7 @@ async def test_a_program_is_loaded_once_and_reused(stage: Stage, runner: Make) -
     assert first.left("pid") == second.left("pid")
     assert (first.told.text, second.told.text) == ("loading\n", "")
     assert first.outcome.exit is None
-    assert stage.pool.warm_models() == {(program.name, "1.0.0")}
+    assert stage.pool.warm() == {(program.name, "one")}
 
 
 async def test_a_failed_job_leaves_the_program_warm(stage: Stage, runner: Make) -> None:
@@ -100,7 +100,7 @@ async def test_a_crash_between_jobs_costs_none(stage: Stage, runner: Make) -> No
     assert await pid_of(stage, program) != pid
     other = runner(WHO, more=WARM)
     os.kill(await pid_of(stage, other), signal.SIGKILL)
-    await until(lambda: (other.name, "1.0.0") not in stage.pool.warm_models())
+    await until(lambda: (other.name, "one") not in stage.pool.warm())
 
 
 RAW = """
@@ -215,7 +215,7 @@ async def test_of_too_many_the_longest_waiting_leaves(stage: Stage, runner: Make
     pids = [await pid_of(stage, program) for program in programs]
     await until(lambda: not alive(pids[0]))
     assert all(map(alive, pids[1:]))
-    assert {name for name, _ in stage.pool.warm_models()} == {p.name for p in programs[1:]}
+    assert {name for name, _ in stage.pool.warm()} == {p.name for p in programs[1:]}
 
 
 class TestIdle:
@@ -227,7 +227,7 @@ class TestIdle:
         program = runner(WHO, more=WARM)
         pid = await pid_of(stage, program)
         await until(lambda: not alive(pid))
-        assert stage.pool.warm_models() == frozenset()
+        assert stage.pool.warm() == frozenset()
         await until(lambda: not list(stage.root.glob("warm-*")))
         assert await pid_of(stage, program) != pid
 

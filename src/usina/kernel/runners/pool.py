@@ -82,9 +82,9 @@ class RunnerPool:
         except NotInstalled as missing:
             return Outcome.failed(Failure("unavailable", "model_not_installed", str(missing)))
 
-    def warm_models(self) -> frozenset[tuple[str, str]]:
-        """Names and versions that wait loaded."""
-        return frozenset((warm.key.model, warm.key.version) for warm in self._idle)
+    def warm(self) -> frozenset[tuple[str, str | None]]:
+        """Models that wait loaded, each with the organization that it may serve, null for any."""
+        return frozenset((warm.key.model, warm.key.organization_id) for warm in self._idle)
 
     async def close(self) -> None:
         """Ends every program; none is alive afterwards."""

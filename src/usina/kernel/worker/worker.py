@@ -137,6 +137,7 @@ class Worker:
             most=self._free * self._pace.batch(),
             small=self._pace.small(),
             lease=self._options.lease,
+            warm=self._shop.pool.warm(),
         )
         claims = await self._shop.database.write(lambda tx: claim(tx, request, bus.announce))
         reach("claim.after_commit")

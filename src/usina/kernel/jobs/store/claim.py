@@ -1,14 +1,15 @@
 """Claiming: which jobs a worker runs next.
 
 The lane (queue, organization) served least lately comes first, in it the highest priority, then
-the oldest job. Several jobs are taken in one go, one from each lane in turn.
+the oldest job; among those of one priority that came within a few seconds of each other, one whose
+program is warm comes first. Several jobs are taken in one go, one from each lane in turn.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -20,6 +21,11 @@ from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import DELAYED, QUEUED, READY, jobs, lanes, queues
+
+_TIE: Final = timedelta(seconds=5)
+"""Jobs that came so close to each other count as equally old."""
+
+_LOOK_AHEAD: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class ClaimRequest:
     """Jobs for the ``free`` slots, or up to ``most`` where all are of the ``small`` models.
 
     A job that asks for more slots than the worker has at all (``capacity``) gets the whole worker.
+    ``warm`` names what waits loaded there: models with the organization that they may serve, null
+    for any.
     """
 
     worker_id: str
@@ -52,6 +60,7 @@ class ClaimRequest:
     most: int
     small: Collection[str]
     lease: timedelta
+    warm: Collection[tuple[str, str | None]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +118,28 @@ def _candidates(tx: Transaction, request: ClaimRequest) -> list[_Candidate]:
     """The best jobs of the lanes with work, one of each lane in turn."""
     most = {"most": request.most}
     with_work = _LANES_WITH_WORK.all(tx, {"queues": list(request.queues), **most})
-    by_lane = [
-        [
-            _Candidate(row.id, row.model, row.slots)
-            for row in _BEST_OF_LANE.all(
-                tx, {"the_queue": lane.the_queue, "owner": lane.owner, **most}
-            )
-        ]
-        for lane in with_work
-    ]
+    by_lane = [_best_of(tx, request, lane) for lane in with_work]
     turns = chain.from_iterable(zip_longest(*by_lane))
     return [c for c in turns if c is not None][: request.most]
+
+
+def _best_of(tx: Transaction, request: ClaimRequest, lane: Any) -> list[_Candidate]:
+    """The best of one lane; a cold one lets a warm one pass that came just after it."""
+    which = {"the_queue": lane.the_queue, "owner": lane.owner}
+    rows = _BEST_OF_LANE.all(tx, which | {"most": request.most})
+    warm = {model for model, owner in request.warm if owner in (None, lane.owner)}
+    if warm and any(row.model not in warm for row in rows):
+        rows = _BEST_OF_LANE.all(tx, which | {"most": request.most + _LOOK_AHEAD})
+        rows = _warm_first(rows, warm)[: request.most]
+    return [_Candidate(row.id, row.model, row.slots) for row in rows]
+
+
+def _warm_first(rows: Sequence[Any], warm: Collection[str]) -> list[Any]:
+    best = rows[0]
+    latest = best.created_at + _TIE
+    tied = [row for row in rows if row.priority == best.priority and row.created_at <= latest]
+    first = sorted(tied, key=lambda row: row.model not in warm)
+    return [*first, *(row for row in rows if row not in tied)]
 
 
 def _choose(request: ClaimRequest, candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -161,7 +181,7 @@ _LANES_WITH_WORK: Final = Prepared(
     .limit(sa.bindparam("most"))
 )
 _BEST_OF_LANE: Final = Prepared(
-    sa.select(jobs.c.id, jobs.c.model, jobs.c.slots)
+    sa.select(jobs.c.id, jobs.c.model, jobs.c.slots, jobs.c.priority, jobs.c.created_at)
     .where(
         jobs.c.queue == sa.bindparam("the_queue"),
         jobs.c.organization_id == sa.bindparam("owner"),
