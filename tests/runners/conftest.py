@@ -7,7 +7,7 @@ import pytest
 
 from tests.runners.stage import Stage, make_runner, processes_at
 from usina.kernel.runners.manifest import Manifest
-from usina.kernel.runners.pool import RunnerLimits
+from usina.kernel.runners.pool import RunnerLimits, Sandbox
 
 
 @pytest.fixture
@@ -16,8 +16,13 @@ def limits() -> RunnerLimits:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, limits: RunnerLimits) -> AsyncIterator[Stage]:
-    stage = Stage(tmp_path / "work", limits)
+def sandbox() -> Sandbox:
+    return Sandbox()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, limits: RunnerLimits, sandbox: Sandbox) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path / "work", limits, sandbox)
     yield stage
     await stage.pool.close()
     assert processes_at(stage.root) == []

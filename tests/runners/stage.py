@@ -11,7 +11,13 @@ from typing import Any
 
 from usina.kernel.runners.manifest import Manifest, load_manifest
 from usina.kernel.runners.outcome import Outcome
-from usina.kernel.runners.pool import Assignment, RunnerLimits, RunnerPool, StopSignal
+from usina.kernel.runners.pool import (
+    Assignment,
+    RunnerLimits,
+    RunnerPool,
+    Sandbox,
+    StopSignal,
+)
 from usina.kernel.runners.work import Output, WorkFolder
 
 HEAD = """\
@@ -21,7 +27,13 @@ task = "test"
 description = "A program of a test."
 license = "MIT"
 """
-PYTHON = "import json, os, signal, subprocess, sys, time\nimport usina_runner\n"
+PYTHON = """\
+import json, os, signal, subprocess, sys, time
+import usina_runner
+def told(*pids):
+    return " ".join(map(str, [os.stat("/proc/self/ns/pid").st_ino, *(pids or [os.getpid()])]))
+"""
+"""``told`` is what a program says of its processes; `processes_of` finds them out here."""
 
 
 def make_runner(folder: Path, program: str, *, shell: bool = False, more: str = "") -> Manifest:
@@ -87,9 +99,11 @@ class Act:
 class Stage:
     """A pool and a place for work folders."""
 
-    def __init__(self, root: Path, limits: RunnerLimits | None = None) -> None:
+    def __init__(
+        self, root: Path, limits: RunnerLimits | None = None, sandbox: Sandbox | None = None
+    ) -> None:
         self.root = root
-        self.pool = RunnerPool(limits=limits or RunnerLimits(), root=root)
+        self.pool = RunnerPool(limits=limits or RunnerLimits(), root=root, sandbox=sandbox)
         self._numbers = itertools.count(1)
 
     def prepare(
@@ -135,6 +149,28 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def processes_of(told: str) -> list[int]:
+    """The processes that live, of those that a program told by its namespace and their pids in it,
+    by their pids out here; zombies not counted."""
+    namespace, *pids = (int(word) for word in told.split())
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if not entry.name.isdecimal() or (entry / "ns/pid").stat().st_ino != namespace:
+                continue
+            status = (entry / "status").read_text()
+        except OSError:
+            continue
+        inner = int(status.partition("NSpid:")[2].partition("\n")[0].split()[-1])
+        if inner in pids and alive(int(entry.name)):
+            found.append(int(entry.name))
+    return sorted(found)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def processes_at(root: Path) -> list[int]:

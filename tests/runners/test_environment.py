@@ -7,7 +7,7 @@ import pytest
 
 from tests.runners.stage import Recorder, Stage
 from usina.kernel.runners.manifest import Manifest
-from usina.kernel.runners.pool import Assignment, RunnerLimits, RunnerPool, StopSignal
+from usina.kernel.runners.pool import Assignment, RunnerLimits, RunnerPool, Sandbox, StopSignal
 
 Make = Callable[..., Manifest]
 TELL = 'env | sort; echo \'{"type":"result"}\' >&3'
@@ -55,13 +55,18 @@ async def test_the_environment_is_an_allow_list(
     await stage.pool.close()
 
 
-async def test_the_launcher_holds_no_secret_either(
-    stage: Stage, runner: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRET_KEY", "hunter2")
-    program = runner(
-        "tr '\\0' '\\n' </proc/$PPID/environ; echo '{\"type\":\"result\"}' >&3", shell=True
-    )
-    act = await stage.play(program)
-    assert act.failure is None
-    assert act.told.text == ""
+class TestWithoutNamespace:
+    @pytest.fixture
+    def sandbox(self) -> Sandbox:
+        return Sandbox("off")
+
+    async def test_the_launcher_holds_no_secret_either(
+        self, stage: Stage, runner: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET_KEY", "hunter2")
+        program = runner(
+            "tr '\\0' '\\n' </proc/$PPID/environ; echo '{\"type\":\"result\"}' >&3", shell=True
+        )
+        act = await stage.play(program)
+        assert act.failure is None
+        assert act.told.text == ""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.runners.stage import Recorder, Stage, alive, processes_at, until
+from tests.runners.stage import Recorder, Stage, alive, parent_of, processes_at, processes_of, until
 from usina.kernel.runners.manifest import Manifest
-from usina.kernel.runners.pool import RunnerLimits, StopSignal, clear_leftovers
+from usina.kernel.runners.pool import RunnerLimits, Sandbox, StopSignal, clear_leftovers
 
 Make = Callable[..., Manifest]
 
@@ -33,7 +33,7 @@ TREE = """
         )
         deaf.stdout.readline()
         pids = [os.getpid(), child.pid, int(orphan), int(double), deaf.pid]
-        (job.outputs / "pids").write_text(" ".join(map(str, pids)))
+        (job.outputs / "pids").write_text(told(*pids))
         job.progress(0.5, "grown")
         if job.params.get("end") == "result":
             return
@@ -53,15 +53,22 @@ def limits() -> RunnerLimits:
     return RunnerLimits(term_seconds=0.2, kill_seconds=0.5)
 
 
-def pids_of(work: Path) -> list[int]:
-    return [int(pid) for pid in (work / "outputs/pids").read_text().split()]
+@pytest.fixture(params=["auto", "off"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """With a pid namespace whose end is everybody's, and without."""
+    return Sandbox(request.param)
+
+
+def tree_of(work: Path) -> list[int]:
+    """Who lives of the tree, the program itself first."""
+    return processes_of((work / "outputs/pids").read_text())
 
 
 @pytest.mark.parametrize("end", ["result", "crash"])
 async def test_nothing_outlives_the_end_of_a_program(stage: Stage, runner: Make, end: str) -> None:
     act = await stage.play(runner(TREE), {"end": end})
     assert act.failure == {"result": None, "crash": ("runner_failed", "sigabrt")}[end]
-    assert not any(map(alive, pids_of(act.work.path)))
+    assert tree_of(act.work.path) == []
 
 
 @pytest.mark.parametrize("end", ["listen", "sleep"])
@@ -72,7 +79,7 @@ async def test_nothing_outlives_a_cancel(stage: Stage, runner: Make, end: str) -
     act = await stage.play(runner(TREE), {"end": end}, told=told, stop=stop)
     assert act.failure == ("cancelled", None)
     assert time.monotonic() - began < 5
-    assert not any(map(alive, pids_of(act.work.path)))
+    assert tree_of(act.work.path) == []
 
 
 async def test_nothing_outlives_a_timeout(stage: Stage, runner: Make) -> None:
@@ -80,7 +87,7 @@ async def test_nothing_outlives_a_timeout(stage: Stage, runner: Make) -> None:
     assert act.failure == ("timeout", None)
     assert act.outcome.failure is not None
     assert act.outcome.failure.message == "The job ran longer than its 1 s."
-    assert not any(map(alive, pids_of(act.work.path)))
+    assert tree_of(act.work.path) == []
 
 
 async def test_a_program_that_listens_ends_before_it_is_forced(stage: Stage, runner: Make) -> None:
@@ -145,7 +152,7 @@ async def test_cancelling_the_call_kills_at_once(stage: Stage, runner: Make) -> 
         playing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await playing
-        assert not any(map(alive, pids_of(work.path)))
+        assert tree_of(work.path) == []
 
 
 async def test_a_program_may_not_hang_after_its_answer(
@@ -164,36 +171,40 @@ async def test_a_fork_bomb_is_put_out(stage: Stage, runner: Make) -> None:
     assert processes_at(stage.root) == []
 
 
-async def test_a_killed_launcher_takes_its_tree_along(stage: Stage, runner: Make) -> None:
+async def test_a_killed_launcher_takes_its_tree_along(
+    stage: Stage, runner: Make, sandbox: Sandbox
+) -> None:
     grown = asyncio.Event()
     work = stage.prepare(program := runner(TREE))
     playing = asyncio.create_task(
         stage.play(program, work=work, told=Recorder(on_progress=lambda stage: grown.set()))
     )
     await grown.wait()
-    main = pids_of(work.path)[0]
-    launcher = int(Path(f"/proc/{main}/stat").read_text().rpartition(")")[2].split()[1])
+    launcher = parent_of(min(tree_of(work.path)))
     os.kill(launcher, signal.SIGKILL)
     act = await playing
     assert act.failure == ("internal", "launcher_lost")
-    ours = [pid for pid in pids_of(work.path) if alive(pid)]
-    # Without a launcher, only a daemon that shed session, parents and environment is unknown.
+    # Without a launcher and a namespace, a daemon that shed session, parents and environment is
+    # unknown.
+    ours = tree_of(work.path)
     for pid in ours:
         os.kill(pid, signal.SIGKILL)
-    assert ours in ([], [pids_of(work.path)[3]])
+    assert len(ours) <= (sandbox.mode == "off")
 
 
 async def test_a_stopped_launcher_is_not_waited_for(stage: Stage, runner: Make) -> None:
     stop = StopSignal()
 
     def freeze(data: bytes) -> None:
-        main = int(data)
-        launcher = int(Path(f"/proc/{main}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(launcher, signal.SIGSTOP)
+        (main,) = processes_of(data.decode())
+        os.kill(parent_of(main), signal.SIGSTOP)
         stop.request()
 
     act = await stage.play(
-        runner("echo $$; trap '' TERM; sleep 1000; sleep 1000", shell=True),
+        runner(
+            "echo $(stat -Lc %i /proc/self/ns/pid) $$; trap '' TERM; sleep 1000; sleep 1000",
+            shell=True,
+        ),
         told=Recorder(on_log=freeze),
         stop=stop,
     )
@@ -206,9 +217,10 @@ import asyncio, sys
 from pathlib import Path
 from tests.runners.stage import Recorder, Stage
 from usina.kernel.runners.manifest import load_manifest
+from usina.kernel.runners.pool import Sandbox
 
 async def main():
-    stage = Stage(Path(sys.argv[1]))
+    stage = Stage(Path(sys.argv[1]), sandbox=Sandbox(sys.argv.pop()))
     told = Recorder(on_progress=lambda stage: print(stage, flush=True))
     plays = [stage.play(load_manifest(Path(folder)), told=told) for folder in sys.argv[2:]]
     await asyncio.gather(*plays)
@@ -217,23 +229,25 @@ asyncio.run(main())
 """
 
 
-async def test_nothing_outlives_a_killed_platform(tmp_path: Path, runner: Make) -> None:
+async def test_nothing_outlives_a_killed_platform(
+    tmp_path: Path, runner: Make, sandbox: Sandbox
+) -> None:
     root = tmp_path / "work"
     folders = [runner(TREE).folder, runner(TREE, more='mode = "warm"').folder]
     platform = subprocess.Popen(  # noqa: ASYNC220
-        [sys.executable, "-c", PLATFORM, str(root), *map(str, folders)], stdout=subprocess.PIPE
+        [sys.executable, "-c", PLATFORM, str(root), *map(str, folders), sandbox.mode],
+        stdout=subprocess.PIPE,
     )
     with platform:
         assert platform.stdout is not None
         assert [platform.stdout.readline() for _ in folders] == [b"grown\n"] * 2
-        pids = [pid for work in root.glob("job-*") for pid in pids_of(work)]
-        launchers = [
-            int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in pids
-        ]
+        told = [*root.glob("job-*/outputs/pids"), *root.glob("warm-*/job-*/outputs/pids")]
+        pids = [pid for path in told for pid in processes_of(path.read_text())]
+        launchers = [*map(parent_of, pids)]
         assert len(pids) == 10
         platform.kill()
     await until(lambda: not any(map(alive, pids + launchers)), seconds=1)
-    assert len(list(root.iterdir())) == 3
+    assert len(list(root.iterdir())) == 2
     clear_leftovers(root)
     assert list(root.iterdir()) == []
 

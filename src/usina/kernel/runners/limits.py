@@ -18,6 +18,8 @@ class RunnerLimits:
     processes: int = 512
     file_bytes: int = 20 * 1024**3
     open_files: int = 4096
+    disk_bytes: int = 100 * 1024**3
+    files: int = 500_000
     warm_idle_seconds: float = 300.0
     warm_jobs: int = 1000
     warm_count: int = 8

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,11 @@ from typing import Final
 from usina.kernel.runners.protocol import DeclaredArtifact
 
 _HOST_PATH: Final = re.compile(r"(?<![\w./:])/(?:[^\s/'\":,;()<>\[\]]+/)+")
+_LIMITS: Final = {
+    "too_many_processes": "The program started more processes than it may.",
+    "too_much_disk": "The program wrote more to the disk than it may.",
+    "too_many_files": "The program made more files than it may.",
+}
 _LAST_WORDS: Final = 400
 _LAST_LINES: Final = 3
 
@@ -17,8 +23,9 @@ _LAST_LINES: Final = 3
 class Exit:
     """How a program's tree ended, by its launcher.
 
-    ``refused`` says why it could not even start; ``cause`` is ``out_of_memory``,
-    ``too_many_processes`` or ``launcher_lost`` where it did not end by itself.
+    ``refused`` says why it could not even start, ``missing`` which layers of its sandbox could not
+    be put on, each with the reason; ``cause`` is ``out_of_memory``, ``too_many_processes``,
+    ``too_much_disk``, ``too_many_files`` or ``launcher_lost`` where it did not end by itself.
     """
 
     code: int | None = None
@@ -27,6 +34,7 @@ class Exit:
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     refused: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,8 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """``failure`` is null for a success; ``outputs`` are declared, not yet looked at; ``exit`` is
-    null while the program stays for its next job; ``log_tail`` are the last bytes of its log."""
+    null while the program stays for its next job; ``log_tail`` are the last bytes of its log;
+    ``sandbox`` is every layer and whether it was on, null when no program was started."""
 
     failure: Failure | None
     outputs: tuple[DeclaredArtifact, ...] = ()
@@ -51,6 +60,7 @@ class Outcome:
     peak_memory_bytes: int | None = None
     log_tail: str = ""
     checkpoint: Path | None = None
+    sandbox: Mapping[str, bool] | None = None
 
     @classmethod
     def failed(cls, failure: Failure) -> "Outcome":
@@ -68,15 +78,15 @@ def timed_out(seconds: float) -> Failure:
 
 def failure_of_exit(ended: Exit, log_tail: str, memory_bytes: int) -> Failure:
     """Why a program that told neither a result nor an error is gone."""
+    if ended.missing:
+        return Failure("unavailable", "sandbox_incomplete", _not_enclosed(ended.missing))
     if ended.refused is not None:
         return Failure("unavailable", "model_not_installed", _not_started(ended.refused))
     if ended.cause == "out_of_memory":
         mebibytes = memory_bytes // 1024**2
         return Failure("out_of_memory", None, f"The program needed more than {mebibytes} MiB.")
-    if ended.cause == "too_many_processes":
-        return Failure(
-            "runner_failed", ended.cause, "The program started more processes than it may."
-        )
+    if ended.cause in _LIMITS:
+        return Failure("runner_failed", ended.cause, _LIMITS[ended.cause])
     if ended.cause == "launcher_lost":
         return Failure("internal", ended.cause, "The keeper of the program was killed.")
     if ended.signal is not None:
@@ -104,6 +114,11 @@ def without_host_paths(text: str) -> str:
 
 def _not_started(why: str) -> str:
     return f"The program could not be started: {without_host_paths(why)}."
+
+
+def _not_enclosed(missing: Mapping[str, str]) -> str:
+    layers = ", ".join(f"{name} ({why})" for name, why in missing.items())
+    return f"USINA_SANDBOX is full, and this machine does not allow: {layers}. See usina doctor."
 
 
 def _signal_name(number: int) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +14,16 @@ from usina.kernel.runners.manifest import NotInstalled
 from usina.kernel.runners.outcome import Failure, Outcome
 from usina.kernel.runners.program import Order, Program
 from usina.kernel.runners.run import Run
+from usina.kernel.runners.sandbox import Sandbox
 from usina.kernel.runners.tree import kill_strays
-from usina.kernel.runners.work import WorkFolder, sweep
+from usina.kernel.runners.work import WorkFolder, empty, sweep
 
 __all__ = [
     "Assignment",
     "Listener",
     "RunnerLimits",
     "RunnerPool",
+    "Sandbox",
     "StopSignal",
     "clear_leftovers",
 ]
@@ -51,7 +53,7 @@ class _Warm:
 
     key: _Key
     program: Program
-    home: WorkFolder
+    home: Path
     jobs: int = 0
     leave: asyncio.TimerHandle | None = None
 
@@ -60,10 +62,16 @@ class RunnerPool:
     """Starts programs, keeps warm ones, and kills them all for real."""
 
     def __init__(
-        self, *, limits: RunnerLimits, root: Path, environment: Mapping[str, str] | None = None
+        self,
+        *,
+        limits: RunnerLimits,
+        root: Path,
+        environment: Mapping[str, str] | None = None,
+        sandbox: Sandbox | None = None,
     ) -> None:
         """``environment`` holds variables that a manifest may name besides the process's own."""
         self._limits = limits
+        self._sandbox = sandbox or Sandbox()
         self._root = root
         self._environment = {**os.environ, **(environment or {})}
         self._idle: list[_Warm] = []
@@ -99,7 +107,8 @@ class RunnerPool:
     ) -> Outcome:
         program = self._start(assignment, assignment.work.path)
         try:
-            return await Run(program, assignment, listener, self._limits).finish(stop)
+            outcome = await Run(program, assignment, listener, self._limits).finish(stop)
+            return self._noted(outcome, program)
         finally:
             await _end(program)
 
@@ -108,20 +117,22 @@ class RunnerPool:
     ) -> Outcome:
         """A program that dies as it is taken from the line costs the job nothing: the next one has
         it. Each time there is one less, and for a fresh one its death counts."""
+        limits = self._limits
         while warm := self._take(_key(assignment)):
-            run = Run(warm.program, assignment, listener, self._limits)
+            run = Run(warm.program, assignment, listener, limits, warm.home)
             outcome = await self._finish(warm, run, stop)
             if not run.never_begun:
                 return outcome
         warm = self._start_warm(assignment)
-        return await self._finish(warm, Run(warm.program, assignment, listener, self._limits), stop)
+        run = Run(warm.program, assignment, listener, limits, warm.home)
+        return await self._finish(warm, run, stop)
 
     async def _finish(self, warm: _Warm, run: Run, stop: StopSignal) -> Outcome:
         try:
-            return await run.finish(stop)
+            return self._noted(await run.finish(stop), warm.program)
         finally:
             warm.jobs += 1
-            if not run.reusable:
+            if not run.reusable or not await _tidied(warm.home):
                 warm.program.kill()
                 await self._dismiss(warm)
             elif warm.jobs < self._limits.warm_jobs and self._limits.warm_count:
@@ -169,7 +180,7 @@ class RunnerPool:
         except TimeoutError:
             await _end(warm.program)
         finally:
-            await asyncio.to_thread(warm.home.remove)
+            await asyncio.to_thread(WorkFolder(warm.home).remove)
 
     def _lost(self, program: Program) -> None:
         """The program is gone; one that waited is no longer counted on."""
@@ -179,25 +190,30 @@ class RunnerPool:
                 self._retire(warm)
 
     def _start_warm(self, assignment: Assignment) -> _Warm:
-        home = WorkFolder.create(self._root, f"warm-{uuid.uuid4().hex[:12]}")
+        home = self._root / f"warm-{uuid.uuid4().hex[:12]}"
+        home.mkdir(0o700, parents=True)
         try:
-            program = self._start(assignment, home.path)
+            program = self._start(assignment, home)
         except BaseException:
-            home.remove()
+            home.rmdir()
             raise
         return _Warm(_key(assignment), program, home)
 
     def _start(self, assignment: Assignment, home: Path) -> Program:
         manifest, limits = assignment.manifest, self._limits
+        argv, passed = manifest.argv(), manifest.passed(self._environment)
         order = Order(
-            argv=manifest.argv(),
+            argv=argv,
             cwd=home,
             environment=self._allowed(assignment, home),
             memory_bytes=manifest.resources.memory_bytes,
             processes=limits.processes,
             file_bytes=limits.file_bytes,
             open_files=limits.open_files,
+            disk_bytes=limits.disk_bytes,
+            files=limits.files,
             line_bytes=limits.line_bytes,
+            sandbox=self._sandbox.order(manifest, argv, passed, self._root),
         )
         program = Program(order, self._lost)
         self._programs.add(program)
@@ -220,11 +236,28 @@ class RunnerPool:
             **dict.fromkeys(_THREADS, str(assignment.cores)),
         }
 
+    def _noted(self, outcome: Outcome, program: Program) -> Outcome:
+        """With the layers that were around the program."""
+        if program.pid is None:
+            return outcome
+        told = self._sandbox.told(program.layers)
+        return replace(outcome, sandbox={name: not why for name, why in told.items()})
+
 
 def clear_leftovers(root: Path) -> None:
     """Kills what a dead platform left running below ``root`` and removes its folders."""
     kill_strays(f"HOME={root}/".encode())
     sweep(root)
+
+
+async def _tidied(home: Path) -> bool:
+    """Empties the home of a warm program between jobs; false where that can not be done."""
+    try:
+        if os.listdir(home):  # noqa: PTH208
+            await asyncio.to_thread(empty, home)
+    except OSError:
+        return False
+    return True
 
 
 async def _end(program: Program) -> None:

@@ -20,12 +20,17 @@ from typing import Any, Final, Protocol
 
 from pydantic_core import from_json, to_json
 
+import usina
 from usina.kernel.runners.outcome import Exit
 from usina.kernel.runners.protocol import Decoder, Message, Ready
 from usina.kernel.runners.tree import kill_strays
 from usina.kernel.runners.vitals import Vitals
 
-_LAUNCHER: Final = str(Path(__file__).with_name("launcher.py"))
+_LAUNCHER: Final = (
+    "import sys; sys.path.append(sys.argv.pop(1)); "
+    "from usina.kernel.runners.launcher.main import main; main()"
+)
+_PACKAGES: Final = str(Path(usina.__file__ or "/").parents[1])
 _READ_BYTES: Final = 262_144
 _LAST_READS: Final = 64
 _FREE_SECONDS: Final = 0.25
@@ -36,7 +41,7 @@ _MARK: Final = "USINA_TREE"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the launcher needs to start a program."""
+    """What the launcher needs to start a program; ``sandbox`` is as `Sandbox.order` says."""
 
     argv: Sequence[str]
     cwd: Path
@@ -45,7 +50,10 @@ class Order:
     processes: int
     file_bytes: int
     open_files: int
+    disk_bytes: int
+    files: int
     line_bytes: int
+    sandbox: Mapping[str, Any] | None = None
 
 
 class Receiver(Protocol):
@@ -70,11 +78,12 @@ class Program:
     def __init__(self, order: Order, lost: "Callable[[Program], None]") -> None:
         """``lost`` is called when nothing of the program is left."""
         self.pid: int | None = None
-        self.ready = False
-        """A warm program has loaded."""
+        self._loaded = False
         self.unruly = False
         """It said something that belongs to no job: it must not get another one."""
         self.exit: Exit | None = None
+        self.layers: Mapping[str, str] | None = None
+        """Of its sandbox, once it has started: empty when on, else why not; null without one."""
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
@@ -111,6 +120,11 @@ class Program:
         self._loop.add_reader(out, self._read_out)
         self._loop.add_reader(log, self._read_log)
         self._loop.add_reader(status, self._read_status)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a warm program has loaded; not before it is known how it was started."""
+        return self._loaded and self.pid is not None
 
     @property
     def alive(self) -> bool:
@@ -218,7 +232,9 @@ class Program:
         before = self._decoder.rejected
         for message in self._decoder.feed(data):
             if isinstance(message, Ready):
-                self.ready = True
+                self._loaded = True
+                if self.pid is None:
+                    continue
             elif self._receiver is None or self.untouched:
                 self.unruly = True
                 continue
@@ -254,12 +270,14 @@ class Program:
     def _status_line(self, told: dict[str, Any]) -> None:
         match told.pop("type"):
             case "started":
-                self.pid = told["pid"]
+                self.pid, self.layers = told["pid"], told["layers"]
+                if self._loaded and self._receiver is not None:
+                    self._receiver.message(Ready())
             case "memory":
                 self._tree_now = told["bytes"]
                 self._tree_peak = max(self._tree_peak, self._tree_now)
             case "refused":
-                self._ending = Exit(refused=told["message"])
+                self._ending = Exit(refused=told["message"], missing=told["missing"])
             case _:
                 self._ending = Exit(**told)
 
@@ -295,7 +313,7 @@ class Program:
 
 def _start_launcher(theirs: tuple[int, ...]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", _LAUNCHER, *map(str, theirs)],
+        [sys.executable, "-I", "-S", "-c", _LAUNCHER, _PACKAGES, *map(str, theirs)],
         pass_fds=theirs,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -316,7 +334,12 @@ def _as_order(order: Order, mark: str) -> dict[str, Any]:
             "core": 0,
             "nofile": order.open_files,
             "fsize": order.file_bytes,
+            "disk": order.disk_bytes,
+            "files": order.files,
         },
+        "sandbox": None
+        if order.sandbox is None
+        else {**order.sandbox, "writable": os.path.realpath(order.cwd)},
     }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ import structlog
 
 from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
 from usina.kernel.runners.limits import RunnerLimits
+from usina.kernel.runners.lodging import Lodging
 from usina.kernel.runners.outcome import (
     CANCELLED,
     Exit,
@@ -38,16 +40,26 @@ _REJECTED: Final = b"[usina] lines on descriptor 3 that are no messages were ign
 
 
 class Run:
-    """The receiver of a program for the time of one job."""
+    """The receiver of a program for the time of one job.
+
+    ``home`` is that of a warm program, which the job's folder is moved into meanwhile.
+    """
 
     def __init__(
-        self, program: Program, assignment: Assignment, listener: Listener, limits: RunnerLimits
+        self,
+        program: Program,
+        assignment: Assignment,
+        listener: Listener,
+        limits: RunnerLimits,
+        home: Path | None = None,
     ) -> None:
         self._program = program
         self._assignment = assignment
+        self._home = home
+        self._lodging: Lodging | None = None
+        self._work = assignment.work
         self._listener = listener
         self._limits = limits
-        self._warm = assignment.manifest.mode == "warm"
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._timers: list[asyncio.TimerHandle] = []
@@ -89,6 +101,8 @@ class Run:
             for timer in self._timers:
                 timer.cancel()
             self._program.detach()
+            if self._lodging is not None:
+                self._lodging.leave()
         return self._outcome()
 
     def message(self, message: Message) -> None:
@@ -111,14 +125,15 @@ class Run:
     def _note(self, message: Message) -> None:
         """What is told now and wanted at the end."""
         match message:
-            case DeclaredArtifact(name=name):
+            case DeclaredArtifact(path, name):
                 if len(self._outputs) <= self._limits.artifacts:
-                    self._outputs[name] = message
+                    inside = path.removeprefix(f"{self._work.path}/")
+                    self._outputs[name] = replace(message, path=inside)
             case Metric(name, value):
                 if len(self._metrics) < self._limits.metrics:
                     self._metrics[name] = value
             case Checkpoint(path):
-                self._checkpoint = self._assignment.work.inside(path)
+                self._checkpoint = self._work.inside(path)
                 if self._checkpoint is not None:
                     self._tell(self._listener.checkpoint, self._checkpoint)
             case _:
@@ -158,17 +173,24 @@ class Run:
             self._stop(Failure("internal", None, said))
 
     def _hand_over(self) -> None:
-        if not self._warm or self._given:
+        if self._home is None or self._given:
             return
         if self._stopped is not None:
             self._end()
             return
         self._given = True
-        self._program.hand_over(self._assignment.work.path)
+        try:
+            self._lodging = Lodging(self._work, self._home)
+        except OSError as error:
+            said = f"The job's folder could not be given to its program ({error.strerror})."
+            self._stop(Failure("internal", None, said))
+            return
+        self._work = self._lodging.inside
+        self._program.hand_over(self._work.path)
 
     def _answered(self, answer: Result | Error) -> None:
         self._answer = answer
-        if self._warm:
+        if self._home is not None:
             self._program.drain_log()
             self._end()
         else:
@@ -211,8 +233,12 @@ class Run:
                 self._program.peak_memory_bytes() if ended is None else ended.peak_memory_bytes
             ),
             log_tail=tail,
-            checkpoint=self._checkpoint,
+            checkpoint=self._checkpoint and self._outside(self._checkpoint),
         )
+
+    def _outside(self, path: Path) -> Path:
+        """Where a file of the job lies once the run is over."""
+        return self._assignment.work.path / path.relative_to(self._work.path)
 
     def _failure(self, ended: Exit | None, tail: str) -> Failure | None:
         """The first reason that holds, from the surest to the vaguest."""

@@ -105,7 +105,7 @@ class WorkFolder:
         """
         by_name = {artifact.name: artifact for artifact in declared}
         try:
-            top = os.open(self._outputs, _FOLDER)
+            top = self._open_outputs()
         except OSError:
             raise BadOutput("bad_artifact", "The program took its folder outputs/ away.") from None
         try:
@@ -140,6 +140,13 @@ class WorkFolder:
         """Where a path of the program leads by its letters, null when that is outside outputs/."""
         whole = os.path.normpath(os.path.join(self.path, path))  # noqa: PTH118  # a hot path
         return Path(whole) if whole.startswith(f"{self._outputs}/") else None
+
+    def _open_outputs(self) -> int:
+        whole = os.open(self.path, _FOLDER)
+        try:
+            return os.open("outputs", _FOLDER, dir_fd=whole)
+        finally:
+            os.close(whole)
 
     def _output(self, artifact: DeclaredArtifact, top: int) -> Output:
         name = artifact.name
@@ -207,15 +214,11 @@ def _why(error: OSError) -> str:
     return f"can not be opened ({error.strerror})"
 
 
-def _remove(path: Path) -> None:
-    """Empties and removes a folder. A folder deeper inside is moved to the top before it is
-    emptied, so that neither depth nor the length of a path matters."""
+def empty(path: Path) -> None:
+    """Removes all that is in a folder. One deeper inside is moved to the top before it is emptied,
+    so that neither depth nor the length of a path matters. Raises ``OSError``."""
     fresh = (f".removed-{os.urandom(8).hex()}-{number}" for number in count())
-    try:
-        top = _opened(str(path), None)
-    except NotADirectoryError:
-        path.unlink()
-        return
+    top = _opened(str(path), None)
     try:
         waiting = list(_emptied(top))
         while waiting:
@@ -231,6 +234,14 @@ def _remove(path: Path) -> None:
             os.rmdir(name, dir_fd=top)
     finally:
         os.close(top)
+
+
+def _remove(path: Path) -> None:
+    try:
+        empty(path)
+    except NotADirectoryError:
+        path.unlink()
+        return
     path.rmdir()
 
 

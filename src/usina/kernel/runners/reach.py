@@ -1,0 +1,170 @@
+"""Which paths a program needs: what it may read besides its work folder, and which devices.
+
+A folder that holds what must stay hidden is never given whole: its other children are.
+"""
+
+import os
+import re
+import site
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import usina
+import usina_runner
+from usina.kernel.runners.manifest import Manifest
+
+_SYSTEM: Final = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/opt",
+    "/nix/store",
+    "/gnu/store",
+    "/sys/devices",
+    "/sys/class",
+    "/sys/bus",
+    "/sys/module",
+    "/sys/fs/cgroup",
+)
+_ETC: Final = (
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "debian_version",
+    "fonts",
+    "gai.conf",
+    "group",
+    "host.conf",
+    "hostname",
+    "hosts",
+    "inputrc",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "magic",
+    "mime.types",
+    "nsswitch.conf",
+    "openmpi",
+    "OpenCL",
+    "os-release",
+    "passwd",
+    "pki",
+    "profile",
+    "profile.d",
+    "protocols",
+    "resolv.conf",
+    "services",
+    "ssl",
+    "terminfo",
+    "timezone",
+    "vulkan",
+)
+"""Of /etc, what libraries read; not what holds secrets."""
+
+_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+_GPU: Final = re.compile(r"nvidia.*|dri|kfd")
+_NO_HOME: Final = frozenset(("/", "/home", "/root", "/srv", "/tmp", "/var", "/etc", "/mnt"))  # noqa: S108  # never given whole
+
+
+def readable(
+    manifest: Manifest, argv: Sequence[str], passed: Mapping[str, str], hidden: Iterable[str]
+) -> list[str]:
+    """The runner's folder with what it links to, the libraries of the system, the interpreters,
+    and whatever the command or a passed variable names by a whole path; nothing of ``hidden``."""
+    named = [word for word in argv if word.startswith("/")]
+    named += [part for value in passed.values() for part in value.split(os.pathsep)]
+    wanted = [
+        *_common(),
+        *_interpreter(argv[0]),
+        *(path for path in named if path.startswith("/") and path not in _NO_HOME),
+    ]
+    secret = [os.path.realpath(path) for path in hidden]
+    given = [path for path in wanted if not _hidden(path, secret)]
+    own = _folder(manifest.folder)
+    return [*dict.fromkeys(part for path in (*own, *given) for part in _around(path, secret))]
+
+
+def devices(manifest: Manifest) -> list[str]:
+    """What every program may use, and the graphics cards where the manifest asks for one."""
+    names = list(_DEVICES)
+    if manifest.resources.gpu:
+        names += [name for name in os.listdir("/dev") if _GPU.fullmatch(name)]
+    return [f"/dev/{name}" for name in names]
+
+
+@cache
+def _common() -> tuple[str, ...]:
+    """The system's libraries, the platform's own Python, and what is on the path of commands."""
+    packages = (Path(module.__file__ or "/").parents[1] for module in (usina, usina_runner))
+    return (
+        *_SYSTEM,
+        *(f"/etc/{name}" for name in _ETC),
+        sys.prefix,
+        sys.base_prefix,
+        *map(str, packages),
+        *_linked_packages(),
+        *(path for path in os.get_exec_path() if path.startswith("/") and path not in _NO_HOME),
+    )
+
+
+def _linked_packages() -> Iterator[str]:
+    """Folders that the site-packages name in ``.pth`` files, as editable installations do."""
+    for folder in site.getsitepackages():
+        for file in sorted(Path(folder).glob("*.pth")):
+            for line in file.read_text("utf-8", "replace").splitlines():
+                if line.startswith("/") and os.path.isdir(line) and line not in _NO_HOME:
+                    yield line
+
+
+def _folder(folder: Path) -> Iterator[str]:
+    """A runner's folder; links at its top are the operator's own words."""
+    yield str(folder)
+    try:
+        yield from (os.path.realpath(path) for path in folder.iterdir() if path.is_symlink())
+    except OSError:
+        return
+
+
+def _interpreter(program: str) -> Iterator[str]:
+    """The environment that a program belongs to, of Python or of Conda, and the one below it."""
+    for path in dict.fromkeys((program, os.path.realpath(program))):
+        yield path
+        prefix = os.path.dirname(os.path.dirname(path))
+        marks = ("pyvenv.cfg", "conda-meta", f"lib/{os.path.basename(path)}")
+        if prefix not in _NO_HOME and any(os.path.exists(f"{prefix}/{mark}") for mark in marks):
+            yield prefix
+
+
+def _around(path: str, secret: Sequence[str]) -> Iterator[str]:
+    """The path, or its parts but for what is secret."""
+    real = os.path.realpath(path)
+    if real in secret:
+        return
+    if not any(_within(hidden, real) for hidden in secret):
+        yield path
+        return
+    try:
+        names = sorted(os.listdir(real))
+    except OSError:
+        return
+    for name in names:
+        yield from _around(f"{real.rstrip('/')}/{name}", secret)
+
+
+def _hidden(path: str, secret: Sequence[str]) -> bool:
+    real = os.path.realpath(path)
+    return any(_within(real, folder) for folder in secret)
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
