@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
@@ -47,8 +48,10 @@ from usina.kernel.jobs.store.lease import WorkerRow
 from usina.kernel.jobs.validation import Limits
 from usina.kernel.platform import Platform
 from usina.kernel.registry import Registry, discover_apps, load_registry
-from usina.kernel.runners.pool import RunnerLimits, RunnerPool, clear_leftovers
+from usina.kernel.runners.cgroup import delegated_group
+from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, clear_leftovers
 from usina.kernel.runners.stash import FolderStash
+from usina.kernel.runners.trial import missing, try_sandbox
 from usina.kernel.storage.folder import FolderStore
 from usina.kernel.storage.marker import claim
 from usina.kernel.storage.sweep import Sweeper
@@ -127,7 +130,7 @@ async def _assemble(settings: Settings, clock: Clock, parts: contextlib.AsyncExi
     alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
     dispatch = LocalDispatch()
     limits = Limits(settings.max_timeout_seconds)
-    worker = _make_worker(ground, registry, artifacts)
+    worker = await _make_worker(ground, registry, artifacts)
     dispatch.attach(worker)
     platform = Platform(
         settings=settings,
@@ -165,14 +168,26 @@ def _start_beat(platform: Platform, parts: contextlib.AsyncExitStack) -> None:
     parts.push_async_callback(beat.stop)
 
 
-def _make_worker(ground: _Ground, registry: Registry, artifacts: Artifacts) -> Worker:
+async def _enclosed_pool(ground: _Ground, work_root: Path) -> tuple[RunnerPool, dict[str, str]]:
+    """The pool, and what of the sandbox this machine allows."""
+    settings, parts = ground.settings, ground.parts
+    clear_leftovers(work_root)
+    parts.callback(clear_leftovers, work_root)
+    sandbox = Sandbox(settings.sandbox, (settings.data,), parts.enter_context(delegated_group()))
+    layers = await try_sandbox(sandbox, work_root)
+    if lacking := missing(sandbox, layers):
+        _log.error("no program will run: USINA_SANDBOX is full and layers are missing", **lacking)
+    visible = {"USINA_MAX_IMAGE_PIXELS": str(settings.max_image_pixels)}
+    limits = _runner_limits(settings)
+    pool = RunnerPool(limits=limits, root=work_root, environment=visible, sandbox=sandbox)
+    parts.push_async_callback(pool.close)
+    return pool, layers
+
+
+async def _make_worker(ground: _Ground, registry: Registry, artifacts: Artifacts) -> Worker:
     settings, bus = ground.settings, ground.bus
     work_root = settings.data / "work"
-    clear_leftovers(work_root)
-    ground.parts.callback(clear_leftovers, work_root)
-    visible = {"USINA_MAX_IMAGE_PIXELS": str(settings.max_image_pixels)}
-    pool = RunnerPool(limits=_runner_limits(settings), root=work_root, environment=visible)
-    ground.parts.push_async_callback(pool.close)
+    pool, layers = await _enclosed_pool(ground, work_root)
     workshop = Workshop(
         database=ground.database,
         bus=bus,
@@ -200,7 +215,8 @@ def _make_worker(ground: _Ground, registry: Registry, artifacts: Artifacts) -> W
         heartbeat_seconds=settings.heartbeat_seconds,
         poll_seconds=settings.poll_seconds,
     )
-    return Worker(workshop, WorkerRow(new_id(), socket.gethostname(), settings.slots), options)
+    row = WorkerRow(new_id(), socket.gethostname(), settings.slots, layers)
+    return Worker(workshop, row, options)
 
 
 def seed(settings: Settings) -> SeedReport:
@@ -269,6 +285,8 @@ def _runner_limits(settings: Settings) -> RunnerLimits:
         processes=settings.max_processes,
         file_bytes=settings.max_file_bytes,
         open_files=settings.max_open_files,
+        disk_bytes=settings.max_work_bytes,
+        files=settings.max_work_files,
         warm_idle_seconds=settings.warm_idle_seconds,
         warm_jobs=settings.warm_jobs,
         warm_count=settings.warm_count,

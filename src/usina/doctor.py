@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +15,24 @@ from typing import Final
 from pydantic import SecretStr
 
 from usina.kernel.registry import discover_apps, load_registry
+from usina.kernel.runners.cgroup import delegated_group
+from usina.kernel.runners.sandbox import Sandbox
+from usina.kernel.runners.trial import missing, try_sandbox
 from usina.settings import Settings
 
 _LOW_DISK_BYTES: Final = 2 * 1024**3
+_NAMESPACES: Final = "Allow this user namespaces, or run only programs you trust."
+_WITHOUT: Final = {
+    "cgroup": "Nothing is missing: memory and processes are watched instead.",
+    "pid_namespace": _NAMESPACES,
+    "ipc_namespace": _NAMESPACES,
+    "network_namespace": _NAMESPACES,
+    "mount_namespace": _NAMESPACES,
+    "privileges": "Run only programs you trust.",
+    "landlock": "Use Linux 5.13 or newer with landlock, or run only programs you trust.",
+    "seccomp": "Use x86-64 or 64-bit ARM, or run only programs you trust.",
+}
+"""What to do about a layer that is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +50,7 @@ def diagnose(settings: Settings) -> list[Check]:
     """Every check, the platform's own first. Changes nothing but makes the data folder."""
     return [
         *_platform(settings),
-        *_sandbox(),
+        *_sandbox(settings),
         *_models(settings),
     ]
 
@@ -124,12 +140,21 @@ def _clock() -> Check:
     return Check("platform", "clock", True, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
-def _sandbox() -> Iterator[Check]:
-    """Only what is on is called on."""
-    for name in ("process tree", "memory watch", "time limit", "environment allow-list"):
-        yield Check("sandbox", name, True, "on")
-    for name in ("landlock", "seccomp", "namespaces", "cgroup"):
-        yield Check("sandbox", name, None, "off: not built yet", "Run only programs you trust.")
+def _sandbox(settings: Settings) -> Iterator[Check]:
+    """Each layer as a program that was started just now found it: only what is on is called on."""
+    with delegated_group() as group, tempfile.TemporaryDirectory() as folder:
+        sandbox = Sandbox(settings.sandbox, (settings.data,), group)
+        layers = asyncio.run(try_sandbox(sandbox, Path(folder)))
+    lacking = missing(sandbox, layers)
+    for name, why in layers.items():
+        shown = name.replace("_", " ")
+        if not why:
+            yield Check("sandbox", shown, True, "on")
+        elif name in lacking:
+            fix = "USINA_SANDBOX is full, so no program runs: allow it, or set auto."
+            yield Check("sandbox", shown, False, f"off: {why}", fix)
+        else:
+            yield Check("sandbox", shown, None, f"off: {why}", _WITHOUT[name])
 
 
 def _models(settings: Settings) -> Iterator[Check]:

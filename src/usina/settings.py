@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     grpc_port: int = Field(50_051, ge=0, le=65_535)
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
-    sandbox: Literal["auto"] = "auto"
+    sandbox: Literal["auto", "full", "off"] = "auto"
 
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     max_artifacts: int = Field(1000, ge=1)
     max_file_bytes: int = Field(20 * _GIB, ge=1)
     max_processes: int = Field(512, ge=1)
+    max_work_bytes: int = Field(100 * _GIB, ge=1024**2)
+    max_work_files: int = Field(500_000, ge=100)
     max_open_files: int = Field(4096, ge=16)
     upload_seconds: int = Field(24 * 3600, ge=1)
     link_seconds: int = Field(3600, ge=1)

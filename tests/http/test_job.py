@@ -36,7 +36,8 @@ async def test_succeeded(api: Api) -> None:
     job = await api.finished(params={"artifacts": 2, "artifact_bytes": 10})
     assert set(job) == KEYS
     assert (job["status"], job["progress"], job["error"]) == ("SUCCEEDED", 1, None)
-    assert {"queued_seconds", "run_seconds", "peak_memory_bytes"} == set(job["metrics"])
+    measured = {"queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox"}
+    assert measured == set(job["metrics"])
     names = {artifact["name"]: artifact for artifact in job["artifacts"]}
     assert {"report.json", "artifact-1.bin", "artifact-2.bin"} <= set(names)
     artifact = names["artifact-1.bin"]

@@ -32,8 +32,14 @@ import json, os, signal, subprocess, sys, time
 import usina_runner
 def told(*pids):
     return " ".join(map(str, [os.stat("/proc/self/ns/pid").st_ino, *(pids or [os.getpid()])]))
+def attempt(act):
+    try:
+        return str(act())
+    except OSError as error:
+        return f"refused: {error.strerror}"
 """
-"""``told`` is what a program says of its processes; `processes_of` finds them out here."""
+"""``told`` is what a program says of its processes; `processes_of` finds them out here. ``attempt``
+answers what was refused instead of failing."""
 
 
 def make_runner(folder: Path, program: str, *, shell: bool = False, more: str = "") -> Manifest:

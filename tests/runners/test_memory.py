@@ -89,3 +89,46 @@ async def test_the_peak_of_a_warm_program_counts_its_children(stage: Stage, runn
     )
     large = await stage.play(program, {"child": True})
     assert 60 * MIB < (large.outcome.peak_memory_bytes or 0) < 128 * MIB
+
+
+HIDE = """
+    import ctypes
+    def file():
+        held = os.memfd_create("hidden")
+        for _ in range(150):
+            os.write(held, b"x" * (4 << 20))
+            time.sleep(0.004)
+    def segment():
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.shmat.restype = ctypes.c_void_p
+        for _ in range(150):
+            held = libc.shmget(0, ctypes.c_size_t(4 << 20), 0o1600)
+            at = libc.shmat(held, None, 0)
+            ctypes.memset(at, 1, 4 << 20)
+            libc.shmdt(ctypes.c_void_p(at))
+            time.sleep(0.004)
+    def shared():
+        with open("/dev/shm/hidden", "wb", 0) as file:
+            for _ in range(150):
+                file.write(b"x" * (4 << 20))
+    def main(job):
+        globals()[job.params["how"]]()
+        time.sleep(60)
+    usina_runner.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "end"),
+    [
+        ("file", ("out_of_memory", None)),
+        ("segment", ("out_of_memory", None)),
+        ("shared", ("runner_failed", "os_error")),
+    ],
+)
+@pytest.mark.parametrize("mode", ["cold", "warm"])
+async def test_memory_that_no_process_shows_is_counted(
+    stage: Stage, runner: Make, how: str, end: tuple[str, str | None], mode: str
+) -> None:
+    act = await stage.play(runner(HIDE, more=f'mode = "{mode}"\n{LIMIT}'), {"how": how})
+    assert act.failure == end

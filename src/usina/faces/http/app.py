@@ -11,7 +11,18 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from usina import __version__
-from usina.faces.http import artifact, event, file, job, log, model, operation, submit, upload
+from usina.faces.http import (
+    artifact,
+    event,
+    file,
+    job,
+    log,
+    model,
+    operation,
+    submit,
+    upload,
+    worker,
+)
 from usina.faces.http.express import Express
 from usina.faces.http.middleware import Edge, HeadAsGet
 from usina.faces.http.openapi import describe
@@ -29,6 +40,7 @@ _ROUTERS = (
     upload.router,
     artifact.router,
     model.router,
+    worker.router,
     operation.router,
 )
 

@@ -20,6 +20,7 @@ from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
+from usina.kernel.jobs.store.worker import SeenWorker, living
 from usina.kernel.jobs.validation import Checked, Limits, check, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
@@ -150,6 +151,11 @@ class Jobs:
         found = await self._database.read(
             lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive)
         )
+        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    async def workers(self, after: str | None, limit: int) -> Page[SeenWorker]:
+        """Those that were heard of lately; they belong to no organization."""
+        found = await self._database.read(lambda tx: living(tx, self._alive, after, limit + 1))
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
     async def cancel(self, organization_id: str, job_id: str) -> tuple[Status, Job]:

@@ -31,6 +31,7 @@ jobs = sa.Table(
     sa.Column("cancel_requested_at", Timestamp),
     sa.Column("error", Json),
     sa.Column("peak_memory_bytes", sa.BigInteger),
+    sa.Column("sandbox", Json),
     sa.Column("last_seq", sa.Integer, nullable=False),
     sa.Column("worker_id", Id),
     sa.Column("lease_token", Id),
@@ -138,6 +139,7 @@ workers = sa.Table(
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("started_at", Timestamp, nullable=False),
     sa.Column("seen_at", Timestamp, nullable=False),
+    sa.Column("sandbox", Json),
 )
 
 schedules = sa.Table(

@@ -1,21 +1,43 @@
 """A job's folder as the guest of a warm program.
 
 A warm program may open only what lies in its home, so a job's folder is moved in for the time of
-its run and out again after it: what the program reaches of a job ends with the job, and no other
-job's folder is ever there.
+its run and out again after it: what the program reaches of a job by a path ends with the job, and
+no other job's folder is ever there.
 """
 
 import os
 from pathlib import Path
+from typing import Final
 
 from usina.kernel.runners.work import WorkFolder
 
+_Identity = tuple[int, int]
+
+
+class Guests:
+    """Who was where. A program may hold a folder open that was once its guest, so one that goes to
+    another program goes as new folders with the same files in them."""
+
+    def __init__(self) -> None:
+        self._homes: dict[_Identity, Path] = {}
+
+    def lodge(self, work: WorkFolder, home: Path) -> "Lodging":
+        """Moves in; raises ``OSError``."""
+        if self._homes.get(_identity(work.path), home) != home:
+            _renew(work)
+        self._homes[_identity(work.path)] = home
+        return Lodging(work, home)
+
+    def forget(self, home: Path) -> None:
+        """Its program is gone."""
+        self._homes = {guest: kept for guest, kept in self._homes.items() if kept != home}
+
 
 class Lodging:
-    """Moves in at once; raises ``OSError``. ``inside`` is the folder while it is there."""
+    """``inside`` is the folder while it is there."""
 
     def __init__(self, work: WorkFolder, home: Path) -> None:
-        self.inside = WorkFolder(home / work.path.name)
+        self.inside: Final = WorkFolder(home / work.path.name)
         self._work = work
         self._identity = _identity(work.path)
         os.rename(work.path, self.inside.path)  # noqa: PTH104
@@ -32,6 +54,18 @@ class Lodging:
             WorkFolder.create(self._work.path.parent, self._work.path.name)
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _renew(work: WorkFolder) -> None:
+    root, name = work.path.parent, work.path.name
+    old = WorkFolder(root / f"{name}-old")
+    old.remove()
+    work.path.rename(old.path)
+    fresh = WorkFolder.create(root, name)
+    for path in (old.path / "inputs").iterdir():
+        path.rename(fresh.path / "inputs" / path.name)
+    (old.path / "job.json").rename(fresh.path / "job.json")
+    old.remove()
+
+
+def _identity(path: Path) -> _Identity:
     seen = os.lstat(path)
     return seen.st_dev, seen.st_ino

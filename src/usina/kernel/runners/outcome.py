@@ -11,10 +11,11 @@ from usina.kernel.runners.protocol import DeclaredArtifact
 
 _HOST_PATH: Final = re.compile(r"(?<![\w./:])/(?:[^\s/'\":,;()<>\[\]]+/)+")
 _LIMITS: Final = {
-    "too_many_processes": "The program started more processes than it may.",
-    "too_much_disk": "The program wrote more to the disk than it may.",
-    "too_many_files": "The program made more files than it may.",
+    "too_many_processes": ("The program started more processes than it may.", None),
+    "too_much_disk": ("The program kept more on the disk than it may.", False),
+    "too_many_files": ("The program made more files than it may.", False),
 }
+"""What is said of a limit, and whether the job is repeated."""
 _LAST_WORDS: Final = 400
 _LAST_LINES: Final = 3
 
@@ -86,7 +87,7 @@ def failure_of_exit(ended: Exit, log_tail: str, memory_bytes: int) -> Failure:
         mebibytes = memory_bytes // 1024**2
         return Failure("out_of_memory", None, f"The program needed more than {mebibytes} MiB.")
     if ended.cause in _LIMITS:
-        return Failure("runner_failed", ended.cause, _LIMITS[ended.cause])
+        return Failure("runner_failed", ended.cause, *_LIMITS[ended.cause])
     if ended.cause == "launcher_lost":
         return Failure("internal", ended.cause, "The keeper of the program was killed.")
     if ended.signal is not None:

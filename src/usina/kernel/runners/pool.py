@@ -5,11 +5,13 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
 from usina.kernel.runners.limits import RunnerLimits
+from usina.kernel.runners.lodging import Guests
 from usina.kernel.runners.manifest import NotInstalled
 from usina.kernel.runners.outcome import Failure, Outcome
 from usina.kernel.runners.program import Order, Program
@@ -74,6 +76,7 @@ class RunnerPool:
         self._sandbox = sandbox or Sandbox()
         self._root = root
         self._environment = {**os.environ, **(environment or {})}
+        self._guests = Guests()
         self._idle: list[_Warm] = []
         self._programs: set[Program] = set()
         self._dismissals: set[asyncio.Task[None]] = set()
@@ -117,15 +120,17 @@ class RunnerPool:
     ) -> Outcome:
         """A program that dies as it is taken from the line costs the job nothing: the next one has
         it. Each time there is one less, and for a fresh one its death counts."""
-        limits = self._limits
         while warm := self._take(_key(assignment)):
-            run = Run(warm.program, assignment, listener, limits, warm.home)
+            run = self._warm_run(warm, assignment, listener)
             outcome = await self._finish(warm, run, stop)
             if not run.never_begun:
                 return outcome
         warm = self._start_warm(assignment)
-        run = Run(warm.program, assignment, listener, limits, warm.home)
-        return await self._finish(warm, run, stop)
+        return await self._finish(warm, self._warm_run(warm, assignment, listener), stop)
+
+    def _warm_run(self, warm: _Warm, assignment: Assignment, listener: Listener) -> Run:
+        lodge = partial(self._guests.lodge, home=warm.home)
+        return Run(warm.program, assignment, listener, self._limits, lodge)
 
     async def _finish(self, warm: _Warm, run: Run, stop: StopSignal) -> Outcome:
         try:
@@ -180,6 +185,7 @@ class RunnerPool:
         except TimeoutError:
             await _end(warm.program)
         finally:
+            self._guests.forget(warm.home)
             await asyncio.to_thread(WorkFolder(warm.home).remove)
 
     def _lost(self, program: Program) -> None:

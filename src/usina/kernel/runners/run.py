@@ -32,6 +32,7 @@ from usina.kernel.runners.protocol import (
     Ready,
     Result,
 )
+from usina.kernel.runners.work import WorkFolder
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _TAIL_BYTES: Final = 4096
@@ -42,7 +43,7 @@ _REJECTED: Final = b"[usina] lines on descriptor 3 that are no messages were ign
 class Run:
     """The receiver of a program for the time of one job.
 
-    ``home`` is that of a warm program, which the job's folder is moved into meanwhile.
+    ``lodge`` gives the job's folder to a warm program meanwhile.
     """
 
     def __init__(
@@ -51,11 +52,11 @@ class Run:
         assignment: Assignment,
         listener: Listener,
         limits: RunnerLimits,
-        home: Path | None = None,
+        lodge: Callable[[WorkFolder], Lodging] | None = None,
     ) -> None:
         self._program = program
         self._assignment = assignment
-        self._home = home
+        self._lodge = lodge
         self._lodging: Lodging | None = None
         self._work = assignment.work
         self._listener = listener
@@ -173,14 +174,14 @@ class Run:
             self._stop(Failure("internal", None, said))
 
     def _hand_over(self) -> None:
-        if self._home is None or self._given:
+        if self._lodge is None or self._given:
             return
         if self._stopped is not None:
             self._end()
             return
         self._given = True
         try:
-            self._lodging = Lodging(self._work, self._home)
+            self._lodging = self._lodge(self._work)
         except OSError as error:
             said = f"The job's folder could not be given to its program ({error.strerror})."
             self._stop(Failure("internal", None, said))
@@ -190,7 +191,7 @@ class Run:
 
     def _answered(self, answer: Result | Error) -> None:
         self._answer = answer
-        if self._home is not None:
+        if self._lodge is not None:
             self._program.drain_log()
             self._end()
         else:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from usina.kernel.runners import reach
 from usina.kernel.runners.manifest import Manifest
-from usina.kernel.runners.seccomp import UnknownMachine, filter_for
+from usina.kernel.runners.seccomp import Network, UnknownMachine, filter_for
 
 Mode = Literal["auto", "full", "off"]
 Layers = Mapping[str, str]
@@ -58,7 +58,7 @@ class Sandbox:
         hidden = _outermost((root, *self.hidden))
         readable = reach.readable(manifest, argv, passed, hidden)
         return {
-            "required": self._required(manifest),
+            "required": self.required(manifest.network),
             "network": manifest.network,
             "readable": readable,
             "devices": reach.devices(manifest),
@@ -76,11 +76,12 @@ class Sandbox:
             return {name: always.get(name, why) for name in LAYERS}
         return {name: always.get(name, layers.get(name, "")) for name in LAYERS}
 
-    def _required(self, manifest: Manifest) -> list[str]:
+    def required(self, network: Network) -> list[str]:
+        """The layers without which a program is not run."""
         if self.mode != "full":
             return []
         spared = {*_ALWAYS, *_WISHED}
-        if manifest.network == "outbound":
+        if network == "outbound":
             spared.add("network_namespace")
         return [name for name in LAYERS if name not in spared]
 

@@ -190,6 +190,7 @@ class Attempt:
             error,
             artifacts=tuple(staged),
             peak_memory_bytes=outcome.peak_memory_bytes,
+            sandbox=outcome.sandbox,
             stage=self._reporter.stage if self._reporter else None,
             gates=gates,
             log_kept=self._reporter is not None and self._reporter.chunks_written,

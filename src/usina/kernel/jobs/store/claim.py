@@ -204,6 +204,7 @@ _START: Final = Prepared(
         error=None,
         peak_memory_bytes=None,
         gates=None,
+        sandbox=None,
         worker_id=sa.bindparam("new_worker"),
         lease_token=sa.bindparam("token"),
         lease_expires_at=sa.bindparam("expires", type_=jobs.c.lease_expires_at.type),

@@ -5,7 +5,7 @@ events and artifacts can not drift apart.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -39,6 +39,7 @@ class Ending:
     error: JobError | None
     artifacts: tuple[Artifact, ...] = ()
     peak_memory_bytes: int | None = None
+    sandbox: Mapping[str, bool] | None = None
     stage: str | None = None
     gates: tuple[Gate, ...] = ()
     log_kept: bool = True
@@ -104,6 +105,7 @@ def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
         error=verdict.error,
         peak_memory_bytes=ending.peak_memory_bytes if ending else None,
         gates=ending.gates if ending else (),
+        sandbox=_layers(ending),
         artifacts=(*of_jobs(tx, [row.id]).get(row.id, ()),)
         if row.attempt > 1
         else (ending.artifacts if ending else ()),
@@ -219,6 +221,7 @@ _CHANGED: Final = (
     "finished_at",
     "error",
     "peak_memory_bytes",
+    "sandbox",
     "last_seq",
     "gates",
 )
@@ -247,10 +250,15 @@ def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:
         "finished_at": None if again else tx.now,
         "error": verdict.error.as_json() if verdict.error and not again else None,
         "peak_memory_bytes": ending.peak_memory_bytes if ending else None,
+        "sandbox": _layers(ending),
         "last_seq": row.last_seq + events,
         "gates": [gate.as_json() for gate in ending.gates] if ending and ending.gates else None,
     }
     return {"the_id": row.id} | {f"new_{name}": value for name, value in values.items()}
+
+
+def _layers(ending: Ending | None) -> dict[str, bool] | None:
+    return None if ending is None or ending.sandbox is None else dict(ending.sandbox)
 
 
 def _due(now: datetime, verdict: Verdict) -> datetime | None:

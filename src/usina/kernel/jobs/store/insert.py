@@ -88,6 +88,7 @@ def _job(tx: Transaction, new: NewJob) -> Job:
         cancel_requested_at=None,
         error=None,
         peak_memory_bytes=None,
+        sandbox=None,
         last_seq=1,
         strict=new.strict,
         waiting_reason="slot",

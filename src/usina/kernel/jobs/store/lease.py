@@ -1,8 +1,9 @@
 """Holding jobs: heartbeats, progress, and giving up what was claimed but not begun."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,6 +27,8 @@ class WorkerRow:
     id: str
     name: str
     slots: int
+    sandbox: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By layer why it is not on, and nothing where it is."""
 
 
 def heartbeat(
@@ -34,7 +37,8 @@ def heartbeat(
     """Renews the worker's presence and its leases, expired or not, as far as they are its own."""
     known = sa.update(workers).where(workers.c.id == worker.id).values(seen_at=tx.now)
     if tx.execute(known).rowcount == 0:
-        row = {"id": worker.id, "name": worker.name, "slots": worker.slots}
+        row: dict[str, Any] = {"id": worker.id, "name": worker.name, "slots": worker.slots}
+        row["sandbox"] = dict(worker.sandbox)
         tx.execute(sa.insert(workers), row | {"started_at": tx.now, "seen_at": tx.now})
     if not leases:
         return Standing(frozenset(), frozenset())

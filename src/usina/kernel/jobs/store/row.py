@@ -38,6 +38,7 @@ def job_of(row: sa.Row[Any]) -> Job:
             ErrorCode(error["code"]), error["reason"], error["message"], error["retryable"]
         ),
         peak_memory_bytes=row.peak_memory_bytes,
+        sandbox=row.sandbox,
         last_seq=row.last_seq,
         strict=row.strict,
         gates=tuple(Gate(**gate) for gate in row.gates or ()),

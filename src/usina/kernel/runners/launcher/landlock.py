@@ -28,7 +28,8 @@ _OF_A_FILE = _EXECUTE | _USE
 def confine(readable: list[str], devices: list[str], writable: list[str], network: str) -> None:
     """From here on this process and all it starts open only what lies below these paths.
 
-    Paths that are not there are left out. Raises ``OSError`` where the kernel has no landlock.
+    Nor do they see into processes that are not among them, by /proc or otherwise. Paths that are
+    not there are left out. Raises ``OSError`` where the kernel has no landlock.
     """
     version = call(_CREATE, None, 0, _VERSION)
     handled = _handled(version)

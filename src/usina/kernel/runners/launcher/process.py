@@ -58,13 +58,16 @@ def word_in(path: str, name: bytes) -> bytes:
 
 
 def read(path: str) -> bytes:
-    """A small file of the kernel's; empty when its process is gone."""
+    """A file of the kernel's, which gives a page at a time; empty when its process is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    parts: list[bytes] = []
     try:
-        return os.read(descriptor, 65536)
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+        return b"".join(parts)
     except OSError:
         return b""
     finally:

@@ -19,8 +19,6 @@ _ABOVE = 64
 _OOM_SCORE = b"500"
 _REFUSED = 127
 _SIGNALS = ("TERM", "INT", "HUP", "CHLD", "PIPE", "XFSZ")
-_COMMON_PROC = ("cpuinfo", "meminfo", "stat", "version", "filesystems", "loadavg", "uptime")
-"""What is read of /proc where the program has none of its own."""
 
 
 class Refused(Exception):
@@ -123,13 +121,10 @@ class Program:
                 )
             )
         os.chdir(cwd)
-        proc = ["/proc"]
-        if layers["mount_namespace"]:
-            proc = [f"/proc/{name}" for name in _COMMON_PROC]
         layers["privileges"] = _why_not(privilege.renounce)
         layers["landlock"] = _why_not(
             lambda: landlock.confine(
-                sandbox["readable"] + proc,
+                [*sandbox["readable"], "/proc"],
                 sandbox["devices"],
                 [cwd, "/dev/shm"],
                 sandbox["network"],

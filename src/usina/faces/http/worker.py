@@ -1,0 +1,74 @@
+"""The workers, for operators."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from usina.http_kit.call import Called
+from usina.http_kit.paging import (
+    PageDocument,
+    PageQuery,
+    decode_cursor,
+    encode_cursor,
+    page_document,
+)
+from usina.http_kit.problem import problems
+from usina.http_kit.query import parameters, read_query
+from usina.http_kit.reply import json_response
+from usina.kernel.clock import rfc3339
+from usina.kernel.jobs.store.worker import SeenWorker
+from usina.kernel.runners.sandbox import LAYERS
+
+router = APIRouter(prefix="/api/v1/workers", tags=["operation"])
+
+
+class LayerDocument(BaseModel):
+    on: bool
+    reason: str | None = Field(description="Why it is not on.")
+
+
+class WorkerDocument(BaseModel):
+    """A worker that is there."""
+
+    id: str
+    name: str = Field(description="The name of its machine.")
+    slots: int
+    started_at: datetime
+    seen_at: datetime = Field(description="Its last heartbeat.")
+    sandbox: dict[str, LayerDocument] = Field(
+        description="What it can put around a program, by layer; all layers are always there."
+    )
+
+
+@router.get(
+    "",
+    summary="List the workers",
+    response_model=PageDocument[WorkerDocument],
+    responses=problems(401, 422),
+    openapi_extra={"parameters": parameters(PageQuery)},
+)
+async def list_workers(request: Request, call: Called) -> Response:
+    """The workers that were heard of lately, with what their machines put around a program.
+
+    They belong to the platform, not to an organization, and say nothing of anybody's jobs.
+    """
+    query = read_query(request, PageQuery)
+    page = await call.platform.jobs.workers(decode_cursor("workers", query.cursor), query.limit)
+    more = encode_cursor("workers", page.next_after) if page.next_after else None
+    return json_response(page_document(map(_document, page.items), more))
+
+
+def _document(worker: SeenWorker) -> dict[str, Any]:
+    unknown = "it did not say"
+    reasons = {name: worker.sandbox.get(name, unknown) for name in LAYERS}
+    return {
+        "id": worker.id,
+        "name": worker.name,
+        "slots": worker.slots,
+        "started_at": rfc3339(worker.started_at),
+        "seen_at": rfc3339(worker.seen_at),
+        "sandbox": {n: {"on": not why, "reason": why or None} for n, why in reasons.items()},
+    }
