@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runners.stage import Stage, make_runner, processes_at
+from tests.runners.stage import Stage, left_of_us, make_runner, processes_at, until
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.pool import RunnerLimits, Sandbox
 
@@ -23,10 +23,12 @@ def sandbox() -> Sandbox:
 @pytest.fixture
 async def stage(tmp_path: Path, limits: RunnerLimits, sandbox: Sandbox) -> AsyncIterator[Stage]:
     stage = Stage(tmp_path / "work", limits, sandbox)
+    before = left_of_us()
     yield stage
     await stage.pool.close()
     assert processes_at(stage.root) == []
     assert [path.name for path in stage.root.glob("warm-*")] == []
+    await until(lambda: left_of_us() == before)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.runners.stage import Recorder, Stage
+from tests.runners.stage import Recorder, Stage, left_of_us, processes_at
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.pool import RunnerLimits
+from usina.kernel.runners.work import BadOutput
 
 Make = Callable[..., Manifest]
 
@@ -147,6 +148,127 @@ async def test_why_it_failed_is_kept(stage: Stage, runner: Make, how: str) -> No
     assert act.outcome.failure is not None
     assert act.outcome.failure.message.startswith(message)
     assert act.outcome.failure.retryable is (False if how == "not retried" else None)
+
+
+CRASHES = {
+    "at the start": "os.abort()",
+    "while loading": "usina_runner.run(lambda job, loaded: None, load=os.abort)",
+    "at once": "usina_runner.run(lambda job: os.abort())",
+    "at work": """
+        def main(job):
+            job.progress(0.5, "working")
+            subprocess.Popen(["sleep", "1000"])
+            os.abort()
+        usina_runner.run(main)
+        """,
+    "in a thread": """
+        import threading
+        def main(job):
+            threading.Thread(target=os.abort).start()
+            time.sleep(60)
+        usina_runner.run(main)
+        """,
+    "with half a result": """
+        def main(job):
+            (job.outputs / "half").write_text("x")
+            job.artifact("half", "data")
+            os.write(3, b'{"type":"resu')
+            os.abort()
+        usina_runner.run(main)
+        """,
+}
+
+
+@pytest.mark.parametrize("mode", ["cold", "warm"])
+@pytest.mark.parametrize("when", CRASHES)
+async def test_a_crash_is_told_by_its_signal_whenever_it_comes(
+    stage: Stage, runner: Make, when: str, mode: str
+) -> None:
+    act = await stage.play(runner(CRASHES[when], more=f'mode = "{mode}"'))
+    assert act.failure == ("runner_failed", "sigabrt")
+    assert processes_at(stage.root) == []
+
+
+async def test_a_crash_after_the_result_is_no_success(stage: Stage, runner: Make) -> None:
+    program = runner("import atexit; atexit.register(os.abort)\nusina_runner.run(print)")
+    act = await stage.play(program)
+    assert act.failure == ("runner_failed", "sigabrt")
+
+
+HOSTILE = {
+    "link": "os.symlink('/etc/passwd', 'outputs/it')",
+    "link to another job": "os.symlink(job.params['other'], 'outputs/it')",
+    "link on the way": "os.symlink('/etc', 'outputs/way'); it = 'way/passwd'",
+    "hard link": "open('kept', 'w').close(); os.link('kept', 'outputs/it')",
+    "fifo": "os.mkfifo('outputs/it')",
+    "socket": "import socket; socket.socket(socket.AF_UNIX).bind('outputs/it')",
+    "folder": "os.mkdir('outputs/it')",
+    "outside": "it = '../job.json'",
+    "far outside": "it = '../' * 20 + 'etc/passwd'",
+    "absolute": "it = '/etc/passwd'",
+    "nothing": "pass",
+    "no outputs": "os.rmdir('outputs'); os.symlink('/etc', 'outputs'); it = 'passwd'",
+    "no work": "shutil.rmtree(os.getcwd(), ignore_errors=True)",
+}
+
+
+@pytest.mark.parametrize("mode", ["cold", "warm"])
+@pytest.mark.parametrize("what", HOSTILE)
+async def test_what_is_no_result_is_not_taken(
+    stage: Stage, runner: Make, what: str, mode: str
+) -> None:
+    program = runner(
+        f"""
+        import shutil
+        def main(job):
+            it = "it"
+            {HOSTILE[what]}
+            line = {{"type": "artifact", "path": "outputs/" + it, "name": "it", "kind": "data"}}
+            os.write(3, json.dumps(line).encode() + b"\\n")
+        usina_runner.run(main)
+        """,
+        more=f'mode = "{mode}"',
+    )
+    other = stage.prepare(program).path / "job.json"
+    act = await stage.play(program, {"other": str(other)})
+    assert act.failure is None, act.told.text
+    with pytest.raises(BadOutput) as caught:
+        act.outputs()
+    assert caught.value.reason == "bad_artifact"
+    act.work.remove()
+    assert not act.work.path.exists()
+
+
+async def test_a_device_can_not_even_be_made(stage: Stage, runner: Make) -> None:
+    act = await stage.play(
+        runner(
+            """
+            def main(job):
+                for kind in (0o020666, 0o060666):
+                    print(attempt(lambda: os.mknod("outputs/it", kind, os.makedev(1, 5))))
+            usina_runner.run(main)
+            """
+        )
+    )
+    assert [line[:9] for line in act.told.text.splitlines()] == ["refused: "] * 2
+
+
+@pytest.mark.parametrize("mode", ["cold", "warm"])
+async def test_many_jobs_leave_nothing(stage: Stage, runner: Make, mode: str) -> None:
+    """The benchmark does it with a thousand."""
+    program = runner(
+        "usina_runner.run(lambda job: subprocess.Popen(['sleep', '1000']) and None)",
+        more=f'mode = "{mode}"',
+    )
+    await stage.play(program)
+    before = left_of_us()
+    for _ in range(40):
+        act = await stage.play(program)
+        assert act.failure is None
+        act.work.remove()
+    if mode == "cold":
+        assert processes_at(stage.root) == []
+    assert left_of_us() == before
 
 
 async def test_a_traceback_is_in_the_log_and_not_in_the_message(stage: Stage, runner: Make) -> None:

@@ -103,7 +103,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """The messages that the bytes complete, in order."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, self._rest = _without_flood(self._rest + data).split(b"\n")
         if self._skipping and lines:
             self._skipping = False
             del lines[0]
@@ -123,6 +123,16 @@ class Decoder:
                 yield message
             elif line:
                 self.rejected += 1
+
+
+def _without_flood(data: bytes) -> bytes:
+    """Only the last line of what is nothing but progress, found without looking at each line."""
+    end = max(data.rfind(b"\n"), 0)
+    lines = data.count(b"\n", 0, end)
+    for prefix in _COALESCED:
+        if data.startswith(prefix) and data.count(b"\n" + prefix, 0, end) == lines:
+            return data[data.rfind(b"\n", 0, end) + 1 :]
+    return data
 
 
 def parse(line: bytes) -> Message | None:
