@@ -15,6 +15,7 @@ import pytest
 
 from tests.runners import box
 from tests.runners.stage import Recorder, Stage, processes_at
+from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, StopSignal
 from usina.kernel.runners.sandbox import LAYERS
@@ -305,16 +306,21 @@ async def test_shared_memory_is_its_own(stage: Stage, runner: Make, closed: bool
             (job.outputs / "found").write_text(str(len(found)))
             held = shared_memory.SharedMemory("usina-test-of-a-sandbox", create=True, size=4096)
             job.progress(0.5, "held")
+            while not os.path.exists("outputs/go"):
+                time.sleep(0.001)
             held.close()
             held.unlink()
         usina_runner.run(main)
         """
     )
     seen: list[bool] = []
-    told = Recorder(
-        on_progress=lambda _: seen.append(Path("/dev/shm/usina-test-of-a-sandbox").exists())
-    )
-    act = await stage.play(program, told=told)
+    work = stage.prepare(program)
+
+    def look(_: str | None) -> None:
+        seen.append(Path("/dev/shm/usina-test-of-a-sandbox").exists())
+        (work.outputs / "go").touch()
+
+    act = await stage.play(program, work=work, told=Recorder(on_progress=look))
     assert act.failure is None, act.told.text
     assert seen == [not closed]
     if closed:
@@ -407,6 +413,23 @@ def test_a_user_without_privileges_has_every_layer(tmp_path: Path, runner: Make)
     )
     assert told["failure"] is None
     assert told["text"] == f"{os.getuid()} {os.getgid()}\n"
+
+
+async def test_a_group_that_can_not_be_made_is_a_layer_that_is_off(
+    tmp_path: Path, runner: Make
+) -> None:
+    """An ordinary folder is no place for a control group."""
+    (tmp_path / "groups").mkdir()
+    sandbox = Sandbox(cgroup=(str(tmp_path / "groups"), ""))
+    assert (await try_sandbox(sandbox, tmp_path / "work"))["cgroup"] == "No such file or directory"
+    assert list((tmp_path / "groups").iterdir()) == []
+
+
+def test_looking_for_a_group_changes_nothing() -> None:
+    before = Path("/proc/self/cgroup").read_text()
+    with delegated_group() as (folder, why):
+        assert (folder is None) is bool(why)
+    assert Path("/proc/self/cgroup").read_text() == before
 
 
 async def test_full_runs_where_all_is_there(tmp_path: Path, runner: Make) -> None:

@@ -32,42 +32,13 @@ _SYSTEM: Final = (
     "/sys/bus",
     "/sys/module",
     "/sys/fs/cgroup",
+    "/var/cache/fontconfig",
 )
-_ETC: Final = (
-    "alternatives",
-    "ca-certificates",
-    "ca-certificates.conf",
-    "debian_version",
-    "fonts",
-    "gai.conf",
-    "group",
-    "host.conf",
-    "hostname",
-    "hosts",
-    "inputrc",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "locale.alias",
-    "locale.conf",
-    "localtime",
-    "magic",
-    "mime.types",
-    "nsswitch.conf",
-    "openmpi",
-    "OpenCL",
-    "os-release",
-    "passwd",
-    "pki",
-    "profile",
-    "profile.d",
-    "protocols",
-    "resolv.conf",
-    "services",
-    "ssl",
-    "terminfo",
-    "timezone",
-    "vulkan",
+_ETC: Final = re.compile(
+    r"alternatives|ca-certificates.*|fonts|gai\.conf|group|host\.conf|hostname|hosts|inputrc"
+    r"|ld\.so\..*|locale.*|localtime|magic.*|mime\.types|nsswitch\.conf|os-release|passwd|pki"
+    r"|profile|profile\.d|protocols|resolv\.conf|services|ssl|terminfo|timezone|vulkan"
+    r"|(OpenCL|ImageMagick|java|openmpi|openfoam|python)[\w.-]*"
 )
 """Of /etc, what libraries read; not what holds secrets."""
 
@@ -79,19 +50,21 @@ _NO_HOME: Final = frozenset(("/", "/home", "/root", "/srv", "/tmp", "/var", "/et
 def readable(
     manifest: Manifest, argv: Sequence[str], passed: Mapping[str, str], hidden: Iterable[str]
 ) -> list[str]:
-    """The runner's folder with what it links to, the libraries of the system, the interpreters,
-    and whatever the command or a passed variable names by a whole path; nothing of ``hidden``."""
+    """The libraries of the system, the platform's own Python and the program's, the runner's folder
+    with what it links to, and whatever the command or a passed variable names by a whole path.
+
+    Nothing of ``hidden`` but a runner or a Python that the operator has put there.
+    """
+    secret = [os.path.realpath(path) for path in hidden]
     named = [word for word in argv if word.startswith("/")]
     named += [part for value in passed.values() for part in value.split(os.pathsep)]
     wanted = [
         *_common(),
+        *_folder(manifest.folder),
         *_interpreter(argv[0]),
-        *(path for path in named if path.startswith("/") and path not in _NO_HOME),
+        *(path for path in named if _may_be_named(path, secret)),
     ]
-    secret = [os.path.realpath(path) for path in hidden]
-    given = [path for path in wanted if not _hidden(path, secret)]
-    own = _folder(manifest.folder)
-    return [*dict.fromkeys(part for path in (*own, *given) for part in _around(path, secret))]
+    return [*dict.fromkeys(part for path in wanted for part in _around(path, secret))]
 
 
 def devices(manifest: Manifest) -> list[str]:
@@ -108,7 +81,7 @@ def _common() -> tuple[str, ...]:
     packages = (Path(module.__file__ or "/").parents[1] for module in (usina, usina_runner))
     return (
         *_SYSTEM,
-        *(f"/etc/{name}" for name in _ETC),
+        *(f"/etc/{name}" for name in sorted(os.listdir("/etc")) if _ETC.fullmatch(name)),
         sys.prefix,
         sys.base_prefix,
         *map(str, packages),
@@ -161,9 +134,13 @@ def _around(path: str, secret: Sequence[str]) -> Iterator[str]:
         yield from _around(f"{real.rstrip('/')}/{name}", secret)
 
 
-def _hidden(path: str, secret: Sequence[str]) -> bool:
+def _may_be_named(path: str, secret: Sequence[str]) -> bool:
     real = os.path.realpath(path)
-    return any(_within(real, folder) for folder in secret)
+    return (
+        path.startswith("/")
+        and real not in _NO_HOME
+        and not any(_within(real, folder) for folder in secret)
+    )
 
 
 def _within(path: str, folder: str) -> bool:
