@@ -15,11 +15,13 @@ import pytest
 
 from tests.runners import box
 from tests.runners.stage import Recorder, Stage, processes_at
+from usina.doctor import diagnose
 from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, StopSignal
 from usina.kernel.runners.sandbox import LAYERS
 from usina.kernel.runners.trial import try_sandbox
+from usina.settings import Settings
 
 Make = Callable[..., Manifest]
 MODES = ["cold", "warm"]
@@ -467,3 +469,43 @@ async def test_what_a_program_needs_is_found(stage: Stage, runner: Make, tmp_pat
     act = await stage.play(program)
     assert act.failure is None
     assert act.told.text.splitlines() == ["weights", "linked", "named"]
+
+
+async def test_a_long_order_reaches_its_launcher(
+    stage: Stage, runner: Make, tmp_path: Path
+) -> None:
+    """A folder that is given in parts has as many as there are files."""
+    weights = tmp_path / "weights"
+    (weights / "data").mkdir(parents=True)
+    for number in range(2000):
+        (weights / f"{'x' * 100}-{number}").touch()
+    stage.pool = RunnerPool(
+        limits=RunnerLimits(),
+        root=stage.root,
+        environment={"WEIGHTS": str(weights)},
+        sandbox=Sandbox(hidden=(weights / "data",)),
+    )
+    program = runner(
+        """
+        def main(job):
+            name = os.environ["WEIGHTS"] + "/" + "x" * 100
+            print(len([open(f"{name}-{number}") for number in range(2000)]))
+        usina_runner.run(main)
+        """,
+        more='[environment]\npass = ["WEIGHTS"]\n',
+    )
+    act = await stage.play(program)
+    assert act.failure is None
+    assert act.told.text == "2000\n"
+
+
+@pytest.mark.parametrize("mode", ["auto", "full", "off"])
+def test_the_doctor_tells_every_layer(tmp_path: Path, mode: str) -> None:
+    settings = Settings(data=tmp_path / "data", sandbox=mode)
+    told = {check.name: check for check in diagnose(settings) if check.area == "sandbox"}
+    assert tuple(told) == tuple(name.replace("_", " ") for name in LAYERS)
+    for check in told.values():
+        assert (check.detail == "on") is (check.ok is True) is not bool(check.fix)
+        assert check.ok or check.detail.startswith("off: ")
+    assert (told["landlock"].ok is True) is (mode != "off")
+    assert list((tmp_path / "data").iterdir()) == []

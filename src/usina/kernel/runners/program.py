@@ -32,6 +32,7 @@ _LAUNCHER: Final = (
 )
 _PACKAGES: Final = str(Path(usina.__file__ or "/").parents[1])
 _READ_BYTES: Final = 262_144
+_PIPE_BYTES: Final = 65_536
 _LAST_READS: Final = 64
 _FREE_SECONDS: Final = 0.25
 _SHARE: Final = 0.1
@@ -107,6 +108,7 @@ class Program:
             (out, their_out), (their_in, inward), (log, their_log), *rest = pipes
             (their_control, control), (status, their_status) = rest
             theirs = (their_control, their_status, their_out, their_in, their_log)
+            _give(control, _as_order(order, self._mark))
             self._launcher = _start_launcher(theirs)
         except OSError:
             _close(*(end for pipe in pipes for end in pipe))
@@ -116,7 +118,6 @@ class Program:
         self._control, self._status = control, status
         for descriptor in (out, inward, log, control, status):
             os.set_blocking(descriptor, False)
-        self._command(_as_order(order, self._mark))
         self._loop.add_reader(out, self._read_out)
         self._loop.add_reader(log, self._read_log)
         self._loop.add_reader(status, self._read_status)
@@ -309,6 +310,14 @@ class Program:
         self._lost(self)
         if self._receiver is not None:
             self._receiver.exited(ended)
+
+
+def _give(control: int, order: Mapping[str, Any]) -> None:
+    """The launcher's order, whole: nobody reads it yet, so the pipe must hold it."""
+    line = to_json(order) + b"\n"
+    if len(line) > _PIPE_BYTES:
+        fcntl.fcntl(control, fcntl.F_SETPIPE_SZ, len(line))
+    os.write(control, line)
 
 
 def _start_launcher(theirs: tuple[int, ...]) -> "subprocess.Popen[bytes]":

@@ -56,14 +56,13 @@ class Sandbox:
         if self.mode == "off":
             return None
         hidden = _outermost((root, *self.hidden))
-        readable = reach.readable(manifest, argv, passed, hidden)
         return {
             "required": self.required(manifest.network),
             "network": manifest.network,
-            "readable": readable,
+            "readable": reach.readable(manifest, argv, passed, hidden),
             "devices": reach.devices(manifest),
             "covered": [*hidden, *([_RUN] if Path(_RUN).is_dir() else [])],
-            "kept": [*readable, os.path.realpath(_RESOLVER), *_daemons(manifest)],
+            "kept": [os.path.realpath(_RESOLVER), *_daemons(manifest)],
             "filter": _filter(manifest),
             "cgroup": self.cgroup,
         }

@@ -116,7 +116,7 @@ class Program:
                 lambda: filesystem.separate(
                     sandbox["writable"],
                     sandbox["covered"],
-                    sandbox["kept"],
+                    sandbox["readable"] + sandbox["kept"],
                     self._order["limits"]["memory"],
                 )
             )

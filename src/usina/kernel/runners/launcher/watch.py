@@ -23,8 +23,9 @@ _BLOCK = 512
 
 
 class Watch:
-    """Processes share pages, so of several the true share is measured, again whenever their number
-    or sum has changed; between, the cheap sum is scaled. Quiet programs are looked at less often.
+    """Processes share pages, so of several the true share is measured, again when their number or
+    sum has changed, but no more than a tenth of the time; between, the cheap sum is scaled. Quiet
+    programs are looked at less often.
     """
 
     def __init__(self, limits: "dict[str, Any]", folder: str, init: "int | None") -> None:
@@ -36,13 +37,16 @@ class Watch:
         self._init = init
         self._disk = Disk(folder, limits["disk"], limits["files"])
         self._nameless = Nameless(limits["memory"])
-        self._measured_sum = 0
+        self._measured_sum = self._measured_count = 0
         self._share = 1.0
+        self._exact_seconds = 0.0
+        self._exact_next = 0.0
         self._unchanged = 0
 
     def look(self) -> "str | None":
         """Why the tree must die, if it must."""
         began = time.monotonic()
+        self._exact_seconds = 0.0
         before, limit = self.used, self._limits["memory"]
         pids = members(self._init, self._limits["processes"])
         if len(pids) > self._limits["processes"]:
@@ -55,17 +59,27 @@ class Watch:
         self._unchanged = self._unchanged + 1 if self.used == before else 0
         cause = "out_of_memory" if self.used > limit else None
         cause = cause or self._nameless.look(pids) or self._disk.look(pids)
-        self.seconds = max(self._pause(limit), 10 * (time.monotonic() - began))
+        cheap = time.monotonic() - began - self._exact_seconds
+        self.seconds = max(self._pause(limit), 10 * cheap)
         return cause
 
     def _measure(self, pids: list[int]) -> int:
         total = resident_bytes(pids)
         if len(pids) < 2:
-            self._share = 1.0
-        elif len(pids) != self.count or not 0.9 < total / (self._measured_sum or 1) < 1.1:
-            self._measured_sum = total
-            self._share = min(1.0, proportional_bytes(pids) / (total or 1))
+            self._share, self._measured_count = 1.0, len(pids)
+        elif len(pids) != self._measured_count or not 0.9 < total / (self._measured_sum or 1) < 1.1:
+            self._measure_exactly(pids, total)
         return int(total * self._share)
+
+    def _measure_exactly(self, pids: list[int], total: int) -> None:
+        began = time.monotonic()
+        if began < self._exact_next:
+            return
+        self._measured_sum, self._measured_count = total, len(pids)
+        self._share = min(1.0, proportional_bytes(pids) / (total or 1))
+        ended = time.monotonic()
+        self._exact_seconds = ended - began
+        self._exact_next = ended + 10 * self._exact_seconds
 
     def _pause(self, limit: int) -> float:
         if self._unchanged >= _QUIET_AFTER:
