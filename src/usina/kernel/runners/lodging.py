@@ -5,12 +5,16 @@ its run and out again after it: what the program reaches of a job by a path ends
 no other job's folder is ever there.
 """
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import Final
 
+from usina.kernel.runners.launcher.system import exchange
 from usina.kernel.runners.work import WorkFolder
 
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _Identity = tuple[int, int]
 
 
@@ -34,24 +38,48 @@ class Guests:
 
 
 class Lodging:
-    """``inside`` is the folder while it is there."""
+    """``inside`` is the folder while it is there. Its old path leads to it all the while, by a
+    descriptor and not by a name, so that the program can not turn it elsewhere."""
 
     def __init__(self, work: WorkFolder, home: Path) -> None:
         self.inside: Final = WorkFolder(home / work.path.name)
-        self._work = work
-        self._identity = _identity(work.path)
-        os.rename(work.path, self.inside.path)  # noqa: PTH104
+        self._path = str(work.path)
+        self._folder = os.open(work.path, _FOLDER)
+        try:
+            os.symlink(f"/proc/{os.getpid()}/fd/{self._folder}", str(self.inside.path))
+            _exchange(self._path, str(self.inside.path))
+        except OSError:
+            os.close(self._folder)
+            raise
 
     def leave(self) -> None:
         """The folder is where it was. One that the program has put something else in place of is
         an empty one, in which the outputs are missing."""
+        identity = os.fstat(self._folder)
         try:
-            os.rename(self.inside.path, self._work.path)  # noqa: PTH104
-            same = _identity(self._work.path) == self._identity
+            _exchange(str(self.inside.path), self._path)
+            same = os.path.samestat(identity, os.lstat(self._path))
         except OSError:
             same = False
+        os.close(self._folder)
         if not same:
-            WorkFolder.create(self._work.path.parent, self._work.path.name)
+            path = Path(self._path)
+            WorkFolder.create(path.parent, path.name)
+        with contextlib.suppress(OSError):
+            self.inside.path.unlink()
+
+
+def _exchange(one: str, other: str) -> None:
+    """Where the file system knows no exchange, in three steps."""
+    try:
+        exchange(one, other)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
+        aside = f"{one}-aside"
+        os.rename(one, aside)
+        os.rename(other, one)
+        os.rename(aside, other)
 
 
 def _renew(work: WorkFolder) -> None:

@@ -134,7 +134,8 @@ class Run:
                 if len(self._metrics) < self._limits.metrics:
                     self._metrics[name] = value
             case Checkpoint(path):
-                self._checkpoint = self._work.inside(path)
+                inside = self._work.inside(path)
+                self._checkpoint = inside and self._outside(inside)
                 if self._checkpoint is not None:
                     self._tell(self._listener.checkpoint, self._checkpoint)
             case _:
@@ -234,11 +235,11 @@ class Run:
                 self._program.peak_memory_bytes() if ended is None else ended.peak_memory_bytes
             ),
             log_tail=tail,
-            checkpoint=self._checkpoint and self._outside(self._checkpoint),
+            checkpoint=self._checkpoint,
         )
 
     def _outside(self, path: Path) -> Path:
-        """Where a file of the job lies once the run is over."""
+        """A file of the job by the path that is good during the run and after it."""
         return self._assignment.work.path / path.relative_to(self._work.path)
 
     def _failure(self, ended: Exit | None, tail: str) -> Failure | None:
