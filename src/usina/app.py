@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -130,7 +130,7 @@ async def _assemble(settings: Settings, clock: Clock, parts: contextlib.AsyncExi
     alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
     dispatch = LocalDispatch()
     limits = Limits(settings.max_timeout_seconds)
-    worker = await _make_worker(ground, registry, artifacts)
+    worker = await _make_worker(ground, registry, artifacts, credentials.organization_id)
     dispatch.attach(worker)
     platform = Platform(
         settings=settings,
@@ -179,12 +179,20 @@ async def _enclosed_pool(ground: _Ground, work_root: Path) -> tuple[RunnerPool, 
         _log.error("no program will run: USINA_SANDBOX is full and layers are missing", **lacking)
     visible = {"USINA_MAX_IMAGE_PIXELS": str(settings.max_image_pixels)}
     limits = _runner_limits(settings)
-    pool = RunnerPool(limits=limits, root=work_root, environment=visible, sandbox=sandbox)
+    pool = RunnerPool(
+        limits=limits,
+        root=work_root,
+        environment=visible,
+        sandbox=sandbox,
+        held=settings.warm_ahead,
+    )
     parts.push_async_callback(pool.close)
     return pool, layers
 
 
-async def _make_worker(ground: _Ground, registry: Registry, artifacts: Artifacts) -> Worker:
+async def _make_worker(
+    ground: _Ground, registry: Registry, artifacts: Artifacts, owner: str
+) -> Worker:
     settings, bus = ground.settings, ground.bus
     work_root = settings.data / "work"
     pool, layers = await _enclosed_pool(ground, work_root)
@@ -208,6 +216,7 @@ async def _make_worker(ground: _Ground, registry: Registry, artifacts: Artifacts
         folders=FolderStash(work_root),
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
     )
+    _load_ahead(workshop, settings.warm_ahead, owner)
     options = WorkerOptions(
         queues=_QUEUES,
         slots=settings.slots,
@@ -217,6 +226,16 @@ async def _make_worker(ground: _Ground, registry: Registry, artifacts: Artifacts
     )
     row = WorkerRow(new_id(), socket.gethostname(), settings.slots, layers)
     return Worker(workshop, row, options)
+
+
+def _load_ahead(workshop: Workshop, names: Sequence[str], owner: str) -> None:
+    """Warm programs before anybody asks: for all where they are shared, else for the owner."""
+    for name in names:
+        model = workshop.registry.get(name)
+        if model is None or not model.available or model.manifest.mode != "warm":
+            _log.error("USINA_WARM_AHEAD names no warm model that can run here", model=name)
+            continue
+        workshop.pool.ahead(model.manifest, owner, workshop.cores)
 
 
 def seed(settings: Settings) -> SeedReport:
@@ -290,6 +309,8 @@ def _runner_limits(settings: Settings) -> RunnerLimits:
         warm_idle_seconds=settings.warm_idle_seconds,
         warm_jobs=settings.warm_jobs,
         warm_count=settings.warm_count,
+        warm_bytes=settings.warm_bytes,
+        warm_growth=settings.warm_growth,
     )
 
 

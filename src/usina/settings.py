@@ -79,8 +79,11 @@ class Settings(BaseSettings):
     link_seconds: int = Field(3600, ge=1)
     idempotency_seconds: int = Field(24 * 3600, ge=1)
     warm_idle_seconds: float = Field(300, ge=0)
-    warm_jobs: int = Field(1000, ge=1)
+    warm_jobs: int = Field(10_000, ge=1)
     warm_count: int = Field(8, ge=0)
+    warm_bytes: int = Field(8 * _GIB, ge=0)
+    warm_growth: float = Field(2, ge=1)
+    warm_ahead: Annotated[tuple[str, ...], NoDecode] = ()
 
     retention_jobs_days: float | None = Field(None, gt=0)
     retention_events_days: float | None = Field(None, gt=0)
@@ -91,6 +94,13 @@ class Settings(BaseSettings):
     def _split_folders(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("warm_ahead", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
 
     @field_validator("data", mode="after")

@@ -21,7 +21,9 @@ class RunnerLimits:
     disk_bytes: int = 100 * 1024**3
     files: int = 500_000
     warm_idle_seconds: float = 300.0
-    warm_jobs: int = 1000
+    warm_jobs: int = 10_000
     warm_count: int = 8
+    warm_bytes: int = 8 * 1024**3
+    warm_growth: float = 2.0
     term_seconds: float = 1.0
     kill_seconds: float = 3.0

@@ -1,18 +1,20 @@
 """Running programs: cold ones for one job, warm ones that stay for the next job of their model."""
 
 import asyncio
+import contextlib
 import os
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
 from usina.kernel.runners.limits import RunnerLimits
+from usina.kernel.runners.line import Key, Line, Warm
 from usina.kernel.runners.lodging import Guests
-from usina.kernel.runners.manifest import NotInstalled
+from usina.kernel.runners.manifest import Manifest, NotInstalled
 from usina.kernel.runners.outcome import Failure, Outcome
 from usina.kernel.runners.program import Order, Program
 from usina.kernel.runners.run import Run
@@ -39,27 +41,6 @@ _THREADS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """Jobs that may share a warm program."""
-
-    model: str
-    version: str
-    organization_id: str | None
-    cores: int
-
-
-@dataclass(slots=True, eq=False)
-class _Warm:
-    """A warm program; ``home`` is its folder between jobs."""
-
-    key: _Key
-    program: Program
-    home: Path
-    jobs: int = 0
-    leave: asyncio.TimerHandle | None = None
-
-
 class RunnerPool:
     """Starts programs, keeps warm ones, and kills them all for real."""
 
@@ -70,16 +51,19 @@ class RunnerPool:
         root: Path,
         environment: Mapping[str, str] | None = None,
         sandbox: Sandbox | None = None,
+        held: Collection[str] = (),
     ) -> None:
-        """``environment`` holds variables that a manifest may name besides the process's own."""
+        """``environment`` holds variables that a manifest may name besides the process's own;
+        ``held`` names models of which a warm program stays, however long nobody needs it."""
         self._limits = limits
         self._sandbox = sandbox or Sandbox()
         self._root = root
         self._environment = {**os.environ, **(environment or {})}
         self._guests = Guests()
-        self._idle: list[_Warm] = []
+        self._line = Line(limits, self._retire, held)
         self._programs: set[Program] = set()
         self._dismissals: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def run(self, assignment: Assignment, listener: Listener, stop: StopSignal) -> Outcome:
         """Runs the job to its end, whatever the program does.
@@ -95,11 +79,24 @@ class RunnerPool:
 
     def warm(self) -> frozenset[tuple[str, str | None]]:
         """Models that wait loaded, each with the organization that it may serve, null for any."""
-        return frozenset((warm.key.model, warm.key.organization_id) for warm in self._idle)
+        return frozenset((warm.key.model, warm.key.organization_id) for warm in self._line)
+
+    def ahead(self, manifest: Manifest, organization_id: str, cores: int) -> None:
+        """Starts a warm program for a job that is on its way, unless one waits already.
+
+        A hint: what is wrong with the program is told when the job runs.
+        """
+        key = _key(manifest, organization_id, cores)
+        if manifest.mode != "warm" or not self._limits.warm_count or self._line.waits(key):
+            return
+        with contextlib.suppress(NotInstalled, OSError):
+            self._line.keep(self._start_warm(key, manifest))
 
     async def close(self) -> None:
         """Ends every program; none is alive afterwards."""
-        for warm in tuple(self._idle):
+        self._closed = True
+        for warm in self._line:
+            self._line.leave(warm)
             self._retire(warm)
         if self._dismissals:
             await asyncio.wait(self._dismissals)
@@ -108,7 +105,7 @@ class RunnerPool:
     async def _run_cold(
         self, assignment: Assignment, listener: Listener, stop: StopSignal
     ) -> Outcome:
-        program = self._start(assignment, assignment.work.path)
+        program = self._start(assignment.manifest, assignment.cores, assignment.work.path)
         try:
             outcome = await Run(program, assignment, listener, self._limits).finish(stop)
             return self._noted(outcome, program)
@@ -120,63 +117,44 @@ class RunnerPool:
     ) -> Outcome:
         """A program that dies as it is taken from the line costs the job nothing: the next one has
         it. Each time there is one less, and for a fresh one its death counts."""
-        while warm := self._take(_key(assignment)):
+        manifest, owner = assignment.manifest, assignment.organization_id
+        key = _key(manifest, owner, assignment.cores)
+        while warm := self._line.take(key):
             run = self._warm_run(warm, assignment, listener)
             outcome = await self._finish(warm, run, stop)
             if not run.never_begun:
-                return outcome
-        warm = self._start_warm(assignment)
-        return await self._finish(warm, self._warm_run(warm, assignment, listener), stop)
+                break
+        else:
+            warm = self._start_warm(key, manifest)
+            run = self._warm_run(warm, assignment, listener)
+            outcome = await self._finish(warm, run, stop)
+        if warm.worn(self._limits) and not self._closed:
+            self.ahead(manifest, owner, assignment.cores)
+        return outcome
 
-    def _warm_run(self, warm: _Warm, assignment: Assignment, listener: Listener) -> Run:
+    def _warm_run(self, warm: Warm, assignment: Assignment, listener: Listener) -> Run:
         lodge = partial(self._guests.lodge, home=warm.home)
         return Run(warm.program, assignment, listener, self._limits, lodge)
 
-    async def _finish(self, warm: _Warm, run: Run, stop: StopSignal) -> Outcome:
+    async def _finish(self, warm: Warm, run: Run, stop: StopSignal) -> Outcome:
         try:
             return self._noted(await run.finish(stop), warm.program)
         finally:
-            warm.jobs += 1
+            warm.worked()
             if not run.reusable or not await _tidied(warm.home):
                 warm.program.kill()
                 await self._dismiss(warm)
-            elif warm.jobs < self._limits.warm_jobs and self._limits.warm_count:
-                self._keep(warm)
+            elif warm.worn(self._limits) or not self._limits.warm_count:
+                self._retire(warm)
             else:
-                self._retire(warm)
+                self._line.keep(warm)
 
-    def _take(self, key: _Key) -> _Warm | None:
-        """The program of the key that worked last, if one waits."""
-        for warm in reversed(self._idle):
-            if warm.key == key:
-                self._leave_line(warm)
-                if warm.program.settled():
-                    return warm
-                self._retire(warm)
-                return self._take(key)
-        return None
-
-    def _keep(self, warm: _Warm) -> None:
-        """Lets the program wait for its next job; of too many the longest waiting one leaves."""
-        loop = asyncio.get_running_loop()
-        warm.leave = loop.call_later(self._limits.warm_idle_seconds, self._retire, warm)
-        self._idle.append(warm)
-        if len(self._idle) > self._limits.warm_count:
-            self._retire(self._idle[0])
-
-    def _leave_line(self, warm: _Warm) -> None:
-        if warm in self._idle:
-            self._idle.remove(warm)
-        if warm.leave is not None:
-            warm.leave.cancel()
-
-    def _retire(self, warm: _Warm) -> None:
-        self._leave_line(warm)
+    def _retire(self, warm: Warm) -> None:
         task = asyncio.get_running_loop().create_task(self._dismiss(warm))
         self._dismissals.add(task)
         task.add_done_callback(self._dismissals.discard)
 
-    async def _dismiss(self, warm: _Warm) -> None:
+    async def _dismiss(self, warm: Warm) -> None:
         """Asks a program to leave, and makes it leave; then nothing of it is left."""
         warm.program.send({"type": "exit"})
         try:
@@ -191,27 +169,28 @@ class RunnerPool:
     def _lost(self, program: Program) -> None:
         """The program is gone; one that waited is no longer counted on."""
         self._programs.discard(program)
-        for warm in tuple(self._idle):
+        for warm in self._line:
             if warm.program is program:
+                self._line.leave(warm)
                 self._retire(warm)
 
-    def _start_warm(self, assignment: Assignment) -> _Warm:
+    def _start_warm(self, key: Key, manifest: Manifest) -> Warm:
         home = self._root / f"warm-{uuid.uuid4().hex[:12]}"
         home.mkdir(0o700, parents=True)
         try:
-            program = self._start(assignment, home)
+            program = self._start(manifest, key.cores, home)
         except BaseException:
             home.rmdir()
             raise
-        return _Warm(_key(assignment), program, home)
+        return Warm(key, program, home)
 
-    def _start(self, assignment: Assignment, home: Path) -> Program:
-        manifest, limits = assignment.manifest, self._limits
+    def _start(self, manifest: Manifest, cores: int, home: Path) -> Program:
+        limits = self._limits
         argv, passed = manifest.argv(), manifest.passed(self._environment)
         order = Order(
             argv=argv,
             cwd=home,
-            environment=self._allowed(assignment, home),
+            environment=self._allowed(manifest, cores, home),
             memory_bytes=manifest.resources.memory_bytes,
             processes=limits.processes,
             file_bytes=limits.file_bytes,
@@ -225,9 +204,8 @@ class RunnerPool:
         self._programs.add(program)
         return program
 
-    def _allowed(self, assignment: Assignment, home: Path) -> dict[str, str]:
+    def _allowed(self, manifest: Manifest, cores: int, home: Path) -> dict[str, str]:
         """The program's whole environment: nothing of the platform's own is in it unasked."""
-        manifest = assignment.manifest
         zone = {"TZ": self._environment["TZ"]} if "TZ" in self._environment else {}
         return {
             **zone,
@@ -239,7 +217,7 @@ class RunnerPool:
             "GOMP_SPINCOUNT": "0",
             "PYTHONUNBUFFERED": "1",
             "USINA_RUNNER_MODE": manifest.mode,
-            **dict.fromkeys(_THREADS, str(assignment.cores)),
+            **dict.fromkeys(_THREADS, str(cores)),
         }
 
     def _noted(self, outcome: Outcome, program: Program) -> Outcome:
@@ -272,7 +250,6 @@ async def _end(program: Program) -> None:
     await program.gone()
 
 
-def _key(assignment: Assignment) -> _Key:
-    manifest = assignment.manifest
-    owner = None if manifest.shared else assignment.organization_id
-    return _Key(manifest.name, manifest.version, owner, assignment.cores)
+def _key(manifest: Manifest, organization_id: str, cores: int) -> Key:
+    owner = None if manifest.shared else organization_id
+    return Key(manifest.name, manifest.version, owner, cores)

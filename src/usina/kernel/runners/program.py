@@ -83,6 +83,8 @@ class Program:
         self.unruly = False
         """It said something that belongs to no job: it must not get another one."""
         self.exit: Exit | None = None
+        self.resident_bytes = 0
+        """What it held when its memory was last asked for, at the end of a job."""
         self.layers: Mapping[str, str] | None = None
         """Of its sandbox, once it has started: empty when on, else why not; null without one."""
         self._lost = lost
@@ -136,10 +138,8 @@ class Program:
         self._receiver = receiver
         self._spent = 0.0
         self._tree_peak = self._tree_now
-        if self._vitals is None and self.pid is not None:
-            self._vitals = Vitals(self.pid)
-        if self._vitals is not None:
-            self._vitals.reset_peak()
+        if (vitals := self._measured()) is not None:
+            vitals.reset_peak()
 
     def detach(self) -> None:
         """What the program still says belongs to no job."""
@@ -148,7 +148,8 @@ class Program:
     def settled(self) -> bool:
         """Whether the program can take another job: alive with no signal on its way, and silent on
         descriptor 3 since its last answer. What it wrote to its log meanwhile is nobody's."""
-        if self.exit is not None or (self._vitals is not None and self._vitals.signalled()):
+        vitals = self._measured()
+        if self.exit is not None or (vitals is not None and vitals.signalled()):
             return False
         self._take_out()
         self.drain_log()
@@ -194,10 +195,17 @@ class Program:
 
     def peak_memory_bytes(self) -> int | None:
         """The most memory that the program, or its whole tree, held since `attach`."""
+        vitals = self._measured()
+        memory = vitals.memory() if vitals is not None else None
+        own, peak = memory or (0, 0)
+        self.resident_bytes = max(own, self._tree_now)
+        return max(peak, self._tree_peak) or None
+
+    def _measured(self) -> Vitals | None:
+        """What the kernel tells of the program, once it is known where it runs."""
         if self._vitals is None and self.pid is not None:
             self._vitals = Vitals(self.pid)
-        own = self._vitals.peak_bytes() if self._vitals is not None else None
-        return max((own or 0), self._tree_peak) or None
+        return self._vitals
 
     def _write_line(self, message: Mapping[str, Any]) -> int:
         """How many bytes the program can read of it."""

@@ -1,9 +1,10 @@
-"""What the kernel tells of a living process: its highest memory, and signals it has yet to take."""
+"""What the kernel tells of a living process: its memory, and signals it has yet to take."""
 
 import contextlib
 import os
 from typing import Final
 
+_NOW: Final = b"VmRSS:"
 _PEAK: Final = b"VmHWM:"
 _PENDING: Final = (b"SigPnd:", b"ShdPnd:")
 _BLOCKED: Final = b"SigBlk:"
@@ -26,10 +27,11 @@ class Vitals:
             with contextlib.suppress(OSError):
                 os.write(self._descriptors[1], _RESET_PEAK)
 
-    def peak_bytes(self) -> int | None:
-        """The highest memory since the reset; null when the process is gone."""
-        words = _words(self._status(), _PEAK)
-        return int(words[0]) * 1024 if words else None
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes held now, and at most since the reset; null when the process is gone."""
+        status = self._status()
+        now, peak = _words(status, _NOW), _words(status, _PEAK)
+        return (int(now[0]) * 1024, int(peak[0]) * 1024) if now and peak else None
 
     def signalled(self) -> bool:
         """Whether a signal is on its way to the process, KILL say, or the process is gone."""

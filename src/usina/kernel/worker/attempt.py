@@ -103,6 +103,9 @@ class Attempt:
             return _failed("unavailable", "model_not_installed", reason)
         if self.stop.requested:
             return _failed("cancelled", None, "The job was cancelled before it began.")
+        if self.job.inputs:  # its program loads while they are brought
+            owner, cores = self.job.organization_id, self._shop.cores
+            self._shop.pool.ahead(model.manifest, owner, cores)
         try:
             self._work = await self._prepare(model.manifest)
         except _InputMissing as missing:
