@@ -15,6 +15,7 @@ KEYS = {
     *("id", "model", "model_version", "status", "progress", "stage", "params", "inputs"),
     *("priority", "attempt", "max_attempts", "labels", "created_at", "started_at", "finished_at"),
     *("queue_position", "waiting_reason", "cancel_requested_at", "error", "artifacts", "metrics"),
+    *("strict", "gates"),
 }
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 

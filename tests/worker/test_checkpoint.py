@@ -105,10 +105,9 @@ async def test_a_damaged_one_is_not_used(plant: Plant) -> None:
     [left] = await kept(plant)
     (plant.platform.settings.data / "store" / left.key).write_bytes(b"9")
     await plant.platform.jobs.retry(plant.caller.organization_id, job_id)
-    await until(lambda: _saved(plant, "state-2.txt"))
+    await until(lambda: _saved_by(plant, 2))
     await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)
-    await plant.end(job_id)
-    assert [found.attempt for found in await kept(plant)] == [2]
+    assert (await plant.end(job_id)).stage == "step 2"
 
 
 async def test_a_deleted_job_takes_it_along(plant: Plant) -> None:
@@ -147,6 +146,10 @@ async def test_what_a_kill_left_of_a_success_is_over(plant: Plant) -> None:
 async def _saved(plant: Plant, name: str) -> bool:
     found = await kept(plant)
     return [one.name for one in found] == [name] and objects(plant) == {found[0].key}
+
+
+async def _saved_by(plant: Plant, attempt: int) -> bool:
+    return [(one.name, one.attempt) for one in await kept(plant)] == [("state-2.txt", attempt)]
 
 
 async def _nothing(plant: Plant) -> bool:
