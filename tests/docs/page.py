@@ -23,7 +23,7 @@ from typing import BinaryIO
 ROOT = Path(__file__).parents[2]
 _SECONDS = 90
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"# ([\w./-]+/[\w.-]+)\n")
+_FILE = re.compile(r"(?:#|//) ([\w./-]+/[\w.-]+)\n")
 _ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

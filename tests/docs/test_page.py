@@ -11,7 +11,7 @@ PAGES = [
     "README.md",
     "docs/guides/first-steps.md",
     "docs/guides/first-model.md",
-    "docs/guides/write-a-runner.md",
+    "docs/guides/bring-your-own-program.md",
 ]
 
 
