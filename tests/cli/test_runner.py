@@ -223,7 +223,9 @@ def test_check_knows_its_names(usina: Usina, folder: Path) -> None:
 
 
 def test_a_broken_manifest_is_a_finding(usina: Usina, tmp_path: Path) -> None:
-    done = usina("runner", "check", Rogue("", "", "colour = 1\n" + Rogue.manifest).write(tmp_path / "rogue-v1"))
+    rogue = Rogue("", "", "colour = 1\n" + Rogue.manifest)
+
+    done = usina("runner", "check", rogue.write(tmp_path / "rogue-v1"))
 
     assert done.code == 1
     assert done.out.startswith("manifest\tfailed\t")

@@ -15,10 +15,10 @@ PAGES = [
 ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", PAGES)
 def test_every_block_runs_in_order_and_prints_what_is_shown(name: str, tmp_path: Path) -> None:
-    for tool in ("bash", "curl", "jq"):
+    for tool in ("bash", "curl", "gcc", "jq"):
         assert shutil.which(tool), f"the pages use {tool}: install it"
 
     performance = perform(ROOT / name, tmp_path)
