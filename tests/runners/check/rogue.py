@@ -270,14 +270,6 @@ ROGUES = (
     Rogue("cancel-near-end", "s after its cancel", PYTHON + OUT, DEAF),
     Rogue("term", "TERM did not end it", PYTHON + OUT, DEAF),
     Rogue("time-limit", "s after its time was over", PYTHON + OUT, DEAF),
-    _shell("no-file-outside", "state", 'echo x >>"${0%/*}/state"', "echo x >outputs/out.txt", _END),
-    _shell(
-        "no-file-outside",
-        "/tmp/usina-test-left-",
-        "mktemp /tmp/usina-test-left-XXXXXXXX",
-        "echo x >outputs/out.txt",
-        _END,
-    ),
     Rogue(
         "home-empty",
         "its home holds cache.bin",

@@ -18,7 +18,7 @@ FOLDERS = sorted(
 
 def excused(manifest: Manifest) -> set[str]:
     """The checks that may have nothing to say about a program."""
-    names = {"every-example", "log-limit", "network", "seed"}
+    names = {"every-example", "log-limit", "network", "no-file-outside", "seed"}
     if not manifest.inputs:
         names |= {"media-types", "input-empty", "input-truncated", "input-wrong-type"}
         names |= {"input-unchanged"}

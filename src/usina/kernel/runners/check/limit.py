@@ -4,9 +4,9 @@ import dataclasses
 from typing import Final
 
 from usina.kernel.runners.check.finding import Broken, Check, Unchecked
+from usina.kernel.runners.check.observation import processes_below
 from usina.kernel.runners.check.stop import GONE_SECONDS
 from usina.kernel.runners.check.subject import Subject
-from usina.kernel.runners.check.trace import processes_below
 from usina.kernel.runners.limits import RunnerLimits
 
 _SHORTEST: Final = 0.02

@@ -122,6 +122,24 @@ def read_report(played: Played) -> dict[str, Any] | None:
     return None
 
 
+def fingerprint(played: Played, exact: bool) -> dict[str, str]:
+    """By the name of an output: its kind, and where it counts the hash of its bytes. The seconds of
+    a report are no result."""
+    found: dict[str, str] = {}
+    for output in played.outputs:
+        found[output.name] = output.kind
+        if exact:
+            told = read_report(played) if output.name == REPORT else None
+            if told is None:
+                with output.path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256")
+            else:
+                told.pop("seconds", None)
+                digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+            found[output.name] += f" {digest.hexdigest()}"
+    return found
+
+
 def _words(value: object) -> list[str]:
     """Every text in a value of JSON."""
     match value:

@@ -1,15 +1,12 @@
 """The same again: in the same process, for somebody else, at a second attempt, to the byte."""
 
-import hashlib
-import json
 from dataclasses import replace
 from typing import Final
 
-from usina.kernel.runners.bench import Played
 from usina.kernel.runners.check.finding import Broken, Check, Unchecked
-from usina.kernel.runners.check.output import REPORT, read_report
+from usina.kernel.runners.check.observation import observe, processes_below
+from usina.kernel.runners.check.output import fingerprint
 from usina.kernel.runners.check.subject import Act, Subject
-from usina.kernel.runners.check.trace import processes_below
 
 _SEED: Final = 1234
 _CLAIM: Final = "its manifest does not claim it (deterministic = true)"
@@ -45,10 +42,9 @@ async def deterministic(subject: Subject) -> str:
     first = await subject.first()
     if not subject.manifest.deterministic:
         raise Unchecked(_CLAIM)
-    async with subject.fresh() as ground:
-        act = await subject.play(ground=ground)
-        _same(subject, first, act, "another process")
-    return f"{len(act.played.outputs)} files the same to the byte"
+    seen = await observe(subject)
+    _same_made(subject, first, seen.act, seen.fingerprint, "another process")
+    return f"{len(seen.fingerprint)} files the same to the byte"
 
 
 async def seed(subject: Subject) -> str:
@@ -66,32 +62,18 @@ async def seed(subject: Subject) -> str:
 
 
 def _same(subject: Subject, first: Act, second: Act, which: str) -> None:
+    made = fingerprint(second.played, subject.manifest.deterministic)
+    _same_made(subject, first, second, made, which)
+
+
+def _same_made(subject: Subject, first: Act, second: Act, made: dict[str, str], which: str) -> None:
     """The same files by name and kind; of a program that claims it, to the byte."""
     if second.played.failure is not None:
         raise Broken(f"{which} ended with {second.ending}")
-    exact = subject.manifest.deterministic
-    one, two = _fingerprint(first.played, exact), _fingerprint(second.played, exact)
-    if one != two:
-        differ = sorted(name for name in {*one, *two} if one.get(name) != two.get(name))
+    before = fingerprint(first.played, subject.manifest.deterministic)
+    if before != made:
+        differ = sorted(name for name in {*before, *made} if before.get(name) != made.get(name))
         raise Broken(f"{which} made other files: {', '.join(differ)}")
-
-
-def _fingerprint(played: Played, exact: bool) -> dict[str, str]:
-    """By the name of an output: its kind, and where it counts the hash of its bytes. The seconds of
-    a report are no result."""
-    found: dict[str, str] = {}
-    for output in played.outputs:
-        found[output.name] = output.kind
-        if exact:
-            told = read_report(played) if output.name == REPORT else None
-            if told is None:
-                with output.path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256")
-            else:
-                told.pop("seconds", None)
-                digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-            found[output.name] += f" {digest.hexdigest()}"
-    return found
 
 
 CHECKS: Final = (

@@ -8,8 +8,8 @@ from typing import Final
 from usina.kernel.runners.assignment import StopSignal
 from usina.kernel.runners.bench import Bench
 from usina.kernel.runners.check.finding import Broken, Check, Unchecked
+from usina.kernel.runners.check.observation import processes_below
 from usina.kernel.runners.check.subject import Act, Subject, Witness
-from usina.kernel.runners.check.trace import processes_below
 from usina.kernel.runners.limits import RunnerLimits
 
 GONE_SECONDS: Final = 5.0

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from usina.kernel.runners.assignment import StopSignal
 from usina.kernel.runners.bench import Bench, Played, Request, bench
@@ -13,6 +13,9 @@ from usina.kernel.runners.check.finding import Unchecked
 from usina.kernel.runners.form import Form
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.manifest import Manifest
+
+if TYPE_CHECKING:
+    from usina.kernel.runners.check.observation import Observation
 
 _LOG_KEPT: Final = 64 * 1024
 _PATIENCE: Final = 20
@@ -76,6 +79,7 @@ class Subject:
         """What is wrong with examples of the folder."""
         self.lines: list[bytes] | None = None
         """What the program says on descriptor 3, once that was recorded."""
+        self.observation: Observation | None = None
         self.bench = ground
         self.timeout_seconds = timeout_seconds or manifest.timeout_seconds
         self._first: Act | None = None
