@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from usina.kernel.files.signature import BRANDS, HTML_TAGS, LIKELY
+from usina.kernel.files.signature import BRANDS, HTML_TAGS, LIKELY, SIGNATURES
 
 UNKNOWN: Final = "application/octet-stream"
 _TEXT: Final = "text/plain"
