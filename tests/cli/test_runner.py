@@ -99,7 +99,11 @@ def test_what_a_submit_would_refuse_is_refused_with_its_pointer(
 ) -> None:
     done = usina("runner", "run", folder, f"text={text}", "-p", "times=9")
     assert (done.code, done.out) == (1, "")
-    assert "  /params/times: 9 is greater than the maximum of 3\n" in done.err
+    assert done.err == (
+        "usina: params: 9 is greater than the maximum of 3\n"
+        "  /params/times: 9 is greater than the maximum of 3\n"
+        "  times takes an integer, at least 1, at most 3.\n"
+    )
 
     picture = tmp_path / "picture.txt"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")

@@ -270,11 +270,4 @@ ROGUES = (
     Rogue("cancel-near-end", "s after its cancel", PYTHON + OUT, DEAF),
     Rogue("term", "TERM did not end it", PYTHON + OUT, DEAF),
     Rogue("time-limit", "s after its time was over", PYTHON + OUT, DEAF),
-    Rogue(
-        "home-empty",
-        "its home holds cache.bin",
-        WARM + PYTHON + OUT,
-        f"HOME = os.getcwd()\ndef main(job):\n    {WRITE}\n"
-        "    open(f'{HOME}/cache.bin', 'w').close()\n",
-    ),
 )

@@ -10,8 +10,11 @@ from usina.kernel.runners.check import stop, subject
 from usina.kernel.runners.check.observation import processes_below
 from usina.kernel.runners.check.suite import CHECKS, MANIFEST, examine
 
-OF_THE_PLATFORM = {"memory-limit", "log-limit", "no-process-left", "no-file-outside", "network"}
-"""What no program can break as long as the platform does its part, or only without a sandbox."""
+OF_THE_PLATFORM = {"memory-limit", "log-limit", "no-process-left"}
+"""What no program can break as long as the platform does its part."""
+
+OF_THE_SANDBOX = {"home-empty", "no-file-outside", "network"}
+"""What a program can break only where no layer keeps it from that: they have tests of their own."""
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +29,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_check_has_a_program_that_breaks_it() -> None:
     names = {check.name for check in CHECKS} | {MANIFEST}
 
-    assert {rogue.check for rogue in ROGUES} == names - OF_THE_PLATFORM
+    assert {rogue.check for rogue in ROGUES} == names - OF_THE_PLATFORM - OF_THE_SANDBOX
     assert len(names) == len(CHECKS) + 1
 
 
@@ -68,6 +71,21 @@ async def test_a_program_that_writes_elsewhere_is_seen(tmp_path: Path, where: st
     assert finding.verdict == ("failed" if path.exists() else "passed"), finding
     assert finding.verdict == "passed" or f"it wrote {path};" in finding.why
     path.unlink(missing_ok=True)
+
+
+async def test_a_warm_program_that_heaps_up_files_is_seen(tmp_path: Path) -> None:
+    """Where the platform itself empties the home between jobs, there is nothing to see."""
+    program = (
+        "HOME = os.getcwd()\ndef main(job):\n    open(f'{HOME}/cache.bin', 'w').close()\n"
+        "    (job.outputs / 'out.txt').write_text('done')\n"
+    )
+    rogue = Rogue("home-empty", "", 'mode = "warm"\n' + Rogue.manifest, program)
+
+    found = await examine(rogue.write(tmp_path / "rogue-v1"), only=["home-empty"])
+
+    (finding,) = found
+    assert finding.verdict == "passed" or "its home holds cache.bin" in finding.why, finding
+    assert finding.verdict != "not checked"
 
 
 VISITOR = """\

@@ -70,6 +70,7 @@ def _report_of_kernel(error: BaseException) -> ExitCode | None:
     else:
         say(f"usina: {error.detail}")
         say(*(f"  {place.pointer}: {place.message}" for place in error.errors))
+        say(*(f"  {note}" for note in getattr(error, "__notes__", ())))
     return _EXIT_BY_STATUS.get(error.status, ExitCode.ERROR)
 
 

@@ -93,6 +93,15 @@ def read_files(model: Entry, pairs: Sequence[str]) -> dict[str, list[Path]]:
     return files
 
 
+def explain(error: Exception, pointers: Iterable[str], model: Entry) -> None:
+    """Notes to a refusal, for each pointer to a parameter: what the model takes there."""
+    known = properties(model.params_schema)
+    for pointer in pointers:
+        name = pointer.removeprefix("/params/")
+        if name in known:
+            error.add_note(f"{name} takes {described(known[name])}.")
+
+
 def described(schema: JsonValue) -> str:
     """A parameter's type and bounds in words: "an integer, at least 256, at most 4096"."""
     if not isinstance(schema, dict):

@@ -99,12 +99,9 @@ def run_runner(
     Its log goes to stderr while it works; the paths of its artifacts are printed.
     """
     from usina.faces.cli.by_hand import Order, perform
-    from usina.faces.cli.parameter import read_params
-    from usina.kernel.runners.bench import Request
 
     model = _model(folder)
-    params = read_params(model, param or [])
-    request = Request.checked(model.form, params, _files(model, inputs or []))
+    request = _case(model, inputs or [], param or []).request(model.form)
     perform(Order(model.manifest, request, out, timeout, _environment()))
 
 
@@ -136,14 +133,21 @@ def _files(model: "Model", pairs: list[str]) -> "dict[str, list[InputFile]]":
 
 def _given(folder: Path, pairs: list[str], params: list[str]) -> "Case | None":
     """What stands on the command line, as one case; raises what the platform would refuse."""
-    from usina.faces.cli.parameter import read_params
+    return _case(_model(folder), pairs, params) if pairs or params else None
+
+
+def _case(model: "Model", pairs: list[str], params: list[str]) -> "Case":
+    """A request that the platform would take; raises what it would refuse."""
+    from usina.faces.cli.parameter import explain, read_params
+    from usina.kernel.errors import Invalid
     from usina.kernel.runners.check.case import Case
 
-    if not pairs and not params:
-        return None
-    model = _model(folder)
     case = Case("given", read_params(model, params), _files(model, pairs))
-    case.request(model.form)
+    try:
+        case.request(model.form)
+    except Invalid as error:
+        explain(error, (place.pointer for place in error.errors), model)
+        raise
     return case
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
+from usina.kernel.ids import new_id
 from usina.kernel.runners.check.finding import Broken, Check, Unchecked
 from usina.kernel.runners.check.subject import Subject, Witness
 from usina.kernel.runners.limits import RunnerLimits
@@ -14,7 +15,6 @@ from usina.kernel.runners.manifest import Kind
 from usina.kernel.runners.protocol import ERROR_CODES, Message, parse
 
 _RELAY: Final = str(Path(__file__).with_name("relay.py"))
-_RECORD: Final = "descriptor-3.ndjson"
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "ready": frozenset(),
@@ -108,11 +108,16 @@ async def _recorded(subject: Subject) -> list[bytes]:
     await subject.first()
     if subject.lines is not None:
         return subject.lines
-    command = (sys.executable, "-I", "-S", _RELAY, _RECORD, *subject.manifest.argv())
+    token = f"{new_id()} "
+    command = (sys.executable, "-I", "-S", _RELAY, token, *subject.manifest.argv())
+    told = Witness(kept_bytes=RunnerLimits().log_bytes)
     async with subject.fresh() as ground:
-        await subject.play(ground=ground, manifest=subject.changed(command=command))
-        records = [path.read_bytes() for path in ground.root.glob(f"*/{_RECORD}")]
-    subject.lines = b"".join(records).split(b"\n")[:-1]
+        await subject.play(ground=ground, manifest=subject.changed(command=command), told=told)
+    written = bytes(told.written).split(b"\n")
+    mark = token.encode()
+    subject.lines = [line.removeprefix(mark) for line in written if line.startswith(mark)]
+    if not subject.lines:
+        raise Unchecked("nothing that it says could be recorded")
     return subject.lines
 
 

@@ -28,13 +28,14 @@ class Witness:
     on_progress: Callable[[float], None] = lambda fraction: None
     fractions: list[float] = field(default_factory=list[float])
     written: bytearray = field(default_factory=bytearray)
+    kept_bytes: int = _LOG_KEPT
 
     def progress(self, fraction: float, stage: str | None) -> None:
         self.fractions.append(fraction)
         self.on_progress(fraction)
 
     def log(self, data: bytes) -> None:
-        self.written += data[: max(0, _LOG_KEPT - len(self.written))]
+        self.written += data[: max(0, self.kept_bytes - len(self.written))]
 
     def checkpoint(self, path: Path) -> None:
         """A path below ``outputs/``; nothing to keep."""
