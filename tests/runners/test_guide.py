@@ -13,6 +13,8 @@ from tests.docs.page import ROOT, write_files
 from tests.old_python import make_environment, old_python
 from tests.runners.stage import Act, Recorder, Stage
 from usina.kernel.runners.assignment import Assignment, StopSignal
+from usina.kernel.runners.check.suite import CHECKS, MANIFEST, MANIFEST_SENTENCE
+from usina.kernel.runners.gate import GateSpec
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.manifest import (
     Environment,
@@ -111,8 +113,9 @@ def test_every_key_of_a_manifest_is_in_the_guide() -> None:
         'outputs."NAME".': OutputSpec,
         "resources.": Resources,
         "probe.": ProbeSpec,
+        "gates.NAME.": GateSpec,
     }
-    nested = {"folder", "environment", "inputs", "params", "outputs", "resources", "probe"}
+    nested = {"folder", "environment", "inputs", "params", "outputs", "resources", "probe", "gates"}
     known = {*Manifest.model_fields} - nested | {"params.NAME"}
     for prefix, table in tables.items():
         known |= {prefix + (field.alias or key) for key, field in table.model_fields.items()}
@@ -174,3 +177,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         assert said in section
     assert f"Lines of JSON, {limits.line_bytes // 1024} KiB at most" in text
     assert set(quoted(section.split("An `error` of a program", 1)[1])) >= ERROR_CODES
+
+
+def test_every_check_is_in_the_reference() -> None:
+    told = {quoted(name)[0]: sentence for name, sentence in rows("What is checked")}
+    assert told == {MANIFEST: MANIFEST_SENTENCE} | {each.name: each.sentence for each in CHECKS}

@@ -19,6 +19,7 @@ LEVEL = (
     "[params.level]\ndescription = 'How much.'\ntype = 'integer'\n"
     "minimum = 0\nmaximum = 9\ndefault = 5\n"
 )
+GATE = '[gates.whole]\nmetric = "parts"\nat_least = 4\nmessage = "No part is missing."\n'
 SEED = "[params.seed]\ndescription = 'The seed.'\ntype = 'integer'\ndefault = 0\n"
 
 HEAD = "import os, json, sys, time\nimport usina_runner\n"
@@ -196,6 +197,13 @@ ROGUES = (
         "seconds has to be",
         PYTHON + REPORT,
         "def main(job):\n    job.report({'seconds': 3})\n",
+    ),
+    Rogue("gates", "whole: Not checked", PYTHON + OUT + GATE),
+    Rogue(
+        "gates",
+        "whole: parts is 3, not >= 4",
+        PYTHON + OUT + GATE,
+        f"def main(job):\n    {WRITE}\n    job.metric('parts', 3)\n",
     ),
     _with_image("input-empty", "was taken for a good one", "pass"),
     _with_image(

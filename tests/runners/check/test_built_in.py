@@ -26,6 +26,8 @@ def excused(manifest: Manifest) -> set[str]:
         names |= {"smallest-parameters", "largest-parameters"}
     if not any({"default", "enum"} <= schema.keys() for schema in manifest.params.values()):
         names |= {"every-choice"}
+    if not manifest.gates:
+        names |= {"gates"}
     if manifest.mode == "cold":
         names |= {"ready", "home-empty"}
     return names

@@ -11,10 +11,11 @@ from typing import Final
 from usina.faces.cli.board import Board, board
 from usina.faces.cli.failure import CommandError, ExitCode
 from usina.faces.cli.loop import finish
-from usina.faces.cli.output import Data, json_wanted, show, show_json
+from usina.faces.cli.output import Data, json_wanted, say, show, show_json
 from usina.kernel.files.sniff import sniff
 from usina.kernel.runners.assignment import Listener
 from usina.kernel.runners.bench import Played, Request, bench
+from usina.kernel.runners.gate import Gate, judge
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.outcome import Failure
 from usina.kernel.runners.work import Output
@@ -60,6 +61,9 @@ def perform(order: Order) -> None:
         raise CommandError(
             _told(played.failure), code=played.failure.code, exit_code=ExitCode.JOB_FAILED
         )
+    for gate in _gates(order, played):
+        if not gate.ok:
+            say(f"Gate {gate.name}: {gate.message}")
     if not json_wanted():
         show(*(str(each.path) for each in kept))
 
@@ -153,12 +157,18 @@ def _as_job(order: Order, played: Played, kept: Sequence[_Kept]) -> dict[str, Da
             }
             for each in kept
         ],
+        "gates": [gate.as_json() for gate in _gates(order, played)],
         "metrics": {
             "run_seconds": round(played.seconds, 3),
             "peak_memory_bytes": played.outcome.peak_memory_bytes,
         },
         "files": [str(each.path) for each in kept],
     }
+
+
+def _gates(order: Order, played: Played) -> Sequence[Gate]:
+    """Judged once it has ended well, as of a job."""
+    return () if played.failure else judge(order.manifest.gates, played.outcome.metrics)
 
 
 def _told(failure: Failure) -> str:

@@ -10,6 +10,7 @@ from usina.kernel.files.sniff import sniff
 from usina.kernel.runners.bench import Played
 from usina.kernel.runners.check.finding import Broken, Check, Unchecked
 from usina.kernel.runners.check.subject import Subject
+from usina.kernel.runners.gate import judge
 from usina.kernel.runners.work import Output
 from usina.kernel.storage.digest import HEAD_BYTES
 
@@ -122,6 +123,17 @@ def read_report(played: Played) -> dict[str, Any] | None:
     return None
 
 
+async def gates(subject: Subject) -> str:
+    act = await subject.first()
+    if not subject.manifest.gates:
+        raise Unchecked("it declares none")
+    judged = judge(subject.manifest.gates, act.played.outcome.metrics)
+    faults = [f"{gate.name}: {gate.message}" for gate in judged if not gate.ok]
+    if faults:
+        raise Broken("; ".join(faults))
+    return ", ".join(f"{gate.name} {gate.value}" for gate in judged)
+
+
 def fingerprint(played: Played, exact: bool) -> dict[str, str]:
     """By the name of an output: its kind, and where it counts the hash of its bytes. The seconds of
     a report are no result."""
@@ -173,4 +185,5 @@ CHECKS: Final = (
         "Its report.json says the model, the parameters, the inputs' hashes and the seconds.",
         report,
     ),
+    Check("gates", "Its example passes the gates that it declares.", gates),
 )
