@@ -37,7 +37,7 @@ def test_the_rooms_are_found() -> None:
     assert {"echo-v1", "inflate-v1", "relief-v1"} <= {folder.name for folder in FOLDERS}
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 async def test_every_built_in_runner_keeps_the_contract(folder: Path) -> None:
     found = await examine(folder)
