@@ -26,8 +26,12 @@ def excused(manifest: Manifest) -> set[str]:
         names |= {"smallest-parameters", "largest-parameters"}
     if not any({"default", "enum"} <= schema.keys() for schema in manifest.params.values()):
         names |= {"every-choice"}
+    if not any(spec.required for spec in manifest.inputs.values()):
+        names |= {"examples"}
     if not manifest.gates:
         names |= {"gates"}
+    if not manifest.deterministic:
+        names |= {"deterministic"}
     if manifest.mode == "cold":
         names |= {"ready", "home-empty"}
     return names

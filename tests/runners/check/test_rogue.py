@@ -41,6 +41,21 @@ async def test_a_program_that_breaks_the_contract_is_told_how(rogue: Rogue, tmp_
     assert (finding.verdict, rogue.said in finding.why) == ("failed", True), finding
 
 
+async def test_without_examples_those_of_the_schema_are_taken(tmp_path: Path) -> None:
+    needed = "[params.word]\ndescription = 'A word.'\ntype = 'string'\nrequired = true\n"
+    program = (
+        "def main(job):\n    assert job.params['word'] == 'sesame'\n"
+        "    (job.outputs / 'out.txt').write_text('done')\n"
+    )
+    told = Rogue("result", "", Rogue.manifest + needed + "examples = ['sesame']\n", program)
+    silent = Rogue("result", "", Rogue.manifest + needed, program)
+
+    found = await examine(told.write(tmp_path / "told"), only=["result"])
+    assert found[0].verdict == "passed", found
+    found = await examine(silent.write(tmp_path / "silent"), only=["result"])
+    assert (found[0].verdict, "it needs word" in found[0].why) == ("failed", True), found
+
+
 async def test_a_process_below_a_folder_is_seen(tmp_path: Path) -> None:
     stray = await asyncio.create_subprocess_exec("sleep", "60", env={"HOME": f"{tmp_path}/job-1"})
     other = await asyncio.create_subprocess_exec("sleep", "60", env={"HOME": f"{tmp_path}-2/job"})

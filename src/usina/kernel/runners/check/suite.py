@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -104,8 +104,15 @@ async def _made(check: Check, subject: Subject) -> Finding:
 
 
 def _without_anything(form: Form) -> list[Case]:
-    """The defaults alone, if the program is content with them."""
-    case = Case("defaults", {}, {})
+    """The defaults, and for what has none the first example of its schema, if the program is
+    content with them."""
+    properties: dict[str, dict[str, Any]] = form.params_schema["properties"]
+    params = {
+        name: properties[name]["examples"][0]
+        for name in form.params_schema["required"]
+        if name not in form.defaults and properties[name].get("examples")
+    }
+    case = Case("defaults", params, {})
     try:
         case.request(form)
     except Invalid:
