@@ -68,7 +68,7 @@ async def ready(subject: Subject) -> str:
     if not subject.warm:
         raise Unchecked("it is cold")
     await asyncio.sleep(_QUIET_SECONDS)
-    if act.played.outcome.exit is not None or not subject.bench.pool.warm_models():
+    if act.played.outcome.exit is not None or not subject.bench.pool.warm():
         raise Broken(
             "it left after its first job, or spoke after its answer; a warm program waits in "
             "silence for its next job"

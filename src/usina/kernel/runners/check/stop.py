@@ -64,7 +64,7 @@ async def _cancelled(
             raise Broken(f"it was cancelled and ended with {act.ending}")
         if seconds > GONE_SECONDS:
             raise Broken(f"it was there {seconds:.1f} s after its cancel")
-        if then_again and ground.pool.warm_models():
+        if then_again and ground.pool.warm():
             again = await subject.play(ground=ground)
             if again.played.failure is not None:
                 raise Broken(f"its next job after a cancel ended with {again.ending}")
