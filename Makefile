@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
-TOOLS := curl jq
+TOOLS := curl gcc jq
 
 .DEFAULT_GOAL := help
 .PHONY: help tools setup demo run test check format bench torture lock clean
@@ -32,7 +32,7 @@ run: setup ## The platform on http://127.0.0.1:8000
 	$(BIN)/usina up
 
 tools: # What the guides use, by apt where we may
-	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done); \
+	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done | sed "s/^gcc$$/gcc libc6-dev/"); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \

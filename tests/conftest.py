@@ -7,7 +7,14 @@ import pytest
 
 from tests.clock import FakeClock
 from tests.databases import DATABASES, prepare
+from tests.old_python import old_python
 from usina.kernel.db.unit_of_work import Database
+
+
+def pytest_report_header() -> str:
+    found = old_python()
+    stands_in = "" if found.version.startswith("3.8.") else " stands in for Python 3.8"
+    return f"oldest python: {found.version} at {found.path}{stands_in}"
 
 
 @pytest.fixture

@@ -2,14 +2,19 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+import usina_runner
 from tests.docs.page import ROOT, write_files
+from tests.old_python import make_environment, old_python
 from tests.runners.stage import Act, Recorder, Stage
 from usina.kernel.runners.assignment import Assignment, StopSignal
+from usina.kernel.runners.check.suite import CHECKS, MANIFEST, MANIFEST_SENTENCE
+from usina.kernel.runners.gate import GateSpec
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.manifest import (
     Environment,
@@ -25,7 +30,8 @@ from usina.kernel.runners.outcome import Exit, failure_of_exit
 from usina.kernel.runners.protocol import ERROR_CODES, parse
 from usina.kernel.runners.work import WorkFolder
 
-GUIDE = ROOT / "docs/guides/write-a-runner.md"
+GUIDE = ROOT / "docs/guides/bring-your-own-program.md"
+REFERENCE = ROOT / "docs/reference/runners.md"
 STORY = "The cat sat. The cat and the hat sat on the mat. Why?\n"
 
 
@@ -33,7 +39,10 @@ STORY = "The cat sat. The cat and the hat sat on the mat. Why?\n"
 def folder(tmp_path: Path) -> Path:
     """Holds the files of the guide where it says."""
     write_files(GUIDE, tmp_path)
-    return tmp_path / "models"
+    models = tmp_path / "models"
+    make_environment(models / "rhythm-v1/env")
+    shutil.copy(usina_runner.__file__, models / "rhythm-v1/usina_runner.py")
+    return models
 
 
 async def play(stage: Stage, manifest: Manifest, text: str, params: dict[str, Any]) -> Act:
@@ -71,7 +80,7 @@ async def test_the_python_program_draws(stage: Stage, folder: Path) -> None:
         assert act.left("rhythm.svg").count("<rect ") == 3
         assert 'fill="#102030"' in act.left("rhythm.svg")
         report = json.loads(act.left("report.json"))
-        assert (report["sentences"], report["longest"]) == (3, 9)
+        assert (report["sentences"], report["python"]) == (3, old_python().version)
         assert set(report["seconds"]) == {"read", "draw", "total"}
         assert act.outcome.metrics == {"sentences": 3}
         assert set(act.outputs()) == {"rhythm.svg", "report.json"}
@@ -86,8 +95,8 @@ async def test_the_python_program_refuses_a_text_without_sentences(
 
 
 def rows(title: str) -> list[list[str]]:
-    """The cells of the tables below a heading of the guide, without their heads."""
-    section = GUIDE.read_text().split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    """The cells of the tables below a heading of the reference, without their heads."""
+    section = REFERENCE.read_text().split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
     tables = re.findall(r"^\|[-|]+\|\n((?:\|.*\n)+)", section, re.MULTILINE)
     lines = "".join(tables).splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -104,12 +113,13 @@ def test_every_key_of_a_manifest_is_in_the_guide() -> None:
         'outputs."NAME".': OutputSpec,
         "resources.": Resources,
         "probe.": ProbeSpec,
+        "gates.NAME.": GateSpec,
     }
-    nested = {"folder", "environment", "inputs", "params", "outputs", "resources", "probe"}
+    nested = {"folder", "environment", "inputs", "params", "outputs", "resources", "probe", "gates"}
     known = {*Manifest.model_fields} - nested | {"params.NAME"}
     for prefix, table in tables.items():
         known |= {prefix + (field.alias or key) for key, field in table.model_fields.items()}
-    told = rows("Reference: `runner.toml`")
+    told = rows("`runner.toml`")
     assert {quoted(row[0])[0] for row in told} == known
     (kinds,) = (row[2] for row in told if row[0] == '`outputs."NAME".kind`')
     assert quoted(kinds) == list(get_args(Kind))
@@ -118,11 +128,11 @@ def test_every_key_of_a_manifest_is_in_the_guide() -> None:
 def test_every_key_of_the_job_is_in_the_guide(stage: Stage, folder: Path) -> None:
     work = stage.prepare(load_manifest(folder / "words-v1"))
     job = json.loads((work.path / "job.json").read_text())
-    assert [key for row in rows("Reference: `job.json`") for key in quoted(row[0])] == list(job)
+    assert [key for row in rows("`job.json`") for key in quoted(row[0])] == list(job)
 
 
 def test_every_message_is_in_the_guide_and_is_understood() -> None:
-    lines = [quoted(row[0])[0] for row in rows("Reference: messages")]
+    lines = [quoted(row[0])[0] for row in rows("Messages")]
     inward = {'{"type": "cancel"}', '{"type": "run", "work": "/..."}', '{"type": "exit"}'}
     outward = [line for line in lines if line not in inward]
     assert len(outward) == len(lines) - len(inward)
@@ -147,15 +157,15 @@ def test_every_message_is_in_the_guide_and_is_understood() -> None:
     ],
 )
 def test_every_ending_is_called_as_the_guide_says(ended: Exit, what: str) -> None:
-    (row,) = (row for row in rows("Reference: how a job ends") if what in row[0])
+    (row,) = (row for row in rows("How a job ends") if what in row[0])
     failure = failure_of_exit(ended, "", 1024**3)
     assert quoted(row[1]) == [failure.code]
     assert quoted(row[2])[:1] == ([failure.reason] if failure.reason else [])
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    limits, text = RunnerLimits(), GUIDE.read_text()
-    section = text.split("## Reference: how a job ends", 1)[1].replace("\n", " ")
+    limits, text = RunnerLimits(), REFERENCE.read_text()
+    section = text.split("## How a job ends", 1)[1].replace("\n", " ")
     for said in (
         f"there are more than {limits.artifacts} ",
         f"more than {limits.processes} processes",
@@ -167,3 +177,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         assert said in section
     assert f"Lines of JSON, {limits.line_bytes // 1024} KiB at most" in text
     assert set(quoted(section.split("An `error` of a program", 1)[1])) >= ERROR_CODES
+
+
+def test_every_check_is_in_the_reference() -> None:
+    told = {quoted(name)[0]: sentence for name, sentence in rows("What is checked")}
+    assert told == {MANIFEST: MANIFEST_SENTENCE} | {each.name: each.sentence for each in CHECKS}

@@ -9,9 +9,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema_rs
 import structlog
 
+from usina.kernel.runners.form import Form
 from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest, probe
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -50,7 +50,7 @@ class Model:
     available: bool
     unavailable_reason: str | None
     manifest: Manifest
-    validator: jsonschema_rs.Validator
+    form: Form
 
     @property
     def queue(self) -> str:
@@ -104,7 +104,7 @@ async def load_registry(apps: Sequence[App], folders: Sequence[Path]) -> Registr
         manifests.setdefault(manifest.name, manifest)
     for problem in problems:
         _log.warning("runner folder refused", problem=problem)
-    models = await asyncio.gather(*(_model(manifest) for manifest in manifests.values()))
+    models = await asyncio.gather(*(model_of(manifest) for manifest in manifests.values()))
     return Registry(models, problems)
 
 
@@ -114,10 +114,10 @@ def _runner_folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/runner.toml"))
 
 
-async def _model(manifest: Manifest) -> Model:
+async def model_of(manifest: Manifest) -> Model:
+    """The catalogue's entry of a runner folder; asks its probe whether it can run here."""
     reason = await probe(manifest)
-    params_schema = manifest.params_schema()
-    properties: dict[str, dict[str, Any]] = params_schema["properties"]
+    form = Form.of(manifest)
     return Model(
         name=manifest.name,
         version=manifest.version,
@@ -125,8 +125,8 @@ async def _model(manifest: Manifest) -> Model:
         description=manifest.description,
         license=manifest.license,
         input_schema=manifest.input_schema(),
-        params_schema=params_schema,
-        default_params={k: v["default"] for k, v in properties.items() if "default" in v},
+        params_schema=form.params_schema,
+        default_params=form.defaults,
         resources=Resources(
             manifest.resources.gpu, manifest.resources.memory_bytes, manifest.resources.slots
         ),
@@ -134,5 +134,5 @@ async def _model(manifest: Manifest) -> Model:
         available=reason is None,
         unavailable_reason=reason,
         manifest=manifest,
-        validator=jsonschema_rs.validator_for(params_schema),
+        form=form,
     )

@@ -22,6 +22,10 @@ class Row(Protocol):
 class Board(Protocol):
     def row(self, title: str) -> Row: ...
 
+    def write(self, text: str) -> None:
+        """What a program says, in whole lines, above the bars."""
+        ...
+
 
 @contextmanager
 def board() -> Generator[Board]:
@@ -56,6 +60,9 @@ class _Bars:
     def row(self, title: str) -> Row:
         return _Bar(self._progress, self._progress.add_task("", total=1.0, title=title))
 
+    def write(self, text: str) -> None:
+        self._progress.console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+
 
 class _Bar:
     def __init__(self, progress: "Progress", task: "TaskID") -> None:
@@ -69,6 +76,10 @@ class _Bar:
 class _Lines:
     def row(self, title: str) -> Row:
         return _Line(title)
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 class _Line:
@@ -90,3 +101,6 @@ class _Silence:
 
     def show(self, text: str, fraction: float | None = None) -> None:
         """Nothing: stderr is for a problem object."""
+
+    def write(self, text: str) -> None:
+        """Nothing, likewise."""

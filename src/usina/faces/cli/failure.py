@@ -49,9 +49,29 @@ def report(error: BaseException) -> ExitCode:
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return _tell(ExitCode.ERROR, "error", f"{name}{error.strerror or error}")
+    if "usina.kernel.errors" in sys.modules and (told := _report_of_kernel(error)) is not None:
+        return told
     if "usina_client" in sys.modules:
         return _report_of_client(error)
     return _unexpected(error)
+
+
+def _report_of_kernel(error: BaseException) -> ExitCode | None:
+    """A refusal that was made here, without a platform, in the form of one that was answered."""
+    from usina.kernel.errors import Problem
+
+    if not isinstance(error, Problem):
+        return None
+    if json_wanted():
+        places = [{"pointer": each.pointer, "message": each.message} for each in error.errors]
+        problem: dict[str, Data] = {"type": "about:blank", "title": error.title}
+        problem |= {"status": error.status, "detail": error.detail, "code": error.code}
+        say(as_json(problem | ({"errors": places} if places else {})))
+    else:
+        say(f"usina: {error.detail}")
+        say(*(f"  {place.pointer}: {place.message}" for place in error.errors))
+        say(*(f"  {note}" for note in getattr(error, "__notes__", ())))
+    return _EXIT_BY_STATUS.get(error.status, ExitCode.ERROR)
 
 
 def _misused(error: typer.TyperException) -> ExitCode:

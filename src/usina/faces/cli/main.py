@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from usina import __version__
-from usina.faces.cli import admin, database, file, job
+from usina.faces.cli import admin, database, file, job, runner
 from usina.faces.cli.demo.command import demo
 from usina.faces.cli.doctor import doctor
 from usina.faces.cli.failure import ExitCode, report
@@ -56,6 +56,7 @@ def build() -> typer.Typer:
     app.add_typer(job.app, name="jobs", rich_help_panel=_WORK)
     app.add_typer(file.app, name="files", rich_help_panel=_WORK)
     app.command(rich_help_panel=_WORK)(demo)
+    app.add_typer(runner.app, name="runner", rich_help_panel=_WORK)
     app.command(rich_help_panel=_PLATFORM)(up)
     app.command(rich_help_panel=_PLATFORM)(doctor)
     app.command(rich_help_panel=_PLATFORM)(seed)

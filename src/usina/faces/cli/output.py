@@ -66,8 +66,13 @@ def say(*lines: str) -> None:
     sys.stderr.flush()
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal; elsewhere one line per row, its cells parted by tabs."""
+def show_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """A table on a terminal; elsewhere one line per row, its cells parted by tabs. ``styles`` are
+    of cells, by their text."""
     if not sys.stdout.isatty():
         show(*("\t".join(row) for row in rows))
         return
@@ -80,7 +85,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell, (styles or {}).get(cell, "")) for cell in row))
     Console().print(table)
 
 

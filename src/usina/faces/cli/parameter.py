@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import typer
 from pydantic import JsonValue
 
-from usina_client import InputValue, Model
+from usina_client import InputValue
 
 Schema: TypeAlias = Mapping[str, JsonValue]
 
@@ -39,7 +39,18 @@ _ARTICLES: Final = {
 }
 
 
-def read_params(model: Model, pairs: Sequence[str]) -> dict[str, JsonValue]:
+class Entry(Protocol):
+    """A model of a catalogue: the platform's, or one out of a folder."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def input_schema(self) -> Mapping[str, Any]: ...
+    @property
+    def params_schema(self) -> Mapping[str, Any]: ...
+
+
+def read_params(model: Entry, pairs: Sequence[str]) -> dict[str, JsonValue]:
     """Each K=V with V as the type that the schema gives K; BadParameter says what is wrong."""
     known = properties(model.params_schema)
     params: dict[str, JsonValue] = {}
@@ -53,7 +64,7 @@ def read_params(model: Model, pairs: Sequence[str]) -> dict[str, JsonValue]:
     return params
 
 
-def read_inputs(model: Model, pairs: Sequence[str]) -> dict[str, InputValue | list[InputValue]]:
+def read_inputs(model: Entry, pairs: Sequence[str]) -> dict[str, InputValue | list[InputValue]]:
     """Each INPUT=FILE; a name given more than once is a list, an id stands for itself."""
     known = properties(model.input_schema)
     given: dict[str, list[InputValue]] = {}
@@ -67,6 +78,28 @@ def read_inputs(model: Model, pairs: Sequence[str]) -> dict[str, InputValue | li
         wanted = " ".join(f"{name}=FILE" for name in missing)
         raise typer.BadParameter(f"{model.name} needs {wanted}.", param_hint="INPUT=FILE")
     return {name: values[0] if len(values) == 1 else values for name, values in given.items()}
+
+
+def read_files(model: Entry, pairs: Sequence[str]) -> dict[str, list[Path]]:
+    """Each INPUT=FILE as files of this machine: where no platform is, an id means nothing."""
+    files: dict[str, list[Path]] = {}
+    for name, value in read_inputs(model, pairs).items():
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, Path):
+                raise typer.BadParameter(
+                    f"{name}: {each!r} is no file here.", param_hint="INPUT=FILE"
+                )
+            files.setdefault(name, []).append(each)
+    return files
+
+
+def explain(error: Exception, pointers: Iterable[str], model: Entry) -> None:
+    """Notes to a refusal, for each pointer to a parameter: what the model takes there."""
+    known = properties(model.params_schema)
+    for pointer in pointers:
+        name = pointer.removeprefix("/params/")
+        if name in known:
+            error.add_note(f"{name} takes {described(known[name])}.")
 
 
 def described(schema: JsonValue) -> str:

@@ -86,7 +86,7 @@ def _submit(
 ) -> "Job":
     """The job, submitted; a refused parameter's error says what the model takes."""
     from usina.faces.cli.board import board
-    from usina.faces.cli.parameter import described, properties
+    from usina.faces.cli.parameter import explain
     from usina_client import InvalidRequestError
 
     with board() as shown:
@@ -100,9 +100,5 @@ def _submit(
                 model.name, params, inputs, strict=strict, on_upload=on_upload
             )
         except InvalidRequestError as error:
-            known = properties(model.params_schema)
-            for place in error.errors:
-                name = place.pointer.removeprefix("/params/")
-                if name in known:
-                    error.add_note(f"{name} takes {described(known[name])}.")
+            explain(error, (place.pointer for place in error.errors), model)
             raise

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from usina.kernel.files.signature import BRANDS, HTML_TAGS, LIKELY
+from usina.kernel.files.signature import BRANDS, HTML_TAGS, LIKELY, SIGNATURES
 
 UNKNOWN: Final = "application/octet-stream"
 _TEXT: Final = "text/plain"
@@ -43,6 +43,14 @@ _JSON_KINDS: Final = re.compile(
     r"application/(?:x-ndjson|(?:[a-z0-9.-]{1,100}\+)?json)|model/gltf\+json"
 )
 
+_TOLD: Final = frozenset(
+    {signature.media_type for signature in SIGNATURES}
+    | {*BRANDS.values(), *_KINDS_OF_TEXT.values(), UNKNOWN}
+    | {"video/mp4", "video/webm", "video/x-matroska", "video/quicktime", "model/stl"}
+    | {"text/html", "image/svg+xml", "application/xml", "application/xhtml+xml"}
+    | {"application/json"}
+)
+
 
 def sniff(head: bytes, size_bytes: int, *, declared: str | None = None, name: str = "") -> str:
     """The media type of a file of ``size_bytes`` that begins with ``head`` (4 KiB or all)."""
@@ -52,6 +60,16 @@ def sniff(head: bytes, size_bytes: int, *, declared: str | None = None, name: st
         or _by_box(head)
         or _binary_stl(head, size_bytes)
         or (_kind_of_text(head, _hint(declared, name)) if text else UNKNOWN)
+    )
+
+
+def can_tell(media_type: str) -> bool:
+    """Whether a file may be found to be of this type; an input that takes only others never gets
+    one."""
+    return (
+        media_type in _TOLD
+        or _DECLARABLE.fullmatch(media_type) is not None
+        or _JSON_KINDS.fullmatch(media_type) is not None
     )
 
 

@@ -1,23 +1,21 @@
 """From what a caller asks to what may be stored: every refusal names its place and the remedy."""
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from usina.kernel.db.unit_of_work import Transaction
-from usina.kernel.errors import FieldError, Invalid
+from usina.kernel.errors import Invalid
 from usina.kernel.ids import is_id
 from usina.kernel.jobs.job import JobRequest
 from usina.kernel.jobs.store.insert import InputRef, NewJob
 from usina.kernel.jobs.store.source import Source, find_sources
 from usina.kernel.registry import Model, Registry
-from usina.kernel.runners.manifest import InputSpec
+from usina.kernel.runners.form import escaped, suggestion
 
 _MAX_LABELS: Final = 64
 _MAX_KEY: Final = 64
 _MAX_VALUE: Final = 256
-_MAX_ERRORS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def check(request: JobRequest, registry: Registry, limits: Limits) -> Checked:
         known = [m.name for m in registry.all()]
         raise Invalid.at(
             f"{request.pointer}/model",
-            f"There is no model named {request.model!r}.{_suggestion(request.model, known)}",
+            f"There is no model named {request.model!r}.{suggestion(request.model, known)}",
             code="unknown_model",
         )
     if not model.available:
@@ -55,8 +53,8 @@ def check(request: JobRequest, registry: Registry, limits: Limits) -> Checked:
         )
     _check_numbers(request, limits)
     _check_labels(request)
-    params = _check_params(request, model)
-    _check_input_names(request, model)
+    params = model.form.fill(request.params, f"{request.pointer}/params")
+    model.form.check_inputs(request.inputs, f"{request.pointer}/inputs")
     timeout = request.timeout_seconds
     return Checked(
         request, model, params, model.timeout_seconds if timeout is None else float(timeout)
@@ -98,27 +96,16 @@ def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Sourc
 def _references(checked: Checked, sources: Mapping[str, Source]) -> Iterable[InputRef]:
     request = checked.request
     for name, value in request.inputs.items():
-        spec = checked.model.manifest.inputs[name]
         for place, source_id in enumerate(_listed(value)):
-            pointer = f"{request.pointer}/inputs/{_escaped(name)}"
+            pointer = f"{request.pointer}/inputs/{escaped(name)}"
             if isinstance(value, list):
                 pointer += f"/{place}"
             source = sources.get(source_id)
             if source is None:
                 message = f"There is no file or artifact {source_id!r}; upload it first."
                 raise Invalid.at(pointer, message, code="input_not_found")
-            _check_media_type(pointer, name, spec, source)
+            checked.model.form.check_media_type(name, source.media_type, pointer)
             yield InputRef(name, place, source.kind, source_id)
-
-
-def _check_media_type(pointer: str, name: str, spec: InputSpec, source: Source) -> None:
-    if spec.media_types and source.media_type not in spec.media_types:
-        raise Invalid.at(
-            pointer,
-            f"{name!r} is {source.media_type} by its bytes; "
-            f"this model takes {', '.join(spec.media_types)}.",
-            code="input_media_type",
-        )
 
 
 def _check_numbers(request: JobRequest, limits: Limits) -> None:
@@ -148,67 +135,10 @@ def _check_labels(request: JobRequest) -> None:
             )
         if len(value) > _MAX_VALUE:
             raise Invalid.at(
-                f"{at}/{_escaped(key)}",
+                f"{at}/{escaped(key)}",
                 f"A label's value has at most {_MAX_VALUE} characters; this one has {len(value)}.",
             )
 
 
-def _check_params(request: JobRequest, model: Model) -> dict[str, Any]:
-    """The parameters with defaults filled in."""
-    at = f"{request.pointer}/params"
-    known: Mapping[str, Any] = model.params_schema["properties"]
-    _refuse_unknown(at, request.params, known, "parameter", model)
-    params = {**model.default_params, **request.params}
-    errors = [
-        FieldError(
-            at + "".join(f"/{_escaped(str(part))}" for part in error.instance_path), error.message
-        )
-        for error, _ in zip(model.validator.iter_errors(params), range(_MAX_ERRORS), strict=False)
-    ]
-    if errors:
-        raise Invalid(f"params: {errors[0].message}", errors=errors)
-    return params
-
-
-def _check_input_names(request: JobRequest, model: Model) -> None:
-    at = f"{request.pointer}/inputs"
-    specs = model.manifest.inputs
-    _refuse_unknown(at, request.inputs, specs, "input", model)
-    for name, spec in specs.items():
-        value = request.inputs.get(name)
-        if spec.required and (value is None or value == []):
-            raise Invalid.at(f"{at}/{_escaped(name)}", f"{model.name} needs the input {name!r}.")
-        if isinstance(value, list) and not spec.many:
-            raise Invalid.at(f"{at}/{_escaped(name)}", f"The input {name!r} is one id, not a list.")
-
-
-def _refuse_unknown(
-    at: str, given: Iterable[str], known: Collection[str], noun: str, model: Model
-) -> None:
-    unknown = [name for name in given if name not in known]
-    if not unknown:
-        return
-    errors = [
-        FieldError(
-            f"{at}/{_escaped(name)}",
-            f"{model.name} has no {noun} named {name!r}.{_suggestion(name, known)}",
-        )
-        for name in unknown[:_MAX_ERRORS]
-    ]
-    raise Invalid(errors[0].message, code="unknown_field", errors=errors)
-
-
-def _suggestion(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f" Did you mean {close[0]!r}?"
-    return f" Known are: {', '.join(sorted(known))}." if known else " It takes none."
-
-
 def _listed(value: str | list[str]) -> list[str]:
     return value if isinstance(value, list) else [value]
-
-
-def _escaped(part: str) -> str:
-    """One reference token of a JSON pointer (RFC 6901)."""
-    return part.replace("~", "~0").replace("/", "~1")

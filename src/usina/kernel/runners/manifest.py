@@ -97,6 +97,7 @@ class Manifest(_Table):
     command: Argv
     mode: Literal["cold", "warm"] = "cold"
     shared: bool = False
+    deterministic: bool = False
     network: Literal["none", "loopback", "outbound"] = "none"
     timeout_seconds: float = Field(default=3600, ge=1, le=604_800)
     environment: Environment = Environment()

@@ -47,14 +47,23 @@ def kill_strays(mark: bytes, session: int | None = None) -> int:
     return len(killed)
 
 
+def carriers(mark: bytes) -> set[int]:
+    """Every living process that began with ``mark`` in its environment."""
+    return {found.pid for found in _living() if _carries(found.pid, mark)}
+
+
 def _strays(mark: bytes, session: int | None) -> set[int]:
-    seen = [found for entry in Path("/proc").iterdir() if (found := _look(entry)) is not None]
+    seen = _living()
     strays = {found.pid for found in seen if found.session == session or _carries(found.pid, mark)}
     before = 0
     while len(strays) > before:
         before = len(strays)
         strays |= {found.pid for found in seen if found.parent in strays}
     return strays
+
+
+def _living() -> list[_Seen]:
+    return [found for entry in Path("/proc").iterdir() if (found := _look(entry)) is not None]
 
 
 def _look(entry: Path) -> _Seen | None:

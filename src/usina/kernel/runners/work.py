@@ -5,6 +5,7 @@ and removed without following, recursing or failing.
 """
 
 import errno
+import mimetypes
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -166,6 +167,13 @@ class WorkFolder:
         if seen.st_nlink != 1:
             raise _bad(name, "is a hard link: the file has another name too")
         return Output(path, name, artifact.kind, seen.st_size)
+
+
+def input_path(name: str, place: int | None, media_type: str) -> str:
+    """``inputs/image.png``, or ``inputs/image-2.png`` of several (``place`` counts from 0); never
+    the caller's own name."""
+    suffix = mimetypes.guess_extension(media_type) or ".bin"
+    return f"inputs/{name}{'' if place is None else f'-{place + 1}'}{suffix}"
 
 
 def sweep(root: Path, keep: Collection[str] = ()) -> int:

@@ -1,7 +1,6 @@
 """One attempt of one job: prepare, run, collect, finish, clean."""
 
 import asyncio
-import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +20,14 @@ from usina.kernel.jobs.log import log_name
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.jobs.store.claim import Claimed
 from usina.kernel.jobs.store.ending import Ending
-from usina.kernel.jobs.store.source import Source, find_sources
+from usina.kernel.jobs.store.source import find_sources
 from usina.kernel.registry import Registry
 from usina.kernel.runners.gate import Gate, judge
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.outcome import Failure, Outcome
 from usina.kernel.runners.pool import Assignment, RunnerPool, StopSignal
 from usina.kernel.runners.stash import FolderStash
-from usina.kernel.runners.work import BadOutput, WorkFolder
+from usina.kernel.runners.work import BadOutput, WorkFolder, input_path
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
 from usina.kernel.worker.checkpoint import Checkpoints
@@ -164,7 +163,7 @@ class Attempt:
                 source = sources.get(source_id)
                 if source is None:
                     raise _InputMissing(f"The input {name!r} was deleted before the job began.")
-                target = _input_path(name, place if len(ids) > 1 else None, source)
+                target = input_path(name, place if len(ids) > 1 else None, source.media_type)
                 if source.content is not None:
                     (work.path / target).write_bytes(source.content)
                 else:
@@ -260,12 +259,6 @@ class Attempt:
 
 class _InputMissing(Exception):
     """An input went away between the submit and the run."""
-
-
-def _input_path(name: str, place: int | None, source: Source) -> str:
-    """``inputs/image.png``, or ``inputs/image-2.png`` of several; never the caller's own name."""
-    suffix = mimetypes.guess_extension(source.media_type) or ".bin"
-    return f"inputs/{name}{'' if place is None else f'-{place + 1}'}{suffix}"
 
 
 def _failed(code: str, reason: str | None, message: str) -> Outcome:

@@ -1,0 +1,1 @@
+"""The contract, tried on any runner folder by really running its program."""
