@@ -27,7 +27,9 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[Piece]:
 
 
 def test_every_picture_is_there() -> None:
-    assert all(picture_of(piece).is_file() for piece in PIECES)
+    pictures = [picture_of(piece) for piece in PIECES if piece.picture]
+    assert all(picture and picture.is_file() for picture in pictures)
+    assert all(piece.params.get("prompt") for piece in PIECES if not piece.picture)
     assert len({piece.title for piece in PIECES}) == len(PIECES)
 
 
@@ -48,6 +50,18 @@ def test_a_demo_leaves_its_results_and_no_platform(
         assert (tmp_path / "usina-demo" / link).is_file()
     with (tmp_path / "usina-demo" / ".usina" / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody holds it any more
+
+
+def test_words_need_no_picture(pieces: list[Piece], usina: Usina, tmp_path: Path) -> None:
+    pieces.append(Piece("parametric-v1", None, "A ball.", {"prompt": "red ball"}, "ball"))
+
+    done = usina("demo", "--json")
+
+    assert done.code == 0, done.err
+    assert (done.json["jobs"][0]["picture"], done.json["jobs"][0]["failure"]) == (None, "")
+    page = (tmp_path / "usina-demo" / "index.html").read_text()
+    assert "usina run parametric-v1 --param &#x27;prompt=red ball&#x27;" in page
+    assert "the picture" not in page
 
 
 def test_a_demo_with_a_failure_says_so_and_goes_on(

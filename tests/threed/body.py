@@ -48,8 +48,49 @@ class Glb:
     image: bytes
 
 
+@dataclass(frozen=True)
+class PaintedGlb:
+    """``faces`` by primitive, each with its own material."""
+
+    document: dict[str, Any]
+    positions: Field
+    normals: Field
+    faces: list[Indices]
+
+
 def read_glb(data: bytes) -> Glb:
     """Everything checked that glTF 2.0 asks for: header, chunks, alignment, bounds."""
+    document, views, arrays = _read(data)
+    primitive = document["meshes"][0]["primitives"][0]
+    names = primitive["attributes"]
+    image = document["images"][0]
+    return Glb(
+        document=document,
+        positions=arrays[names["POSITION"]].astype(np.float64),
+        normals=arrays[names["NORMAL"]].astype(np.float64),
+        uv=arrays[names["TEXCOORD_0"]].astype(np.float64),
+        faces=arrays[primitive["indices"]].reshape(-1, 3).astype(np.int64),
+        image=views[image["bufferView"]],
+    )
+
+
+def read_painted_glb(data: bytes) -> PaintedGlb:
+    """As `read_glb`, for a file with materials of one colour each."""
+    document, _, arrays = _read(data)
+    primitives = document["meshes"][0]["primitives"]
+    assert [each["material"] for each in primitives] == [*range(len(document["materials"]))]
+    names = primitives[0]["attributes"]
+    assert all(each["attributes"] == names for each in primitives)
+    return PaintedGlb(
+        document=document,
+        positions=arrays[names["POSITION"]].astype(np.float64),
+        normals=arrays[names["NORMAL"]].astype(np.float64),
+        faces=[arrays[each["indices"]].reshape(-1, 3).astype(np.int64) for each in primitives],
+    )
+
+
+def _read(data: bytes) -> tuple[dict[str, Any], list[bytes], list[Any]]:
+    """The document, the bytes of its views, and the arrays of its accessors."""
     magic, version, length = struct.unpack("<4sII", data[:12])
     assert (magic, version, length) == (b"glTF", 2, len(data))
     json_length, json_kind = struct.unpack("<I4s", data[12:20])
@@ -64,23 +105,15 @@ def read_glb(data: bytes) -> Glb:
     binary = data[at + 8 :]
     assert document["buffers"] == [{"byteLength": len(binary)}]
     views = [_view(view, binary) for view in document["bufferViews"]]
-    primitive = document["meshes"][0]["primitives"][0]
     accessors = document["accessors"]
     arrays = [_array(accessor, views, document["bufferViews"]) for accessor in accessors]
-    names = primitive["attributes"]
-    positions = arrays[names["POSITION"]]
-    told = accessors[names["POSITION"]]
-    assert np.float32(told["min"]).tolist() == positions.min(axis=0).tolist()
-    assert np.float32(told["max"]).tolist() == positions.max(axis=0).tolist()
-    image = document["images"][0]
-    return Glb(
-        document=document,
-        positions=positions.astype(np.float64),
-        normals=arrays[names["NORMAL"]].astype(np.float64),
-        uv=arrays[names["TEXCOORD_0"]].astype(np.float64),
-        faces=arrays[primitive["indices"]].reshape(-1, 3).astype(np.int64),
-        image=views[image["bufferView"]],
-    )
+    for primitive in document["meshes"][0]["primitives"]:
+        place = primitive["attributes"]["POSITION"]
+        positions, told = arrays[place], accessors[place]
+        assert np.float32(told["min"]).tolist() == positions.min(axis=0).tolist()
+        assert np.float32(told["max"]).tolist() == positions.max(axis=0).tolist()
+        assert arrays[primitive["indices"]].max() < len(positions)
+    return document, views, arrays
 
 
 def _view(view: dict[str, Any], binary: bytes) -> bytes:

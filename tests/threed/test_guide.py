@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from tests.corpus.images import bad_images
+from tests.threed.parametric.table import row
 from usina.apps.threed.app import app
+from usina.apps.threed.parametric.catalogue import THINGS
+from usina.apps.threed.parametric.fastener import METRIC
+from usina.apps.threed.parametric.lexer import lex
+from usina.apps.threed.parametric.order import take_order
 from usina.kernel.runners.manifest import load_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +39,34 @@ def test_parameters_and_defaults(model: str) -> None:
         name: shown(spec["default"]) if "default" in spec else "none"
         for name, spec in declared.items()
     }
+
+
+def test_parameters_of_the_words() -> None:
+    declared = load_manifest(app.runners / "parametric-v1").params
+    assert table("Parameters of `parametric-v1`") == {
+        name: shown(spec.get("default", "none")) for name, spec in declared.items()
+    }
+
+
+def test_every_object_with_its_names_and_ranges() -> None:
+    section = GUIDE.split("## Objects\n", 1)[1].split("\n## ", 1)[0]
+    told = [line for line in section.splitlines() if line.startswith("| `")]
+    assert told == [row(thing) for thing in THINGS]
+
+
+def test_what_the_guide_says_is_understood() -> None:
+    section = GUIDE.split("## Words to 3D\n", 1)[1].split("\n## ", 1)[0]
+    examples = re.findall(r"^\| [^`|]* \| ([^|]*) \|", section, re.MULTILINE)
+    phrases = [phrase for cell in examples for phrase in re.findall(r"`([^`]+)`", cell)]
+    assert len(phrases) > 30
+    for phrase in phrases:
+        words = lex(phrase)
+        assert words
+        assert all(word.kind != "UNKNOWN" for word in words), phrase
+        if any(word.kind == "OBJECT" for word in words):
+            assert take_order(phrase), phrase
+    for size in METRIC:
+        assert re.search(rf"\b{re.escape(size)}\b", section), size
 
 
 def test_every_warning_and_reason() -> None:

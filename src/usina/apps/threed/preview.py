@@ -52,6 +52,12 @@ _PANELS = (
 ROUND = (View(-30, 12), View(0, 6), View(148, 14), View(30, 50))
 """Views of an object with a back: large from the left; from the front, behind and above."""
 
+LYING = (View(-24, 42), View(0, 12), View(148, 30), View(0, 80))
+"""Views of what lies low on the ground."""
+
+GROUP = (View(-14, 24), View(0, 8), View(164, 24), View(0, 70))
+"""Views of things that stand side by side."""
+
 FLAT = (View(-28, 14), View(0, 4), View(40, 10), View(-20, 50))
 """Views of a plaque, whose back has nothing to show."""
 

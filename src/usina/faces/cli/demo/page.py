@@ -2,6 +2,7 @@
 
 import html
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
@@ -37,12 +38,23 @@ def _card(out: Path, result: Result) -> str:
   <div class="pictures">{_pictures(out, result)}</div>
   {_failure(result) if result.failure else _report(result)}
   <ul>{"".join(_file(out, path) for path in result.paths)}</ul>
-  <pre>usina run {html.escape(piece.model)} image={html.escape(result.picture.name)}</pre>
+  <pre>{html.escape(_command(result))}</pre>
 </article>"""
 
 
+def _command(result: Result) -> str:
+    """How to make it by hand."""
+    words = ["usina", "run", result.piece.model]
+    if result.picture:
+        words.append(f"image={result.picture.name}")
+    prompt = result.piece.params.get("prompt")
+    if isinstance(prompt, str):
+        words += ["--param", f"prompt={prompt}"]
+    return shlex.join(words)
+
+
 def _pictures(out: Path, result: Result) -> str:
-    shown = [(result.picture, "the picture")]
+    shown = [(result.picture, "the picture")] if result.picture else []
     shown += [(path, "what became of it") for path in result.paths if path.name == "preview.png"]
     return "".join(
         f'<figure><img src="{_link(out, path)}" alt="{html.escape(result.piece.stem)}: {words}">'

@@ -1,4 +1,4 @@
-"""What the demo makes: which model, from which picture, and why it is worth seeing."""
+"""What the demo makes: which model, from which picture or words, and why it is worth seeing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,14 @@ from usina_client import Json
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One job of the demo; `picture` is a file of scikit-image's data folder."""
+    """One job of the demo; `picture` is a file of scikit-image's data folder, none where the
+    model takes words alone, and then `name` is what it is called."""
 
     model: str
-    picture: str
+    picture: str | None
     about: str
     params: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    name: str = ""
 
     @property
     def title(self) -> str:
@@ -24,7 +26,7 @@ class Piece:
 
     @property
     def stem(self) -> str:
-        return Path(self.picture).stem
+        return Path(self.picture).stem if self.picture else self.name
 
 
 PIECES: Final = (
@@ -36,11 +38,27 @@ PIECES: Final = (
         "relief-v1", "astronaut.png", "The same photograph as a framed relief, ready to be printed."
     ),
     Piece("relief-v1", "chelsea.png", "Chelsea the cat as a framed relief, ready to be printed."),
+    Piece(
+        "parametric-v1",
+        None,
+        "A clearing, out of one sentence; the trees differ by their seed.",
+        {"prompt": "house 4 m wide, snowman, 3 pines, round tree", "seed": 7},
+        "clearing",
+    ),
+    Piece(
+        "parametric-v1",
+        None,
+        "Standard parts by their tables, threads and involutes included.",
+        {"prompt": "gear module 2 with 24 teeth, M12x50 bolt, M12 nut, M12 washer, rolamento"},
+        "machine",
+    ),
 )
 
 
-def picture_of(piece: Piece) -> Path:
+def picture_of(piece: Piece) -> Path | None:
     """The picture's file, found without loading the library that brings it."""
+    if piece.picture is None:
+        return None
     spec = find_spec("skimage")
     assert spec
     assert spec.submodule_search_locations

@@ -20,7 +20,7 @@ class Result:
     """What became of a piece; `failure` is empty when all went well."""
 
     piece: Piece
-    picture: Path
+    picture: Path | None
     seconds: float
     job: Job | None = None
     paths: list[Path] = field(default_factory=list[Path])
@@ -52,16 +52,19 @@ def _can_run(piece: Piece, models: Mapping[str, Model]) -> bool:
 
 
 async def _make(client: AsyncClient, piece: Piece, row: Row, out: Path) -> Result:
-    """One piece from its picture to its artifacts."""
+    """One piece from its picture or words to its artifacts."""
     folder = out / piece.model / piece.stem
     folder.mkdir(parents=True, exist_ok=True)
-    picture = Path(shutil.copy(picture_of(piece), folder / f"input-{piece.picture}"))
+    source = picture_of(piece)
+    picture = Path(shutil.copy(source, folder / f"input-{source.name}")) if source else None
     begun = time.monotonic()
     job: Job | None = None
     paths: list[Path] = []
     failure = ""
     try:
-        job = await client.jobs.submit(piece.model, piece.params, {"image": picture})
+        job = await client.jobs.submit(
+            piece.model, piece.params, {"image": picture} if picture else {}
+        )
         job = await follow(client, job.id, row)
         if job.succeeded:
             paths = await fetch(client, job.artifacts, folder, row)
