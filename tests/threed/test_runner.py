@@ -26,7 +26,7 @@ from usina.kernel.runners.manifest import Manifest, load_manifest
 MODELS = ("inflate-v1", "relief-v1")
 OPTIONS = {"inflate-v1": InflateOption, "relief-v1": ReliefOption}
 OWN_STAGE = {"inflate-v1": "inflate", "relief-v1": "relief"}
-FILES = {"mesh.glb", "mesh.zip", "preview.png", "mask.png", "report.json"}
+FILES = {"mesh.glb", "mesh.stl", "mesh.zip", "preview.png", "mask.png", "report.json"}
 
 
 class Channel:
@@ -129,7 +129,11 @@ def test_a_photo_becomes_a_model(made: tuple[str, Path, Channel]) -> None:
     assert report["volume_m3"] == pytest.approx(measures.volume)
     assert np.ptp(report["bounds_m"], axis=0).max() == pytest.approx(0.1, rel=1e-4)
     assert report["bounds_m"][0][1] == 0
-    assert 15_000 < report["faces"] < 21_000
+    assert max(report["printing"]["size_mm"]) == pytest.approx(100, rel=1e-4)
+    assert report["printing"]["volume_ml"] == pytest.approx(1e6 * measures.volume, rel=1e-3)
+    assert report["printing"]["watertight"] is True
+    assert report["faces"] == pytest.approx(20_000, rel=0.002)
+    assert report["faces_deviation"] == pytest.approx(report["faces"] / 20_000 - 1, abs=1e-4)
     assert 0 <= glb.uv.min() < glb.uv.max() <= 1
     assert 0.4 < report["mask_fraction"] < 0.55
     assert report["mask_confidence"] > 0.6
@@ -141,7 +145,16 @@ def test_a_photo_becomes_a_model(made: tuple[str, Path, Channel]) -> None:
     steps = [message["progress"] for message in channel.of("progress")]
     assert steps == sorted(steps)
     stages = list(dict.fromkeys(message["stage"] for message in channel.of("progress")))
-    assert stages == ["decode", "mask", OWN_STAGE[model], "mesh", "texture", "write", "preview"]
+    assert stages == [
+        "decode",
+        "mask",
+        OWN_STAGE[model],
+        "mesh",
+        "texture",
+        "write",
+        "preview",
+        "printing",
+    ]
     assert [*report["seconds"]] == [*stages, "total"]
 
 
@@ -172,7 +185,8 @@ def test_a_drawn_mask_and_the_options_are_followed(tmp_path: Path) -> None:
         tmp_path,
         Channel(),
         {"image": photo, "mask": encode(drawn, "PNG")},
-        size_m=2.0,
+        size=200,
+        unit="cm",
         depth=1.0,
         back="plain",
         texture_size=256,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from usina.apps.threed.array import Field, Indices
-from usina.apps.threed.numeric import collapse_edges
+from usina.apps.threed.numeric import collapse_edges, pieces
 from usina.apps.threed.sheet import Sheet, boundary
 
 _TRIES, _MORE = 10, 1.12
@@ -90,16 +90,30 @@ def is_watertight(faces: Indices) -> bool:
 
 def measure(points: Field, faces: Indices) -> Measures:
     """What is true of a surface as written, points in the same place taken for one."""
-    _, merged = np.unique(points, axis=0, return_inverse=True)
-    corner = points[faces]
-    volume = (corner[:, 0] * np.cross(corner[:, 1], corner[:, 2])).sum() / 6
     return Measures(
         vertices=len(points),
         faces=len(faces),
-        watertight=is_watertight(merged.ravel()[faces]),
-        volume=float(volume),
+        watertight=is_watertight(merged(points, faces).faces),
+        volume=float(_cones(points, faces).sum()),
         bounds=np.stack([points.min(axis=0), points.max(axis=0)]),
     )
+
+
+def shell_volumes(mesh: Mesh) -> Field:
+    """The volume within each piece of a surface, below 0 where that is turned inside out."""
+    return np.bincount(pieces(mesh.faces), _cones(mesh.points, mesh.faces)).astype(np.float64)
+
+
+def _cones(points: Field, faces: Indices) -> Field:
+    """The signed volume between each triangle and the origin."""
+    corner = points[faces]
+    return (corner[:, 0] * np.cross(corner[:, 1], corner[:, 2])).sum(axis=1) / 6
+
+
+def merged(points: Field, faces: Indices) -> Mesh:
+    """The surface with every place a single point."""
+    single, index = np.unique(points, axis=0, return_inverse=True)
+    return Mesh(single, index.ravel()[faces])
 
 
 def face_normals(mesh: Mesh) -> Field:
@@ -107,6 +121,13 @@ def face_normals(mesh: Mesh) -> Field:
     corner = mesh.points[mesh.faces]
     normals = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     return unit(normals)
+
+
+def face_areas(mesh: Mesh) -> Field:
+    """``(m,)``."""
+    corner = mesh.points[mesh.faces]
+    twice = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    return np.linalg.norm(twice, axis=1) / 2
 
 
 def unit(vectors: Field) -> Field:

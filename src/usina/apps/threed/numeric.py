@@ -6,6 +6,7 @@ import fast_simplification  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 from scipy.sparse import coo_array  # pyright: ignore[reportMissingTypeStubs]
 from scipy.sparse.csgraph import (  # pyright: ignore[reportMissingTypeStubs]
+    connected_components,  # pyright: ignore[reportUnknownVariableType]
     dijkstra,  # pyright: ignore[reportUnknownVariableType]
 )
 from scipy.sparse.linalg import (  # pyright: ignore[reportMissingTypeStubs]
@@ -16,6 +17,7 @@ from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
 from usina.apps.threed.array import Bits, Field, Indices
 
 _splu, _dijkstra, _tree = cast("Any", splu), cast("Any", dijkstra), cast("Any", KDTree)
+_connected = cast("Any", connected_components)
 
 
 def solve_symmetric(
@@ -40,6 +42,15 @@ def shortest_paths(edges: Indices, lengths: Field, count: int) -> Field:
     undirected ``edges`` are ``(n, 2)``."""
     graph = coo_array((lengths, (edges[:, 0], edges[:, 1])), shape=(count, count)).tocsr()
     return np.asarray(_dijkstra(graph, directed=False), dtype=np.float64)
+
+
+def pieces(faces: Indices) -> Indices:
+    """``(m,)``: which of the pieces that share no point each triangle belongs to, from 0."""
+    size = int(faces.max()) + 1
+    start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    graph = coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(size, size))
+    _, label = _connected(graph, directed=False)
+    return np.unique(np.asarray(label)[faces[:, 0]], return_inverse=True)[1].astype(np.int64)
 
 
 def nearest(points: Field, at: Field, count: int) -> tuple[Field, Indices]:

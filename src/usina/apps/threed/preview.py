@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -49,16 +50,18 @@ _PANELS = (
     _Panel(800, 302, 400, 296),
     _Panel(800, 604, 400, 296),
 )
-ROUND = (View(-30, 12), View(0, 6), View(148, 14), View(30, 50))
-"""Views of an object with a back: large from the left; from the front, behind and above."""
+Views: TypeAlias = tuple[View, View, View, View]
 
-FLAT = (View(-28, 14), View(0, 4), View(40, 10), View(-20, 50))
+ROUND: Views = (View(-30, 12), View(0, 6), View(80, 8), View(148, 14))
+"""Views of an object with a back: large from the left; from the front, the side and behind."""
+
+FLAT: Views = (View(-28, 14), View(0, 4), View(40, 10), View(-20, 50))
 """Views of a plaque, whose back has nothing to show."""
 
 
 def draw_preview(
     surface: Surface,
-    views: tuple[View, View, View, View] = ROUND,
+    views: Views = ROUND,
     *,
     between: Callable[[float], None] = lambda share: None,
 ) -> Bytes:

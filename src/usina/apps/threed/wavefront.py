@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterable
 
 from usina.apps.threed.array import Field, Indices
+from usina.apps.threed.printing.pose import MILLIMETRES
 from usina.apps.threed.surface import Surface
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -21,7 +22,8 @@ map_Kd texture.jpg
 
 
 def to_zip(surface: Surface, jpeg: bytes) -> bytes:
-    """``mesh.obj``, ``mesh.mtl`` and ``texture.jpg``; lengths in metres."""
+    """``mesh.obj``, ``mesh.mtl`` and ``texture.jpg``; lengths in millimetres, which
+    is what slicers take them for."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         _add(archive, "mesh.obj", _object(surface).encode())
@@ -41,8 +43,8 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 def _object(surface: Surface) -> str:
     """OBJ counts from 1, and its texture from the lower left corner."""
     flipped = surface.uv * [1, -1] + [0, 1]
-    lines = ["# lengths in metres, y up", "mtllib mesh.mtl", "o mesh", "usemtl surface"]
-    lines += _rows("v", surface.points, 7)
+    lines = ["# lengths in millimetres, y up", "mtllib mesh.mtl", "o mesh", "usemtl surface"]
+    lines += _rows("v", surface.points * MILLIMETRES, 5)
     lines += _rows("vt", flipped, 6)
     lines += _rows("vn", surface.normals, 4)
     lines += _faces(surface.faces + 1)
