@@ -49,7 +49,7 @@ def close_sheet(sheet: Sheet, front: Field, back: Field) -> Mesh:
 
 
 def decimate(mesh: Mesh, target: int) -> Mesh:
-    """At most about ``target`` triangles. A result that is no longer watertight is given up for one
+    """About ``target`` triangles, or a few less. A result that is no longer watertight is given up for one
     with more, at worst for the mesh as it is."""
     for _ in range(_TRIES):
         if target >= len(mesh.faces):
@@ -127,7 +127,7 @@ def face_areas(mesh: Mesh) -> Field:
     """``(m,)``."""
     corner = mesh.points[mesh.faces]
     twice = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    return np.linalg.norm(twice, axis=1) / 2
+    return np.linalg.norm(twice, axis=1).astype(np.float64) / 2
 
 
 def unit(vectors: Field) -> Field:
@@ -136,7 +136,33 @@ def unit(vectors: Field) -> Field:
 
 
 def _collapse(mesh: Mesh, target: int, *, keep_rim: bool) -> Mesh:
-    return _weld(Mesh(*collapse_edges(mesh.points, mesh.faces, target, keep_rim=keep_rim)))
+    return mend(_weld(Mesh(*collapse_edges(mesh.points, mesh.faces, target, keep_rim=keep_rim))))
+
+
+def mend(mesh: Mesh) -> Mesh:
+    """Where a thin part was pinched to an edge, which then belongs to four triangles, pinch it on
+    to a point: the four go, and what they touched meets there."""
+    faces = mesh.faces
+    for _ in range(_TRIES):
+        edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        edges, counts = np.unique(edges, axis=0, return_counts=True)
+        pinched = edges[counts > 2]
+        if not len(pinched):
+            break
+        onto = np.arange(len(mesh.points))
+        onto[pinched[:, 1]] = pinched[:, 0]
+        faces = onto[faces]
+        a, b, c = faces.T
+        faces = _without_doubles(faces[(a != b) & (b != c) & (c != a)])
+    return Mesh(mesh.points, faces)
+
+
+def _without_doubles(faces: Indices) -> Indices:
+    """Without triangles that lie upon each other."""
+    _, index, counts = np.unique(
+        np.sort(faces, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    return faces[counts[index.ravel()] == 1]
 
 
 def _weld(mesh: Mesh) -> Mesh:
