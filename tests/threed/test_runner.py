@@ -2,11 +2,8 @@
 
 import io
 import json
-import runpy
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +12,12 @@ from PIL import Image
 import usina_runner
 from tests.corpus.images import disc, encode
 from tests.threed.body import read_glb
+from tests.threed.program import Channel, defaults, manifest, program, run
 from tests.threed.scene import sample, share
-from usina.apps.threed.app import app
 from usina.apps.threed.delivery import Intake
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.option import InflateOption, ReliefOption
 from usina.apps.threed.picture import open_picture
-from usina.kernel.runners.manifest import Manifest, load_manifest
 
 MODELS = ("inflate-v1", "relief-v1")
 OPTIONS = {"inflate-v1": InflateOption, "relief-v1": ReliefOption}
@@ -29,68 +25,9 @@ OWN_STAGE = {"inflate-v1": "inflate", "relief-v1": "relief"}
 FILES = {"mesh.glb", "mesh.stl", "mesh.zip", "preview.png", "mask.png", "report.json"}
 
 
-class Channel:
-    """Stands where the descriptors are; told to, it cancels at a stage."""
-
-    def __init__(self, cancel_at: str | None = None) -> None:
-        self.said: list[dict[str, Any]] = []
-        self._cancel_at = cancel_at
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.said.append(message)
-
-    defer = send
-
-    def cancelled(self) -> bool:
-        return any(message.get("stage") == self._cancel_at for message in self.of("progress"))
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.said if message["type"] == kind]
-
-
-def manifest(model: str) -> Manifest:
-    return load_manifest(app.runners / model)
-
-
-def defaults(model: str) -> dict[str, Any]:
-    declared = manifest(model).params
-    return {name: told["default"] for name, told in declared.items() if "default" in told}
-
-
-def program(model: str) -> dict[str, Any]:
-    """What its ``run.py`` defines."""
-    return runpy.run_path(str(app.runners / model / "run.py"))
-
-
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
         return image.size
-
-
-def run(
-    model: str, folder: Path, channel: Channel, inputs: dict[str, bytes], **params: Any
-) -> dict[str, Any]:
-    """One job in ``folder``; its report."""
-    (folder / "inputs").mkdir(parents=True)
-    (folder / "outputs").mkdir()
-    for name, data in inputs.items():
-        (folder / "inputs" / name).write_bytes(data)
-    job = {
-        "id": "1",
-        "model": model,
-        "model_version": "1.0.0",
-        "attempt": 1,
-        "params": defaults(model) | params,
-        "inputs": {name: [f"inputs/{name}"] for name in inputs},
-        "checkpoint": None,
-        "cores": 2,
-    }
-    (folder / "job.json").write_text(json.dumps(job))
-    main: Callable[[usina_runner.Job], None] = runpy.run_path(str(app.runners / model / "run.py"))[
-        "main"
-    ]
-    main(usina_runner.Job(folder, channel))
-    return json.loads((folder / "outputs" / "report.json").read_text())
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -49,8 +49,8 @@ def close_sheet(sheet: Sheet, front: Field, back: Field) -> Mesh:
 
 
 def decimate(mesh: Mesh, target: int) -> Mesh:
-    """About ``target`` triangles, or a few less. A result that is no longer watertight is given up for one
-    with more, at worst for the mesh as it is."""
+    """``target`` triangles or few less; more where sharp edges allow no fewer. A result that is not
+    watertight any more is given up for one with more, at worst for the mesh as it is."""
     for _ in range(_TRIES):
         if target >= len(mesh.faces):
             break
@@ -127,7 +127,7 @@ def face_areas(mesh: Mesh) -> Field:
     """``(m,)``."""
     corner = mesh.points[mesh.faces]
     twice = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    return np.linalg.norm(twice, axis=1).astype(np.float64) / 2
+    return np.asarray(np.linalg.norm(twice, axis=1) / 2, dtype=np.float64)
 
 
 def unit(vectors: Field) -> Field:

@@ -62,8 +62,8 @@ def nearest(points: Field, at: Field, count: int) -> tuple[Field, Indices]:
 def collapse_edges(
     points: Field, faces: Indices, target: int, *, keep_rim: bool
 ) -> tuple[Field, Indices]:
-    """``target`` triangles, or more where sharp rims allow no fewer, by collapsing the edges that
-    matter least (Garland and Heckbert, SIGGRAPH 1997); an open surface keeps its rim if asked to."""
+    """``target`` triangles, or more where sharp edges allow no fewer, by collapsing the edges that
+    matter least (Garland and Heckbert, SIGGRAPH 1997); an open surface keeps its rim if wanted."""
     simple = fast_simplification.simplify(
         points, faces.astype(np.int32), target_count=target, preserve_border=keep_rim
     )

@@ -91,7 +91,7 @@ def _stations(profile: Field, step: float) -> Field:
     """The lattice's places along one side of the picture, whose middle is between or on them: those
     near where the mask's ``profile`` exceeds a half."""
     count = int(np.ceil(len(profile) / step)) + 2
-    places = (np.arange(count) - (count - 1) / 2) * step + len(profile) / 2
+    places = np.arange(count, dtype=np.float64) * step + (len(profile) - (count - 1) * step) / 2
     inside = np.flatnonzero(profile > 0.5)
     low, high = (inside[0], inside[-1] + 1) if len(inside) else (0, len(profile))
     return places[(places >= low - 2 * step - 1) & (places <= high + 2 * step + 1)]
