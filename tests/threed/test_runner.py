@@ -22,7 +22,15 @@ from usina.apps.threed.picture import open_picture
 MODELS = ("inflate-v1", "relief-v1")
 OPTIONS = {"inflate-v1": InflateOption, "relief-v1": ReliefOption}
 OWN_STAGE = {"inflate-v1": "inflate", "relief-v1": "relief"}
-FILES = {"mesh.glb", "mesh.stl", "mesh.zip", "preview.png", "mask.png", "report.json"}
+FILES = {
+    "mesh.glb",
+    "mesh.stl",
+    "mesh.zip",
+    "preview.png",
+    "turntable.webp",
+    "mask.png",
+    "report.json",
+}
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -90,6 +98,7 @@ def test_a_photo_becomes_a_model(made: tuple[str, Path, Channel]) -> None:
         "texture",
         "write",
         "preview",
+        "turntable",
         "printing",
     ]
     assert [*report["seconds"]] == [*stages, "total"]

@@ -18,8 +18,10 @@ from usina.apps.threed.preview import Views, draw_preview
 from usina.apps.threed.printing.judgement import judge
 from usina.apps.threed.printing.pose import Pose, on_bed
 from usina.apps.threed.printing.stl import to_stl
+from usina.apps.threed.studio import set_up
 from usina.apps.threed.surface import Surface
 from usina.apps.threed.texture import encode_jpeg
+from usina.apps.threed.turntable import draw_turntable, encode_webp
 from usina.apps.threed.wavefront import to_zip
 from usina_runner import Job
 
@@ -82,12 +84,7 @@ def deliver(job: Job, product: Product) -> None:
         _write(job, "mesh.glb", "model", to_glb(surface, jpeg, "model"))
         _write(job, "mesh.zip", "data", to_zip(surface, jpeg))
         _write(job, "mesh.stl", "data", to_stl(body))
-    with job.stage("preview", upto=0.95):
-        drawn = draw_preview(
-            surface, product.views, between=lambda share: job.progress(0.6 + 0.35 * share)
-        )
-        Image.fromarray(drawn).save(job.outputs / "preview.png")
-        job.artifact("preview.png", "preview")
+    _show(job, product)
     with job.stage("printing", upto=0.98):
         printing = judge(body).as_json()
     measures = measure(surface.points, surface.faces)
@@ -104,6 +101,22 @@ def deliver(job: Job, product: Product) -> None:
             "warnings": [notice.as_json() for notice in product.notices],
         }
     )
+
+
+def _show(job: Job, product: Product) -> None:
+    """The pictures; the sheet of views comes first, since a client shows it meanwhile."""
+    with job.stage("preview", upto=0.8):
+        studio = set_up(product.surface)
+        drawn = draw_preview(
+            studio, product.views, between=lambda share: job.progress(0.6 + 0.2 * share)
+        )
+        Image.fromarray(drawn).save(job.outputs / "preview.png", compress_level=4)
+        job.artifact("preview.png", "preview")
+    with job.stage("turntable", upto=0.96):
+        frames = draw_turntable(
+            studio, job.cores, between=lambda share: job.progress(0.8 + 0.15 * share)
+        )
+        _write(job, "turntable.webp", "preview", encode_webp(frames))
 
 
 def _write(job: Job, name: str, kind: str, content: bytes) -> None:

@@ -55,6 +55,38 @@ def stretch(values: Field32, width: int, height: int) -> Field32:
     return out.astype(np.float32, copy=False).reshape(height, width, values.shape[2])
 
 
+def shrink(values: Field32, width: int, height: int) -> Field32:
+    """As `resize`, by averaging areas; ``(h, w, c)``, untouched where it has that size."""
+    if values.shape[:2] == (height, width):
+        return values
+    out = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+    return out.astype(np.float32, copy=False).reshape(height, width, *values.shape[2:])
+
+
+def shrink_bytes(pixels: Bytes, width: int, height: int) -> Bytes:
+    """As `shrink`."""
+    return cast("Bytes", cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def mean_around(values: Field32, side: int) -> Field32:
+    """The mean over a square of ``side`` pixels around each; ``(h, w, c)``."""
+    return cv2.blur(values, (side, side)).astype(np.float32, copy=False)
+
+
+def look_up(values: Field32, x: Field32, y: Field32) -> Field32:
+    """Bilinear values of ``(h, w, c)`` at places ``(n,)`` in pixels, whose centres lie at whole
+    numbers; beyond its rim those of the rim."""
+    side = 1 << 14
+    out = np.empty((len(x), values.shape[2]), dtype=np.float32)
+    for first in range(0, len(x), side):
+        part = slice(first, first + side)
+        got = cv2.remap(
+            values, x[None, part], y[None, part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        out[part] = got.reshape(-1, values.shape[2])
+    return out
+
+
 def blur(values: Field, sigma: float) -> Field:
     """Gaussian blur; ``sigma`` in pixels, nothing below 0.1."""
     if sigma < 0.1:
