@@ -21,6 +21,17 @@ def to_lab(rgb: Bytes) -> Field:
     return cast("Field", cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float64))
 
 
+def to_rgb(lab: Field) -> Field:
+    """The inverse of `to_lab`, sRGB in 0..1."""
+    rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB)
+    return np.clip(rgb, 0, 1).astype(np.float64)
+
+
+def opened(bits: Bits, radius: int) -> Bits:
+    """Without what is thinner than twice the ``radius``."""
+    return dilate(erode(bits, radius), radius)
+
+
 def resize(values: Field | Field32, width: int, height: int) -> Field:
     """Shrink by averaging areas, enlarge by cubic interpolation; ``(h, w)`` or ``(h, w, c)``."""
     smaller = width <= values.shape[1] and height <= values.shape[0]
