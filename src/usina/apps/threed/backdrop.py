@@ -18,19 +18,20 @@ _CONTACTS = ((0.012, 0.009, 0.7), (0.05, 0.035, 0.45), (0.25, 0.11, 0.4))
 """How fast the shadow of what hovers over the table fades with its height, how far it spreads,
 both as shares of the width, and how dark it is: sharp and dark right below, wide and pale above."""
 
-_LAMP_SHADE = 0.36
+_LAMP_SHADE, _END = 0.36, 1.2
 _LAMP_TAPS = disc(24, 0.03)
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
     """The light of the sky on the table, ``(n, n, 1)`` over a square of side ``2 * reach`` around
-    ``centre`` (x and z) at the height ``y``."""
+    ``centre`` (x and z) at the height ``y``; shadows fade out at the distance ``end``."""
 
     light: Field32
     centre: Field
     reach: float
     y: float
+    end: float
 
 
 def ground_under(shape: Mesh) -> Ground:
@@ -43,9 +44,9 @@ def ground_under(shape: Mesh) -> Ground:
     for fading, spread, dark in _CONTACTS:
         light *= 1 - dark * blur(np.exp(-height / (fading * width)), spread * _CELLS)
     reach = width * (0.5 + _MARGIN / _CELLS)
-    return Ground(
-        light[..., None].astype(np.float32), ((low + high) / 2)[[0, 2]], reach, float(low[1])
-    )
+    end = _END * float((high - low).max())
+    centre = ((low + high) / 2)[[0, 2]]
+    return Ground(light[..., None].astype(np.float32), centre, reach, float(low[1]), end)
 
 
 def draw_backdrop(camera: Camera, ground: Ground, lamp: DepthMap, coarser: int) -> Field32:
@@ -70,10 +71,11 @@ def _shadow(camera: Camera, ground: Ground, lamp: DepthMap) -> Field32:
     hits = np.flatnonzero(rays[:, 1] < -1e-4)
     far = (ground.y - camera.eye[1]) / rays[hits, 1]
     points = camera.eye + rays[hits] * far[:, None]
-    place = (points[:, [0, 2]] - ground.centre) / ground.reach
-    near = np.hypot(place[:, 0], place[:, 1]) < 1
-    hits, points, place = hits[near], points[near], place[near].astype(np.float32)
-    fade = np.clip(2.2 * (1 - np.hypot(place[:, 0], place[:, 1])), 0, 1)
+    away = points[:, [0, 2]] - ground.centre
+    fade = np.clip(2.2 * (1 - np.hypot(away[:, 0], away[:, 1]) / ground.end), 0, 1)
+    near = np.flatnonzero(fade)
+    hits, points, fade = hits[near], points[near], fade[near]
+    place = (away[near] / ground.reach).astype(np.float32)
     behind = 1 - lamp.reaches(points, 0.0, _LAMP_TAPS * len(lamp.depth))
     lit = sample(ground.light, place * 0.5 + 0.5)[:, 0]
     dark = np.zeros(camera.height * camera.width)

@@ -23,7 +23,7 @@ from usina.apps.threed.saliency import saliency
 from usina.apps.threed.surround import complete, without_stand
 
 _CUT_SIDE = 400
-_ROUNDS, _FEW_ROUNDS = 4, 2
+_ROUNDS, _FEW_ROUNDS = 3, 1
 _REACH = 0.16
 _ROOM = 0.12
 _CLOSER_SHARE = 0.5

@@ -6,15 +6,16 @@ import numpy as np
 
 from usina.apps.threed.array import Bits, Field
 from usina.apps.threed.interpolate import grid_points
-from usina.apps.threed.opencv import blur, components, dilate, erode, to_rgb
+from usina.apps.threed.opencv import blur, colour_gap, components, dilate, erode, to_rgb
 
-_FITS = 4
+_FITS, _MOST_ASKED = 4, 8000
 _LEAST_SHARE, _MOST_NOISE = 0.6, 4.0
 _LEAST_LIGHT, _MOST_TINT, _MOST_STEP = 0.13, 0.1, 2.6
 """A shadow lets through at least so much of the light, changes its colour by so much of it at
 most, and changes by so many units of Lab from pixel to pixel."""
 
 _SHADOW_BLUR = 1.2
+_NOTHING = np.zeros(3)
 
 _SOFT_STEP, _LEAST_SOFT = 1.3, 0.05
 """A shadow's own contour changes so little from pixel to pixel; how much of the contour must."""
@@ -39,7 +40,9 @@ def fit_ground(lab: Field, seen: Bits) -> Ground | None:
     height, width = lab.shape[:2]
     x, y = grid_points(np.linspace(-1, 1, width), np.linspace(-1, 1, height)).T
     basis = np.column_stack([np.ones(len(x)), x, y, x**2, y**2, x * y])
-    terms, colours = basis[seen.ravel()], lab[seen]
+    asked = np.flatnonzero(seen)
+    asked = asked[:: max(1, len(asked) // _MOST_ASKED)]
+    terms, colours = basis[asked], lab.reshape(-1, 3)[asked]
     if len(terms) < 10 * terms.shape[1]:
         return None
     gap = np.sqrt(((colours - np.median(colours, axis=0)) ** 2).sum(axis=1))
@@ -64,8 +67,8 @@ def find_shadow(lab: Field, ground: Ground, outside: Bits) -> Bits:
     through = light / np.maximum(plain, 1e-3)
     level = through.mean(axis=2)
     tint = np.abs(through - level[..., None]).max(axis=2) / np.maximum(level, 1e-3)
-    down, right = np.gradient(smooth, axis=(0, 1))
-    step = np.sqrt((down**2 + right**2).sum(axis=2))
+    down, right = np.gradient(smooth, axis=0), np.gradient(smooth, axis=1)
+    step = np.hypot(colour_gap(down, _NOTHING), colour_gap(right, _NOTHING))
     beside = dilate(outside, 1) & ~outside
     if (step[beside] < _SOFT_STEP).sum() <= _LEAST_SOFT * beside.sum():
         return np.zeros_like(outside)

@@ -22,7 +22,7 @@ _WALL = 0.4
 """Height of the wall that joins front and back, in pixels of the mask."""
 
 _FINEST, _COARSEST = 1.25, 6.0
-_REDUNDANCY = 8
+_REDUNDANCY = 6
 """How many triangles are made for each one wanted, so that decimation can choose."""
 
 _SPARE = 1.15

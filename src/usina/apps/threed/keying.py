@@ -4,7 +4,7 @@ import numpy as np
 
 from usina.apps.threed.array import Anything, Bits, Bytes, Field, Indices
 from usina.apps.threed.ground import find_shadow, fit_ground
-from usina.apps.threed.opencv import blur, components, dilate, erode, opened
+from usina.apps.threed.opencv import blur, colour_gap, components, dilate, erode, opened
 
 _HOLE_SHARE = 0.004
 _BAND = 3
@@ -30,7 +30,7 @@ def by_border(lab: Field) -> tuple[Field, float] | None:
     ground = fit_ground(lab, _rim(lab.shape[:2]))
     if ground is None:
         return None
-    gap = np.sqrt(((lab - ground.colour) ** 2).sum(axis=2))
+    gap = colour_gap(lab, ground.colour)
     alike = gap < ground.tolerance
     labels, _ = components(alike)
     edge = np.unique(_frame(np.where(alike, labels, 0)))
@@ -91,9 +91,10 @@ def _matte(inside: Bits, lab: Field, plain: Field) -> Field:
     beside = np.where((outer_weight > 1e-3)[..., None], beside, plain)
     own, inner_weight = _mean_near(lab, inner)
     line = own - beside
-    share = ((lab - beside) * line).sum(axis=2) / np.maximum((line**2).sum(axis=2), 1e-9)
+    length = np.einsum("ijk,ijk->ij", line, line)
+    share = np.einsum("ijk,ijk->ij", lab - beside, line) / np.maximum(length, 1e-9)
     known = ~outer & ~inner & (inner_weight > 1e-3)
-    known &= (line**2).sum(axis=2) > _CLEAR_STEP**2
+    known &= length > _CLEAR_STEP**2
     return np.where(known, np.clip(share, 0, 1), inside.astype(np.float64))
 
 

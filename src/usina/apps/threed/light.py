@@ -11,8 +11,8 @@ import numpy as np
 from usina.apps.threed.array import Field, Field32, Indices
 from usina.apps.threed.raster import rasterise
 
-_SKY_DIRECTIONS = 40
-_SKY_MAP = 144
+_SKY_DIRECTIONS = 36
+_SKY_MAP = 128
 _CENTRE = np.zeros((1, 2))
 
 

@@ -10,6 +10,9 @@ from usina.apps.threed.array import Bits, Bytes, Field, Field32, Indices
 OUTSIDE, INSIDE, MAYBE_OUTSIDE, MAYBE_INSIDE = 0, 1, 2, 3
 """The labels of `grab_cut`: the first two are kept, the others may change."""
 
+_LARGE = 8
+"""A radius from which distances are faster than looking around."""
+
 
 def set_threads(count: int) -> None:
     cv2.setNumThreads(count)
@@ -19,6 +22,12 @@ def to_lab(rgb: Bytes) -> Field:
     """CIE L*a*b* (L in 0..100), whose Euclidean distance is about the visible difference."""
     scaled = rgb.astype(np.float32) / 255
     return cast("Field", cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float64))
+
+
+def colour_gap(one: Field, other: Field) -> Field:
+    """The visible difference between two Lab pictures, or a picture and a colour, ``(h, w)``."""
+    gap = one - other
+    return np.sqrt(np.einsum("ijk,ijk->ij", gap, gap))
 
 
 def to_rgb(lab: Field) -> Field:
@@ -130,6 +139,8 @@ def distance(bits: Bits) -> Field:
 
 
 def dilate(bits: Bits, radius: int) -> Bits:
+    if radius > _LARGE:
+        return distance(~bits) <= radius
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.dilate(bits.astype(np.uint8), disc).astype(np.bool_)
 

@@ -12,23 +12,18 @@ _SAMPLES, _BITS = 4, 4
 
 def cover(screen: Field, faces: Indices, seen: Field32) -> Field32:
     """``(height, width)``: the covered share of every pixel of a view, whose own coarser answer is
-    ``seen``; ``screen`` as in `rasterise`. Only what touches the outline is drawn again, finer."""
+    ``seen``; ``screen`` as in `rasterise`, ``faces`` those that turn their front. Only what touches
+    the outline is drawn again, finer."""
     height, width = seen.shape
     band = dilate(seen > 0, 1) & ~erode(seen > 0.999, 1)
     corner = screen[:, :2][faces]
     near = corner[_touching(corner, band)]
-    near = near[_turned_here(near)]
     fine: Bytes = np.zeros((height * _SAMPLES, width * _SAMPLES), dtype=np.uint8)
     places = np.rint((near * _SAMPLES - 0.5) * (1 << _BITS)).astype(np.int32)
     for triangle in places:
         cv2.fillConvexPoly(fine, triangle, 255, lineType=cv2.LINE_8, shift=_BITS)
     drawn = shrink_bytes(fine, width, height).astype(np.float32) / 255
     return np.where(band, drawn, seen > 0.5).astype(np.float32)
-
-
-def _turned_here(corner: Field) -> Bits:
-    first, second = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    return first[:, 1] * second[:, 0] > first[:, 0] * second[:, 1]
 
 
 def _touching(corner: Field, band: Bits) -> Bits:

@@ -32,11 +32,14 @@ class Fragments:
     weights: Field32
     nearness: Field
 
-    def mix(self, values: Field, faces: Indices) -> Field32:
+    def mix(self, values: Field | Field32, faces: Indices) -> Field32:
         """Vertex ``values`` ``(v, c)`` interpolated at each pixel, ``(n, c)``."""
         corner = np.take(faces, self.face, axis=0)
-        taken = np.take(values.astype(np.float32), corner, axis=0)
-        return np.einsum("ijk,ij->ik", taken, self.weights)
+        single = values.astype(np.float32, copy=False)
+        out = np.take(single, corner[:, 0], axis=0) * self.weights[:, :1]
+        out += np.take(single, corner[:, 1], axis=0) * self.weights[:, 1:2]
+        out += np.take(single, corner[:, 2], axis=0) * self.weights[:, 2:]
+        return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,7 @@ import numpy as np
 from usina.apps.threed.array import Bytes, Field, Field32
 from usina.apps.threed.camera import Camera
 from usina.apps.threed.light import DepthMap, disc
-from usina.apps.threed.mesh import unit
 from usina.apps.threed.opencv import look_up
-from usina.apps.threed.raster import Fragments
-from usina.apps.threed.surface import Surface
 
 _LAMP, _FILL, _SKY, _FLOOR = np.array(
     [[0.82, 0.79, 0.746], [0.12, 0.13, 0.14], [0.57, 0.588, 0.618], [0.306, 0.296, 0.286]],
@@ -18,10 +15,12 @@ _LAMP, _FILL, _SKY, _FLOOR = np.array(
 )
 _LEAST_SKY = 0.22
 _GLOSS, _MIRROR, _SHEEN = 0.06, 0.045, 0.16
-_LAMP_BLUR = 3.0
-_BIAS, _BIAS_SLOPE = 0.004, 0.008
-"""How deep a point may lie in the shadow map and still be lit, as shares of the extent: always,
-and where the light grazes, since the map is coarse."""
+_LAMP_BLUR = 0.0047
+"""How far looks towards the lamp are spread, as a share of the extent."""
+
+_BIAS, _TEXEL = 0.004, 1.2
+"""How deep a point may lie in the shadow map and still be lit: always, as a share of the extent;
+where the light grazes, so many of the map's cells more, and as far as looks are spread."""
 
 
 def lamp_direction(camera: Camera) -> Field:
@@ -32,36 +31,37 @@ def lamp_direction(camera: Camera) -> Field:
 
 
 def shade(
-    surface: Surface,
-    texture: Field32,
-    open_sky: Field32,
-    camera: Camera,
-    seen: Fragments,
-    lamp: DepthMap,
-    looks: int,
+    there: Field32, texture: Field32, open_sky: Field32, eye: Field, lamp: DepthMap, looks: int
 ) -> Field32:
-    """Linear light ``(n, 3)`` of every visible pixel; ``texture`` is linear too, ``open_sky``
-    ``(n,)`` the open share of the sky there, ``looks`` how often it is looked for the lamp."""
-    extent = float(np.ptp(surface.points, axis=0).max())
+    """Linear light ``(n, 3)`` of visible pixels that show the attributes ``there`` (``(n, 8)``:
+    point, normal, uv); ``texture`` is linear too, ``open_sky`` ``(n,)`` the open share of the sky,
+    ``looks`` how often it is looked for the lamp."""
+    points, normals = there[:, :3], unit32(there[:, 3:6])
     towards, open_sky = lamp.axes[2].astype(np.float32), open_sky[:, None]
-    points = seen.mix(surface.points, surface.faces)
-    normals = unit32(seen.mix(surface.normals, surface.faces))
-    to_eye = unit32(camera.eye.astype(np.float32) - points)
+    to_eye = unit32(eye.astype(np.float32) - points)
     cosine = np.maximum(normals @ towards, 0)
     steepness = np.sqrt(np.maximum(1 - cosine**2, 0)) / np.maximum(cosine, 0.2)
-    lit = lamp.reaches(points, extent * (_BIAS + _BIAS_SLOPE * steepness), _taps(looks))
+    size = len(lamp.depth)
+    bias = (_BIAS + (_LAMP_BLUR + _TEXEL / size) * steepness) * np.float32(size / lamp.scale)
+    lit = lamp.reaches(points, bias, _taps(looks) * (_LAMP_BLUR * size))
     facing = (cosine * lit)[:, None]
-    aside = unit(camera.axes[0] + 0.3 * camera.axes[2]).astype(np.float32)
-    fill = np.maximum(normals @ aside, 0)[:, None]
+    fill = np.maximum(normals @ lamp.axes[0].astype(np.float32), 0)[:, None]
     upward = normals[:, 1:2] * 0.5 + 0.5
     ambient = (_SKY * upward + _FLOOR * (1 - upward)) * (_LEAST_SKY + (1 - _LEAST_SKY) * open_sky)
     halfway = np.maximum(np.einsum("ij,ij->i", normals, unit32(to_eye + towards)), 0)[:, None]
     straight = np.einsum("ij,ij->i", normals, to_eye)[:, None]
     grazing = 1 - np.clip(straight, 0, 1)
     above = (0.5 + 0.5 * (2 * straight * normals[:, 1:2] - to_eye[:, 1:2])) ** 2 * open_sky
-    gloss = _GLOSS * halfway**20 * (facing > 0) + (_MIRROR + _SHEEN * grazing**4) * above
-    albedo = sample(texture, seen.mix(surface.uv, surface.faces))
-    return albedo * (facing * _LAMP + fill * _FILL + ambient) + gloss * _SKY
+    gloss = _GLOSS * _sharp(halfway) * (facing > 0) + (_MIRROR + _SHEEN * grazing**4) * above
+    albedo = sample(texture, there[:, 6:])
+    light = albedo * (facing * _LAMP + fill * _FILL + ambient) + gloss * _SKY
+    return light.astype(np.float32, copy=False)
+
+
+def _sharp(values: Field32) -> Field32:
+    """To the power of 20."""
+    fourth = np.square(np.square(values))
+    return np.square(np.square(fourth)) * fourth
 
 
 def sample(texture: Field32, uv: Field32) -> Field32:
@@ -78,7 +78,7 @@ def unit32(vectors: Field32) -> Field32:
 
 @cache
 def _taps(count: int) -> Field:
-    return disc(count, _LAMP_BLUR)
+    return disc(count, 1.0)
 
 
 def to_linear(pixels: Bytes) -> Field32:

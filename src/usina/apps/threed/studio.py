@@ -18,7 +18,7 @@ from usina.apps.threed.surface import Surface
 FILL = 0.8
 """The share of the picture that a surface fills."""
 
-_SHAPE_FACES, _SHAPE_GRID = 6000, 1000.0
+_SHAPE_FACES, _SHAPE_GRID = 4000, 1000.0
 _SHADED_AT_ONCE = 1 << 17
 _TEXTURE_SIDE = 2048
 _SKY_LIFT = 0.012
@@ -43,10 +43,11 @@ QUICK = Care(samples=1.0, shadow_map=192, looks=4, sky_coarser=4, table_coarser=
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """``shape`` is the surface without its seams, and simple enough to cast shadows fast;
-    ``texture`` is in linear light."""
+    """``attributes`` ``(v, 8)`` are points, normals and uv of the ``surface``; ``shape`` is that
+    without its seams, and simple enough to cast shadows fast; ``texture`` is in linear light."""
 
     surface: Surface
+    attributes: Field32
     shape: Mesh
     sky: Sky
     ground: Ground
@@ -60,9 +61,10 @@ class Studio:
         screen = fine.project(self.surface.points)
         seen = rasterise(screen, self.surface.faces, fine.width, fine.height)
         light = shrink(self._light(seen, fine, lamp, care), camera.width, camera.height)
-        outline = cover(camera.project(self.surface.points), self.surface.faces, light[..., 3])
+        fronts = self.surface.faces[seen.front]
+        outline = cover(camera.project(self.surface.points), fronts, light[..., 3])
         behind = draw_backdrop(camera, self.ground, lamp, care.table_coarser)
-        picture = behind + (_spread(light) - behind) * outline[..., None]
+        picture = behind + (_spread(light, outline) - behind) * outline[..., None]
         return (to_srgb(picture.astype(np.float32, copy=False)) * 255 + 0.5).astype(np.uint8)
 
     def _light(self, seen: Drawing, fine: Camera, lamp: DepthMap, care: Care) -> Field32:
@@ -72,9 +74,8 @@ class Studio:
         sky = self._open_sky(seen, fine, care.sky_coarser).ravel()
         worn = _as_seen(self.texture, fine)
         for part in seen.parts(_SHADED_AT_ONCE):
-            light[part.pixel, :3] = shade(
-                self.surface, worn, sky[part.pixel], fine, part, lamp, care.looks
-            )
+            there = part.mix(self.attributes, self.surface.faces)
+            light[part.pixel, :3] = shade(there, worn, sky[part.pixel], fine.eye, lamp, care.looks)
         return light.reshape(fine.height, fine.width, 4)
 
     def _open_sky(self, seen: Drawing, fine: Camera, coarser: int) -> Field32:
@@ -82,9 +83,8 @@ class Studio:
         for at few pixels and blurred between them."""
         rows, columns = np.divmod(seen.pixel, fine.width)
         asked = np.flatnonzero((rows % coarser == 0) & (columns % coarser == 0))
-        part = seen.fragments(asked)
-        points = part.mix(self.surface.points, self.surface.faces)
-        normals = unit32(part.mix(self.surface.normals, self.surface.faces))
+        there = seen.fragments(asked).mix(self.attributes, self.surface.faces)
+        points, normals = there[:, :3], unit32(there[:, 3:6])
         known = np.zeros((-(-fine.height // coarser), -(-fine.width // coarser), 2), np.float32)
         at = rows[asked] // coarser, columns[asked] // coarser
         known[*at, 0] = self.sky.light(points, normals, lift=_SKY_LIFT)
@@ -98,6 +98,9 @@ def set_up(surface: Surface) -> Studio:
     shape = _shape(surface)
     return Studio(
         surface=surface,
+        attributes=np.concatenate(
+            [surface.points, surface.normals, surface.uv], axis=1, dtype=np.float32
+        ),
         shape=shape,
         sky=sky_around(shape.points, shape.faces),
         ground=ground_under(shape),
@@ -129,9 +132,10 @@ def _as_seen(texture: Field32, fine: Camera) -> Field32:
     return shrink(texture, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
-def _spread(light: Field32) -> Field32:
-    """The colour of every pixel, and of those beside it that show the surface less than half."""
-    wide = mean_around(light, 3)
-    share = np.where(light[..., 3:] > 0, light[..., 3:], wide[..., 3:])
-    colour = np.where(light[..., 3:] > 0, light[..., :3], wide[..., :3])
-    return (colour / np.maximum(share, 1e-6)).astype(np.float32, copy=False)
+def _spread(light: Field32, outline: Field32) -> Field32:
+    """The colour of every pixel; of those on the ``outline`` that show none, that beside them."""
+    bare = (light[..., 3] == 0) & (outline > 0)
+    shown = light[..., :3] / np.maximum(light[..., 3:], np.float32(1e-6))
+    wide = mean_around(light, 3)[bare]
+    shown[bare] = wide[:, :3] / np.maximum(wide[:, 3:], np.float32(1e-6))
+    return shown.astype(np.float32, copy=False)

@@ -4,7 +4,7 @@ import numpy as np
 
 from usina.apps.threed.array import Bits, Field
 from usina.apps.threed.ground import fit_ground
-from usina.apps.threed.opencv import blur, components, dilate, distance, erode, opened
+from usina.apps.threed.opencv import blur, colour_gap, components, dilate, distance, erode, opened
 
 _REACH = 0.055
 """How far around the object is looked, as a share of the picture's long side."""
@@ -24,7 +24,7 @@ def complete(found: Bits, lab: Field) -> Bits:
     ground = fit_ground(blur(lab, 1.0), reach & ~dilate(found, _FRINGE))
     if ground is None:
         return found
-    gap = np.sqrt(((blur(lab, 0.7) - ground.colour) ** 2).sum(axis=2))
+    gap = colour_gap(blur(lab, 0.7), ground.colour)
     differs = gap > ground.tolerance
     beside = opened(differs & reach & ~erode(found, _FRINGE), _LINE)
     labels, _ = components(beside)
@@ -44,7 +44,7 @@ def without_stand(found: Bits, lab: Field) -> Bits | None:
         return None
     smooth = blur(lab, 1.5)
     colour = np.median(smooth[below], axis=0)
-    alike = found & (np.sqrt(((smooth - colour) ** 2).sum(axis=2)) < _ALIKE)
+    alike = found & (colour_gap(smooth, colour) < _ALIKE)
     labels, _ = components(alike)
     touching = np.unique(labels[below])
     stand = np.isin(labels, touching[touching > 0])

@@ -37,7 +37,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry.external_attr = 0o644 << 16
     plain = name.endswith(".jpg")
     entry.compress_type = zipfile.ZIP_STORED if plain else zipfile.ZIP_DEFLATED
-    archive.writestr(entry, content, compresslevel=6)
+    archive.writestr(entry, content, compresslevel=4)
 
 
 def _object(surface: Surface) -> str:
