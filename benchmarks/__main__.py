@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("cycle", "history", "start", "transfer")
+NAMES = ("cycle", "history", "solid", "start", "transfer")
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ from usina.apps.threed.portrait import portrait
 from usina.apps.threed.saliency import saliency
 from usina.apps.threed.surround import complete, without_stand
 
-_CUT_SIDE = 400
+_CUT_SIDE = 360
 _ROUNDS, _FEW_ROUNDS = 3, 1
 _REACH = 0.16
 _ROOM = 0.12

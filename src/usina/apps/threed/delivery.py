@@ -110,7 +110,7 @@ def _show(job: Job, product: Product) -> None:
         drawn = draw_preview(
             studio, product.views, between=lambda share: job.progress(0.6 + 0.2 * share)
         )
-        Image.fromarray(drawn).save(job.outputs / "preview.png", compress_level=4)
+        Image.fromarray(drawn).save(job.outputs / "preview.png", compress_level=2)
         job.artifact("preview.png", "preview")
     with job.stage("turntable", upto=0.96):
         frames = draw_turntable(

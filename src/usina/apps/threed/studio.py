@@ -37,8 +37,8 @@ class Care:
     table_coarser: int
 
 
-FINE = Care(samples=1.5, shadow_map=640, looks=8, sky_coarser=4, table_coarser=2)
-QUICK = Care(samples=1.0, shadow_map=192, looks=4, sky_coarser=4, table_coarser=3)
+FINE = Care(samples=1.35, shadow_map=640, looks=8, sky_coarser=4, table_coarser=2)
+QUICK = Care(samples=1.0, shadow_map=192, looks=4, sky_coarser=5, table_coarser=4)
 
 
 @dataclass(frozen=True, slots=True)
