@@ -16,7 +16,7 @@ from tests.threed.program import Channel, defaults, manifest, program, run
 from tests.threed.scene import sample, share
 from usina.apps.threed.delivery import Intake
 from usina.apps.threed.mesh import measure
-from usina.apps.threed.option import InflateOption, ReliefOption
+from usina.apps.threed.option import InflateOption, ReliefOption, read_option
 from usina.apps.threed.picture import open_picture
 
 MODELS = ("inflate-v1", "relief-v1")
@@ -178,3 +178,19 @@ def test_a_picture_without_an_object_is_a_relief_but_no_balloon(tmp_path: Path) 
     with pytest.raises(usina_runner.InvalidInput) as refusal:
         run("inflate-v1", tmp_path / "balloon", Channel(), {"image": flat})
     assert refusal.value.reason == "mask_empty"
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "metres"),
+    [(100, "mm", 0.1), (25, "cm", 0.25), (2, "m", 2.0), (4, "in", 0.1016)],
+)
+def test_a_size_is_counted_in_its_unit(size: float, unit: str, metres: float) -> None:
+    option = read_option(InflateOption, {"size": size, "unit": unit})
+    assert option.size_m == pytest.approx(metres)
+
+
+@pytest.mark.parametrize(("size", "unit"), [(0.5, "mm"), (101, "m"), (100_000, "in")])
+def test_a_size_that_nobody_means_is_refused(size: float, unit: str) -> None:
+    with pytest.raises(usina_runner.InvalidInput) as refusal:
+        read_option(ReliefOption, {"size": size, "unit": unit})
+    assert refusal.value.reason == "size_out_of_range"
