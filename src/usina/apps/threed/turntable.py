@@ -11,7 +11,7 @@ from usina.apps.threed.array import Bytes, Field
 from usina.apps.threed.camera import Camera, frame
 from usina.apps.threed.studio import FILL, QUICK, Studio
 
-SIDE = 288
+SIDE = 256
 FRAMES, SECONDS = 24, 2.4
 _PITCH = 12.0
 _QUALITY, _EFFORT = 78, 1
@@ -20,7 +20,7 @@ _QUALITY, _EFFORT = 78, 1
 def draw_turntable(
     studio: Studio, cores: int, *, between: Callable[[float], None] = lambda share: None
 ) -> list[Bytes]:
-    """The frames, each ``(288, 288, 3)``, drawn by as many threads as there are ``cores``. After
+    """The frames, each ``(256, 256, 3)``, drawn by as many threads as there are ``cores``. After
     each ``between`` is called with the share of the work that is done; it may raise to stop it."""
     ring = _swept(studio.surface.points)
     cameras = [_camera(ring, 360 * number / FRAMES - 30) for number in range(FRAMES)]
