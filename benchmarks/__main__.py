@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("cycle", "history", "parametric", "runner", "start", "transfer")
+NAMES = ("cycle", "history", "parametric", "runner", "solid", "start", "transfer")
 
 
 def main() -> int:

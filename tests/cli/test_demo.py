@@ -90,6 +90,8 @@ def test_the_page_trusts_no_words_and_loads_nothing_from_elsewhere(tmp_path: Pat
     assert "<b>torn" not in page
     assert 'onerror="' not in page
     assert "12\u202f345" in page
+    assert "preview.png" in links_of_pictures(page)[1]
+    assert "turntable.webp" in links_of_pictures(page)[2]
     assert "http" not in page.replace("http-equiv", "")
     assert "$" not in page
 
@@ -112,7 +114,8 @@ def test_a_failure_stands_on_the_page(tmp_path: Path) -> None:
 
 def result_in(folder: Path, report: Any, picture: str) -> Result:
     (folder / "report.json").write_text(json.dumps(report))
-    (folder / "preview.png").write_bytes(b"png")
+    for name in ("preview.png", "turntable.webp"):
+        (folder / name).write_bytes(b"drawn")
     (folder / picture).write_bytes(b"png")
     metrics = {"queued_seconds": 0.1, "run_seconds": 2.5, "peak_memory_bytes": 1}
     return Result(
@@ -120,8 +123,12 @@ def result_in(folder: Path, report: Any, picture: str) -> Result:
         folder / picture,
         3.0,
         Job(**job("SUCCEEDED", metrics=metrics)),
-        [folder / "preview.png", folder / "report.json"],
+        [folder / "preview.png", folder / "turntable.webp", folder / "report.json"],
     )
+
+
+def links_of_pictures(page: str) -> list[str]:
+    return re.findall(r'<img src="([^"]+)"', page)
 
 
 def links(page: Path) -> list[str]:

@@ -60,6 +60,12 @@ def paint(cover: Field, front: Field, back: Field) -> Bytes:
     return np.clip(np.broadcast_to(pixels, (*cover.shape, 3)), 0, 255).astype(np.uint8)
 
 
+def shaded(cover: Field, back: Field, dark: float, soft: float) -> Field:
+    """``back`` with the soft shadow of a shape that hovers over it, down to the right."""
+    shadow = blur(np.roll(cover, (28, 30), axis=(0, 1)), soft)
+    return np.broadcast_to(back, (*cover.shape, 3)) * (1 - dark * shadow[..., None])
+
+
 def picture_of(pixels: Bytes, alpha: Bytes | None = None) -> Picture:
     return Picture(pixels, alpha, pixels.shape[1], pixels.shape[0], ())
 

@@ -68,7 +68,7 @@ def test_a_zip_holds_an_object_with_its_material() -> None:
     assert b"map_Kd texture.jpg" in archive.read("mesh.mtl")
     lines = [line.split() for line in archive.read("mesh.obj").decode().splitlines()]
     rows = {word: np.array([line[1:] for line in lines if line[0] == word]) for word in "vf"}
-    assert rows["v"].astype(float) == pytest.approx(CUBE.points, abs=1e-6)
+    assert rows["v"].astype(float) == pytest.approx(1000 * CUBE.points, abs=1e-4)
     corners = np.array([[corner.split("/") for corner in face] for face in rows["f"]]).astype(int)
     assert (corners[..., 0] - 1 == CUBE.faces).all()
     assert (corners[..., 1] == corners[..., 0]).all()

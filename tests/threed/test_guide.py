@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from tests.corpus.images import bad_images
+from tests.threed.body import cube
 from tests.threed.parametric.table import row
 from usina.apps.threed.app import app
 from usina.apps.threed.parametric.catalogue import THINGS
 from usina.apps.threed.parametric.fastener import METRIC
 from usina.apps.threed.parametric.lexer import lex
 from usina.apps.threed.parametric.order import take_order
+from usina.apps.threed.printing.judgement import judge
 from usina.kernel.runners.manifest import load_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +75,16 @@ def test_every_warning_and_reason() -> None:
     source = "".join(path.read_text() for path in CODE.rglob("*.py"))
     warnings = set(re.findall(r'Notice\(\s*"(\w+)"', source))
     reasons = set(re.findall(r'InvalidInput\(\s*"(\w+)"', source))
-    assert set(table("Warnings")) == warnings
+    printing = {name for name in table("Printing") if name.startswith("print_")}
+    assert set(table("Warnings")) | printing == warnings
     assert set(table("When it fails")) == reasons
     assert {bad.expected_reason for bad in bad_images() if bad.kind == "decode"} <= reasons
+
+
+def test_every_key_of_the_judgement() -> None:
+    told = judge(cube(20)).as_json()
+    section = GUIDE.split("## Printing\n", 1)[1].split("\n## ", 1)[0]
+    assert {name for name in told if f"`{name}`" in section} == set(told) - {"warnings"}
 
 
 def test_every_artifact() -> None:

@@ -1,15 +1,22 @@
 """The rasteriser against views that can be worked out by hand, and the picture of them."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.threed.body import coloured_cube, cube
 from usina.apps.threed.array import Field
+from usina.apps.threed.backdrop import ground_under
 from usina.apps.threed.camera import frame
 from usina.apps.threed.light import depth_map, disc, sky_around
+from usina.apps.threed.outline import cover
 from usina.apps.threed.preview import HEIGHT, WIDTH, draw_preview
 from usina.apps.threed.raster import rasterise
 from usina.apps.threed.shade import to_linear, to_srgb
+from usina.apps.threed.studio import FINE, QUICK, Care, set_up
+from usina.apps.threed.turntable import FRAMES, SIDE, draw_turntable, encode_webp
 
 TRIANGLE = np.array([[0, 1, 2]])
 
@@ -107,15 +114,15 @@ def test_the_sky_is_open_above_and_closed_in_a_corner() -> None:
 
 def test_a_preview_has_four_views_of_the_cube() -> None:
     told: list[float] = []
-    picture = draw_preview(coloured_cube(), between=told.append)
+    picture = draw_preview(set_up(coloured_cube()), between=told.append)
     assert picture.shape == (HEIGHT, WIDTH, 3)
     assert told == sorted(told)
     assert len(told) == 4
-    front = picture[148, 1000].astype(int)
+    front, side, behind = (picture[row, 1000].astype(int) for row in (148, 450, 752))
     assert front[0] > 100 < front[2]
     assert front[1] < 60
-    behind = picture[450, 1000].astype(int)
-    assert behind[1] > 2 * behind[0]
+    assert side[1] > 2 * side[0]
+    assert behind[1] > 2 * behind[0] < behind[2]
     assert (picture[2, 2] > 180).all()
     assert (picture[450, 797] == 255).all()
 
@@ -129,9 +136,87 @@ def test_a_preview_can_be_stopped_between_views() -> None:
             raise Stop
 
     with pytest.raises(Stop):
-        draw_preview(coloured_cube(), between=stop)
+        draw_preview(set_up(coloured_cube()), between=stop)
 
 
 def test_light_and_srgb_are_each_others_inverse_below_the_highlights() -> None:
     levels = np.arange(0, 200, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
     assert to_srgb(to_linear(levels)) * 255 == pytest.approx(levels, abs=0.01)
+
+
+def test_outlines_are_smooth_and_not_a_pixel_off() -> None:
+    """A cube seen straight from the front covers a square whose area is known; a pixel that its
+    edge crosses shows both."""
+    mesh = cube()
+    camera = frame(mesh.points, 0, 0, 100, 100, 0.705)
+    screen = camera.project(mesh.points)
+    drawn = rasterise(screen, mesh.faces, 100, 100)
+    seen = np.zeros(100 * 100, dtype=np.float32)
+    seen[drawn.pixel] = 1
+    share = cover(screen, mesh.faces, seen.reshape(100, 100))
+    assert share.sum() == pytest.approx(70.5**2, rel=0.01)
+    assert share[50, 50] == 1
+    assert share[5, 5] == 0
+    assert 0.1 < share[50, 14] < 0.9
+
+
+def test_the_table_is_darkest_right_below() -> None:
+    mesh = cube()
+    ground = ground_under(mesh)
+    middle, rim = ground.light[160, 160, 0], ground.light[0, 0, 0]
+    beside = ground.light[160, 160 + 85, 0]
+    assert middle < 0.2 < beside < 0.9 < rim
+    assert np.abs(np.diff(ground.light[..., 0], axis=0)).max() < 0.2
+
+
+@pytest.mark.parametrize("care", [FINE, QUICK])
+def test_a_photograph_is_the_same_every_time(care: Care) -> None:
+    studio = set_up(coloured_cube())
+    camera = frame(studio.surface.points, 30, 20, 160, 120, 0.8)
+    picture = studio.photograph(camera, care)
+    assert picture.shape == (120, 160, 3)
+    assert (studio.photograph(camera, care) == picture).all()
+
+
+def test_a_turntable_shows_every_side_once() -> None:
+    told: list[float] = []
+    frames = draw_turntable(set_up(coloured_cube()), 2, between=told.append)
+    assert told == sorted(told)
+    assert (len(frames), told[-1]) == (FRAMES, 1)
+    colours = [frame[SIDE // 2, SIDE // 2].astype(int) for frame in frames]
+    front, right, behind, left = (
+        colours[round((30 + turn) / 15) % 24] for turn in (0, 90, 180, 270)
+    )
+    assert front[1] < front[0] > 100 < front[2]
+    assert right[1] > 2 * max(right[0], right[2])
+    assert behind[0] < behind[1] > 100 < behind[2]
+    assert left[0] > 2 * max(left[1], left[2])
+
+
+def test_an_object_stays_where_it_is_while_it_turns() -> None:
+    frames = draw_turntable(set_up(coloured_cube()), 1)
+    tops = [int((frame[:, SIDE // 2].astype(int).std(axis=1) > 30).argmax()) for frame in frames]
+    assert np.ptp(tops) < 0.12 * SIDE
+
+
+def test_a_webp_loops_and_is_small() -> None:
+    frames = draw_turntable(set_up(coloured_cube()), 2)
+    data = encode_webp(frames)
+    assert data == encode_webp(frames)
+    assert len(data) < 600_000
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == "WEBP"
+        assert (image.n_frames, image.size) == (FRAMES, (SIDE, SIDE))
+        assert image.info["loop"] == 0
+
+
+def test_a_turntable_can_be_stopped() -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(share: float) -> None:
+        if share > 0.1:
+            raise Stop
+
+    with pytest.raises(Stop):
+        draw_turntable(set_up(coloured_cube()), 2, between=stop)

@@ -2,11 +2,8 @@
 
 import io
 import json
-import runpy
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,82 +12,30 @@ from PIL import Image
 import usina_runner
 from tests.corpus.images import disc, encode
 from tests.threed.body import read_glb
+from tests.threed.program import Channel, defaults, manifest, program, run
 from tests.threed.scene import sample, share
-from usina.apps.threed.app import app
 from usina.apps.threed.delivery import Intake
 from usina.apps.threed.mesh import measure
-from usina.apps.threed.option import InflateOption, ReliefOption
+from usina.apps.threed.option import InflateOption, ReliefOption, read_option
 from usina.apps.threed.picture import open_picture
-from usina.kernel.runners.manifest import Manifest, load_manifest
 
 MODELS = ("inflate-v1", "relief-v1")
 OPTIONS = {"inflate-v1": InflateOption, "relief-v1": ReliefOption}
 OWN_STAGE = {"inflate-v1": "inflate", "relief-v1": "relief"}
-FILES = {"mesh.glb", "mesh.zip", "preview.png", "mask.png", "report.json"}
-
-
-class Channel:
-    """Stands where the descriptors are; told to, it cancels at a stage."""
-
-    def __init__(self, cancel_at: str | None = None) -> None:
-        self.said: list[dict[str, Any]] = []
-        self._cancel_at = cancel_at
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.said.append(message)
-
-    defer = send
-
-    def cancelled(self) -> bool:
-        return any(message.get("stage") == self._cancel_at for message in self.of("progress"))
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.said if message["type"] == kind]
-
-
-def manifest(model: str) -> Manifest:
-    return load_manifest(app.runners / model)
-
-
-def defaults(model: str) -> dict[str, Any]:
-    declared = manifest(model).params
-    return {name: told["default"] for name, told in declared.items() if "default" in told}
-
-
-def program(model: str) -> dict[str, Any]:
-    """What its ``run.py`` defines."""
-    return runpy.run_path(str(app.runners / model / "run.py"))
+FILES = {
+    "mesh.glb",
+    "mesh.stl",
+    "mesh.zip",
+    "preview.png",
+    "turntable.webp",
+    "mask.png",
+    "report.json",
+}
 
 
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
         return image.size
-
-
-def run(
-    model: str, folder: Path, channel: Channel, inputs: dict[str, bytes], **params: Any
-) -> dict[str, Any]:
-    """One job in ``folder``; its report."""
-    (folder / "inputs").mkdir(parents=True)
-    (folder / "outputs").mkdir()
-    for name, data in inputs.items():
-        (folder / "inputs" / name).write_bytes(data)
-    job = {
-        "id": "1",
-        "model": model,
-        "model_version": "1.0.0",
-        "attempt": 1,
-        "params": defaults(model) | params,
-        "inputs": {name: [f"inputs/{name}"] for name in inputs},
-        "checkpoint": None,
-        "cores": 2,
-    }
-    (folder / "job.json").write_text(json.dumps(job))
-    main: Callable[[usina_runner.Job], None] = runpy.run_path(str(app.runners / model / "run.py"))[
-        "main"
-    ]
-    main(usina_runner.Job(folder, channel))
-    return json.loads((folder / "outputs" / "report.json").read_text())
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -129,7 +74,11 @@ def test_a_photo_becomes_a_model(made: tuple[str, Path, Channel]) -> None:
     assert report["volume_m3"] == pytest.approx(measures.volume)
     assert np.ptp(report["bounds_m"], axis=0).max() == pytest.approx(0.1, rel=1e-4)
     assert report["bounds_m"][0][1] == 0
-    assert 15_000 < report["faces"] < 21_000
+    assert max(report["printing"]["size_mm"]) == pytest.approx(100, rel=1e-4)
+    assert report["printing"]["volume_ml"] == pytest.approx(1e6 * measures.volume, rel=1e-3)
+    assert report["printing"]["watertight"] is True
+    assert report["faces"] == pytest.approx(20_000, rel=0.002)
+    assert report["faces_deviation"] == pytest.approx(report["faces"] / 20_000 - 1, abs=1e-4)
     assert 0 <= glb.uv.min() < glb.uv.max() <= 1
     assert 0.4 < report["mask_fraction"] < 0.55
     assert report["mask_confidence"] > 0.6
@@ -141,7 +90,17 @@ def test_a_photo_becomes_a_model(made: tuple[str, Path, Channel]) -> None:
     steps = [message["progress"] for message in channel.of("progress")]
     assert steps == sorted(steps)
     stages = list(dict.fromkeys(message["stage"] for message in channel.of("progress")))
-    assert stages == ["decode", "mask", OWN_STAGE[model], "mesh", "texture", "write", "preview"]
+    assert stages == [
+        "decode",
+        "mask",
+        OWN_STAGE[model],
+        "mesh",
+        "texture",
+        "write",
+        "preview",
+        "turntable",
+        "printing",
+    ]
     assert [*report["seconds"]] == [*stages, "total"]
 
 
@@ -172,7 +131,8 @@ def test_a_drawn_mask_and_the_options_are_followed(tmp_path: Path) -> None:
         tmp_path,
         Channel(),
         {"image": photo, "mask": encode(drawn, "PNG")},
-        size_m=2.0,
+        size=200,
+        unit="cm",
         depth=1.0,
         back="plain",
         texture_size=256,
@@ -218,3 +178,19 @@ def test_a_picture_without_an_object_is_a_relief_but_no_balloon(tmp_path: Path) 
     with pytest.raises(usina_runner.InvalidInput) as refusal:
         run("inflate-v1", tmp_path / "balloon", Channel(), {"image": flat})
     assert refusal.value.reason == "mask_empty"
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "metres"),
+    [(100, "mm", 0.1), (25, "cm", 0.25), (2, "m", 2.0), (4, "in", 0.1016)],
+)
+def test_a_size_is_counted_in_its_unit(size: float, unit: str, metres: float) -> None:
+    option = read_option(InflateOption, {"size": size, "unit": unit})
+    assert option.size_m == pytest.approx(metres)
+
+
+@pytest.mark.parametrize(("size", "unit"), [(0.5, "mm"), (101, "m"), (100_000, "in")])
+def test_a_size_that_nobody_means_is_refused(size: float, unit: str) -> None:
+    with pytest.raises(usina_runner.InvalidInput) as refusal:
+        read_option(ReliefOption, {"size": size, "unit": unit})
+    assert refusal.value.reason == "size_out_of_range"

@@ -10,6 +10,9 @@ from usina.apps.threed.opencv import blur, dilate, erode
 _REACH = 3.0
 """How far on either side of the contour colours are compared, in pixels."""
 
+_CELLS = 10
+_LOWEST, _HIGHEST = np.array([0.0, -60, -60]), np.array([100.0, 60, 60])
+
 
 def confidence(inside: Bits, lab: Field, *, agreement: float, unity: float) -> float:
     """0 to 1, pulled down by the worst of: how sharp the contour is, how unlike the object's
@@ -66,5 +69,7 @@ def _overlap(inside: Bits, lab: Field) -> float:
 
 
 def _histogram(colours: Field) -> Field:
-    counts, _ = np.histogramdd(colours, bins=(10, 10, 10), range=((0, 100), (-60, 60), (-60, 60)))
-    return counts / max(1.0, float(counts.sum()))
+    """Shares of the cells of a grid of ten to a side over Lab."""
+    cell = ((colours - _LOWEST) / (_HIGHEST - _LOWEST) * _CELLS).astype(np.int64)
+    flat = np.clip(cell, 0, _CELLS - 1) @ np.array([1, _CELLS, _CELLS**2])
+    return np.bincount(flat, minlength=_CELLS**3) / max(1, len(colours))

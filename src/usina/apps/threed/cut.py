@@ -1,5 +1,7 @@
 """Objects in front of anything, by graph cuts from a guess of where they are."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from usina.apps.threed.array import Bits, Bytes, Field
@@ -18,32 +20,45 @@ from usina.apps.threed.opencv import (
 )
 from usina.apps.threed.portrait import portrait
 from usina.apps.threed.saliency import saliency
+from usina.apps.threed.surround import complete, without_stand
 
-_CUT_SIDE = 400
-_ROUNDS, _FEW_ROUNDS = 4, 2
+_CUT_SIDE = 360
+_ROUNDS, _FEW_ROUNDS = 3, 1
 _REACH = 0.16
 _ROOM = 0.12
 _CLOSER_SHARE = 0.5
 
 
-def by_cut(rgb: Bytes, rectangle: Bits | None) -> tuple[Bits, float] | None:
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """``agreement`` 0..1 is that of two cuts that started from a strict and a generous guess, which
+    a clear object does not care about; ``stood`` says that what it stands on was left out."""
+
+    bits: Bits
+    agreement: float
+    stood: bool
+
+
+def by_cut(rgb: Bytes, lab: Field, rectangle: Bits | None) -> Cut | None:
     """Graph cuts from what is salient, from a face with its shoulders, or from the caller's
-    rectangle; with the agreement 0..1 of two cuts that started from a strict and a generous
-    guess, which a clear object does not care about."""
+    rectangle, corrected by what the surroundings tell."""
     height, width = rgb.shape[:2]
     scale = min(1.0, _CUT_SIDE / max(height, width))
     small = resize_bytes(rgb, max(1, round(width * scale)), max(1, round(height * scale)))
     box = None
     if rectangle is not None:
         box = resize(rectangle.astype(np.float64), small.shape[1], small.shape[0]) > 0.5
-    start = _start(small, box)
+    person = portrait(small)
+    start = _start(small, box, person)
     threshold = _otsu(start)
     strict = _cut(small, _seeds(start, threshold, box))
     if strict is None:
         return None
     agreement = _agreement(strict, _cut(small, _seeds(start, threshold / 2, box), _FEW_ROUNDS))
     large = resize(strict.astype(np.float64), width, height) > 0.5
-    return _closer(rgb, large, rectangle), agreement
+    found = complete(_closer(rgb, large, rectangle), lab)
+    alone = without_stand(found, lab) if person is None and rectangle is None else None
+    return Cut(found if alone is None else alone, agreement, alone is not None)
 
 
 def _agreement(strict: Bits, generous: Bits | None) -> float:
@@ -93,9 +108,8 @@ def _cut(rgb: Bytes, labels: Bytes, rounds: int = _ROUNDS) -> Bits | None:
     return np.isin(grab_cut(rgb, labels, rounds), (INSIDE, MAYBE_INSIDE))
 
 
-def _start(rgb: Bytes, box: Bits | None) -> Field:
+def _start(rgb: Bytes, box: Bits | None, person: Field | None) -> Field:
     start = saliency(to_lab(rgb))
-    person = portrait(rgb)
     if person is not None:
         start = np.maximum(person, start * np.where(person > 0, 1.0, 0.4))
     if box is not None:

@@ -22,8 +22,11 @@ _WALL = 0.4
 """Height of the wall that joins front and back, in pixels of the mask."""
 
 _FINEST, _COARSEST = 1.25, 6.0
-_REDUNDANCY = 8
+_REDUNDANCY = 6
 """How many triangles are made for each one wanted, so that decimation can choose."""
+
+_SPARE = 1.15
+"""How many at least."""
 
 _LEAST_HELD = 0.1
 _SNAP, _APART = 0.75, 0.02
@@ -78,9 +81,11 @@ def inflate(inside: Field, *, depth: float, faces: int) -> Balloon:
 
 
 def _step(inside: Field, faces: int) -> float:
-    """The width of the sheet's triangles: two to a square on either side."""
+    """The width of the sheet's triangles: two to a square on either side. No finer than the mask
+    unless so many triangles are asked for."""
     area = float((inside > 0.5).sum())
-    return float(np.clip(np.sqrt(4 * area / (_REDUNDANCY * faces)), _FINEST, _COARSEST))
+    wanted = float(np.clip(np.sqrt(4 * area / (_REDUNDANCY * faces)), _FINEST, _COARSEST))
+    return min(wanted, float(np.sqrt(4 * area / (_SPARE * faces))))
 
 
 def _width(inside: Field, *, enclosed: bool) -> float:

@@ -3,14 +3,13 @@
 import numpy as np
 
 from usina.apps.threed.array import Anything, Bits, Bytes, Field, Indices
-from usina.apps.threed.interpolate import grid_points
-from usina.apps.threed.opencv import blur, components, dilate, erode
+from usina.apps.threed.ground import find_shadow, fit_ground
+from usina.apps.threed.opencv import blur, colour_gap, components, dilate, erode, opened
 
 _HOLE_SHARE = 0.004
 _BAND = 3
 _CLEAR_STEP = 12.0
-_FITS = 4
-_LEAST_PLAIN, _MOST_NOISE = 0.6, 4.0
+_LEAST_LEFT = 0.25
 
 
 def by_alpha(alpha: Bytes) -> Field | None:
@@ -24,47 +23,53 @@ def by_alpha(alpha: Bytes) -> Field | None:
     return alpha.astype(np.float64) / 255
 
 
-def by_border(lab: Field) -> Field | None:
+def by_border(lab: Field) -> tuple[Field, float] | None:
     """What differs from a plain backdrop, its contour between pixels: the frame's colour is
-    fitted as a smooth surface, and what hangs together with the frame and has it is outside."""
-    backdrop = _backdrop(lab)
-    if backdrop is None:
+    fitted as a smooth surface, and what hangs together with the frame and has it, also in a soft
+    shadow, is outside. With how sure it is, 0..1, that no shadow was taken for the object."""
+    ground = fit_ground(lab, _rim(lab.shape[:2]))
+    if ground is None:
         return None
-    surface, tolerance = backdrop
-    gap = np.sqrt(((lab - surface) ** 2).sum(axis=2))
-    alike = gap < tolerance
+    gap = colour_gap(lab, ground.colour)
+    alike = gap < ground.tolerance
     labels, _ = components(alike)
-    outside = np.unique(_frame(np.where(alike, labels, 0)))
-    inside = ~(np.isin(labels, outside[outside > 0]))
-    inside &= ~_holes(labels, inside, gap, tolerance)
-    return _matte(inside, lab, surface) if 0.002 < inside.mean() < 0.97 else None
+    edge = np.unique(_frame(np.where(alike, labels, 0)))
+    outside = np.isin(labels, edge[edge > 0])
+    inside = ~outside
+    inside &= ~_holes(labels, inside, gap, ground.tolerance)
+    inside, sure = _without_shadow(inside, find_shadow(lab, ground, outside))
+    return (_matte(inside, lab, ground.colour), sure) if 0.002 < inside.mean() < 0.97 else None
+
+
+def _without_shadow(inside: Bits, shadow: Bits) -> tuple[Bits, float]:
+    """The object without a shadow, and without the thin line between both. What would leave next
+    to nothing of it is partly its own shade: then it stays, in doubt."""
+    if not shadow.any():
+        return inside, 1.0
+    rest = opened(inside & ~shadow, 2)
+    left = float(rest.sum() / inside.sum())
+    if left < _LEAST_LEFT:
+        return inside, left
+    return rest | (inside & ~dilate(shadow, _BAND)), 1.0
+
+
+def _rim(shape: tuple[int, ...]) -> Bits:
+    """The outermost pixels of a picture."""
+    rim = np.ones(shape, dtype=np.bool_)
+    deep = _depth(shape)
+    rim[deep:-deep, deep:-deep] = False
+    return rim
+
+
+def _depth(shape: tuple[int, ...]) -> int:
+    return max(2, max(shape[:2]) // 100)
 
 
 def _frame(values: Anything) -> Anything:
     """The outermost pixels of a picture, in one row."""
-    deep = max(2, max(values.shape[:2]) // 100)
+    deep = _depth(values.shape)
     sides = (values[:deep], values[-deep:], values[:, :deep], values[:, -deep:])
     return np.concatenate([side.reshape(-1, *values.shape[2:]) for side in sides])
-
-
-def _backdrop(lab: Field) -> tuple[Field, float] | None:
-    """A quadratic surface of colour through the frame, and how far from it still is backdrop;
-    None when less than 60 % of the frame follows such a surface closely."""
-    height, width = lab.shape[:2]
-    x, y = grid_points(np.linspace(-1, 1, width), np.linspace(-1, 1, height)).T
-    basis = np.column_stack([np.ones(len(x)), x, y, x**2, y**2, x * y])
-    terms, colours = _frame(basis.reshape(height, width, -1)), _frame(lab)
-    gap = np.sqrt(((colours - np.median(colours, axis=0)) ** 2).sum(axis=1))
-    near = gap <= max(6.0, float(np.quantile(gap, 0.6)))
-    weights = np.zeros((terms.shape[1], 3))
-    for _ in range(_FITS):
-        weights = np.linalg.lstsq(terms[near], colours[near], rcond=None)[0]
-        gap = np.sqrt(((colours - terms @ weights) ** 2).sum(axis=1))
-        near = gap <= max(3.0, 3 * float(np.median(gap[near])))
-    noise = float(np.sqrt((gap[near] ** 2).mean()))
-    if near.mean() < _LEAST_PLAIN or noise > _MOST_NOISE:
-        return None
-    return (basis @ weights).reshape(height, width, 3), max(6.0, 4.5 * noise)
 
 
 def _holes(labels: Indices, inside: Bits, gap: Field, tolerance: float) -> Bits:
@@ -78,14 +83,23 @@ def _holes(labels: Indices, inside: Bits, gap: Field, tolerance: float) -> Bits:
     return through[hidden].reshape(inside.shape)
 
 
-def _matte(inside: Bits, lab: Field, surface: Field) -> Field:
-    """How much of each pixel along the contour is object: its place on the line from the
-    backdrop's colour to that of the object a few pixels further in."""
-    band = dilate(inside, _BAND) & ~erode(inside, _BAND)
-    core = erode(inside, _BAND).astype(np.float64)
-    weight = blur(core, 2 * _BAND)
-    own = blur(lab * core[..., None], 2 * _BAND) / np.maximum(weight, 1e-9)[..., None]
-    line = own - surface
-    share = ((lab - surface) * line).sum(axis=2) / np.maximum((line**2).sum(axis=2), 1e-9)
-    known = band & (weight > 1e-3) & ((line**2).sum(axis=2) > _CLEAR_STEP**2)
+def _matte(inside: Bits, lab: Field, plain: Field) -> Field:
+    """How much of each pixel along the contour is object: its place on the line between the
+    colours a few pixels further out, or that of the ``plain`` ground, and further in."""
+    outer, inner = ~dilate(inside, _BAND), erode(inside, _BAND)
+    beside, outer_weight = _mean_near(lab, outer)
+    beside = np.where((outer_weight > 1e-3)[..., None], beside, plain)
+    own, inner_weight = _mean_near(lab, inner)
+    line = own - beside
+    length = np.einsum("ijk,ijk->ij", line, line)
+    share = np.einsum("ijk,ijk->ij", lab - beside, line) / np.maximum(length, 1e-9)
+    known = ~outer & ~inner & (inner_weight > 1e-3)
+    known &= length > _CLEAR_STEP**2
     return np.where(known, np.clip(share, 0, 1), inside.astype(np.float64))
+
+
+def _mean_near(lab: Field, bits: Bits) -> tuple[Field, Field]:
+    """The mean colour of those pixels around every pixel, and how many there are, 0 to 1."""
+    weight = blur(bits.astype(np.float64), 2 * _BAND)
+    mean = blur(lab * bits[..., None], 2 * _BAND) / np.maximum(weight, 1e-9)[..., None]
+    return mean, weight

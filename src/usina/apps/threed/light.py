@@ -11,8 +11,8 @@ import numpy as np
 from usina.apps.threed.array import Field, Field32, Indices
 from usina.apps.threed.raster import rasterise
 
-_SKY_DIRECTIONS = 40
-_SKY_MAP = 144
+_SKY_DIRECTIONS = 36
+_SKY_MAP = 128
 _CENTRE = np.zeros((1, 2))
 
 
@@ -26,21 +26,21 @@ class DepthMap:
     scale: float
     depth: Field32
 
-    def reaches(self, points: Field, bias: Field | float, taps: Field) -> Field:
+    def reaches(self, points: Field | Field32, bias: Field32 | float, taps: Field) -> Field32:
         """The share 0..1 of ``taps`` (offsets ``(t, 2)`` in pixels) from which the light reaches
         each of ``points``; ``bias`` is how deep a point may lie under the surface."""
-        x, y, z = self.axes
-        column = ((points - self.origin) @ x * self.scale).astype(np.float32)
-        row = ((points - self.origin) @ -y * self.scale).astype(np.float32)
-        depth = ((points - self.origin) @ -z - bias).astype(np.float32)
+        x, y, z = self.axes.astype(np.float32)
+        scale = np.float32(self.scale)
+        local = points.astype(np.float32) - self.origin.astype(np.float32)
+        column, row, depth = local @ x * scale, local @ -y * scale, local @ -z - bias
         size = len(self.depth)
         flat = self.depth.ravel()
         total = np.zeros(len(points), dtype=np.float32)
         for across, down in taps.astype(np.float32):
-            at_column = np.clip(column + across, 0, size - 1).astype(np.int64)
-            at_row = np.clip(row + down, 0, size - 1).astype(np.int64)
+            at_column = np.clip(column + across, 0, size - 1).astype(np.int32)
+            at_row = np.clip(row + down, 0, size - 1).astype(np.int32)
             total += depth <= flat[at_row * size + at_column]
-        return (total / len(taps)).astype(np.float64)
+        return total / np.float32(len(taps))
 
 
 def depth_map(points: Field, faces: Indices, towards: Field, size: int) -> DepthMap:
@@ -71,13 +71,13 @@ class Sky:
     maps: tuple[DepthMap, ...]
     extent: float
 
-    def light(self, at: Field, normals: Field, *, lift: float) -> Field:
+    def light(self, at: Field32, normals: Field32, *, lift: float) -> Field32:
         """How much of the sky above its own horizon each point sees, cosine-weighted, 0 to 1;
         ``lift`` raises the points off their surface, as a share of the mesh's extent."""
-        seen, possible = np.zeros(len(at)), np.full(len(at), 1e-9)
-        lifted = at + normals * (lift * self.extent)
+        seen, possible = np.zeros((2, len(at)), dtype=np.float32) + np.float32(1e-9)
+        lifted = at + normals * np.float32(lift * self.extent)
         for depths in self.maps:
-            weight = np.maximum(normals @ depths.axes[2], 0)
+            weight = np.maximum(normals @ depths.axes[2].astype(np.float32), 0)
             seen += weight * depths.reaches(lifted, 0.5 * lift * self.extent, _CENTRE)
             possible += weight
         return seen / possible

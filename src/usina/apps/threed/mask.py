@@ -121,12 +121,19 @@ def _find(
         )
     plain = by_border(lab) if box is None else None
     if plain is not None:
-        return plain, "border", 1.0, notices
-    cut = by_cut(rgb, box)
+        return plain[0], "border", plain[1], notices
+    cut = by_cut(rgb, lab, box)
     if cut is None:
         return np.zeros((height, width)), "cut", 0.0, notices
-    bits, agreement = cut
-    return _to_edges(rgb, bits), "cut" if box is None else "rectangle", agreement, notices
+    if cut.stood:
+        notices += (
+            Notice(
+                "mask_stand_left_out",
+                "What the object seems to stand on was left out; if it belongs to it, send a "
+                "`rectangle` around both.",
+            ),
+        )
+    return _to_edges(rgb, cut.bits), "cut" if box is None else "rectangle", cut.agreement, notices
 
 
 def _drawn(drawn: Picture, picture: Picture, width: int, height: int) -> Field:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from usina.apps.threed.array import Field, Indices
-from usina.apps.threed.numeric import collapse_edges
+from usina.apps.threed.numeric import collapse_edges, pieces
 from usina.apps.threed.sheet import Sheet, boundary
 
 _TRIES, _MORE = 10, 1.12
@@ -49,8 +49,8 @@ def close_sheet(sheet: Sheet, front: Field, back: Field) -> Mesh:
 
 
 def decimate(mesh: Mesh, target: int) -> Mesh:
-    """At most about ``target`` triangles. A result that is no longer watertight is given up for one
-    with more, at worst for the mesh as it is."""
+    """``target`` triangles or few less; more where sharp edges allow no fewer. A result that is not
+    watertight any more is given up for one with more, at worst for the mesh as it is."""
     for _ in range(_TRIES):
         if target >= len(mesh.faces):
             break
@@ -90,16 +90,30 @@ def is_watertight(faces: Indices) -> bool:
 
 def measure(points: Field, faces: Indices) -> Measures:
     """What is true of a surface as written, points in the same place taken for one."""
-    _, merged = np.unique(points, axis=0, return_inverse=True)
-    corner = points[faces]
-    volume = (corner[:, 0] * np.cross(corner[:, 1], corner[:, 2])).sum() / 6
     return Measures(
         vertices=len(points),
         faces=len(faces),
-        watertight=is_watertight(merged.ravel()[faces]),
-        volume=float(volume),
+        watertight=is_watertight(merged(points, faces).faces),
+        volume=float(_cones(points, faces).sum()),
         bounds=np.stack([points.min(axis=0), points.max(axis=0)]),
     )
+
+
+def shell_volumes(mesh: Mesh) -> Field:
+    """The volume within each piece of a surface, below 0 where that is turned inside out."""
+    return np.bincount(pieces(mesh.faces), _cones(mesh.points, mesh.faces)).astype(np.float64)
+
+
+def _cones(points: Field, faces: Indices) -> Field:
+    """The signed volume between each triangle and the origin."""
+    corner = points[faces]
+    return (corner[:, 0] * np.cross(corner[:, 1], corner[:, 2])).sum(axis=1) / 6
+
+
+def merged(points: Field, faces: Indices) -> Mesh:
+    """The surface with every place a single point."""
+    single, index = np.unique(points, axis=0, return_inverse=True)
+    return Mesh(single, index.ravel()[faces])
 
 
 def face_normals(mesh: Mesh) -> Field:
@@ -109,13 +123,46 @@ def face_normals(mesh: Mesh) -> Field:
     return unit(normals)
 
 
+def face_areas(mesh: Mesh) -> Field:
+    """``(m,)``."""
+    corner = mesh.points[mesh.faces]
+    twice = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    return np.asarray(np.linalg.norm(twice, axis=1) / 2, dtype=np.float64)
+
+
 def unit(vectors: Field) -> Field:
     """Vectors along the last axis at length 1; a vector of length 0 stays."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _collapse(mesh: Mesh, target: int, *, keep_rim: bool) -> Mesh:
-    return _weld(Mesh(*collapse_edges(mesh.points, mesh.faces, target, keep_rim=keep_rim)))
+    return mend(_weld(Mesh(*collapse_edges(mesh.points, mesh.faces, target, keep_rim=keep_rim))))
+
+
+def mend(mesh: Mesh) -> Mesh:
+    """Where a thin part was pinched to an edge, which then belongs to four triangles, pinch it on
+    to a point: the four go, and what they touched meets there."""
+    faces = mesh.faces
+    for _ in range(_TRIES):
+        edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        edges, counts = np.unique(edges, axis=0, return_counts=True)
+        pinched = edges[counts > 2]
+        if not len(pinched):
+            break
+        onto = np.arange(len(mesh.points))
+        onto[pinched[:, 1]] = pinched[:, 0]
+        faces = onto[faces]
+        a, b, c = faces.T
+        faces = _without_doubles(faces[(a != b) & (b != c) & (c != a)])
+    return Mesh(mesh.points, faces)
+
+
+def _without_doubles(faces: Indices) -> Indices:
+    """Without triangles that lie upon each other."""
+    _, index, counts = np.unique(
+        np.sort(faces, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    return faces[counts[index.ravel()] == 1]
 
 
 def _weld(mesh: Mesh) -> Mesh:

@@ -6,6 +6,7 @@ import fast_simplification  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 from scipy.sparse import coo_array  # pyright: ignore[reportMissingTypeStubs]
 from scipy.sparse.csgraph import (  # pyright: ignore[reportMissingTypeStubs]
+    connected_components,  # pyright: ignore[reportUnknownVariableType]
     dijkstra,  # pyright: ignore[reportUnknownVariableType]
 )
 from scipy.sparse.linalg import (  # pyright: ignore[reportMissingTypeStubs]
@@ -16,6 +17,7 @@ from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
 from usina.apps.threed.array import Bits, Field, Indices
 
 _splu, _dijkstra, _tree = cast("Any", splu), cast("Any", dijkstra), cast("Any", KDTree)
+_connected = cast("Any", connected_components)
 
 
 def solve_symmetric(
@@ -42,6 +44,15 @@ def shortest_paths(edges: Indices, lengths: Field, count: int) -> Field:
     return np.asarray(_dijkstra(graph, directed=False), dtype=np.float64)
 
 
+def pieces(faces: Indices) -> Indices:
+    """``(m,)``: which of the pieces that share no point each triangle belongs to, from 0."""
+    size = int(faces.max()) + 1
+    start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    graph = coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(size, size))
+    _, label = _connected(graph, directed=False)
+    return np.unique(np.asarray(label)[faces[:, 0]], return_inverse=True)[1].astype(np.int64)
+
+
 def nearest(points: Field, at: Field, count: int) -> tuple[Field, Indices]:
     """The distances to, and the numbers of, the ``count`` of ``points`` nearest to each place."""
     distance, index = _tree(points).query(at, k=[*range(1, count + 1)])
@@ -51,8 +62,8 @@ def nearest(points: Field, at: Field, count: int) -> tuple[Field, Indices]:
 def collapse_edges(
     points: Field, faces: Indices, target: int, *, keep_rim: bool
 ) -> tuple[Field, Indices]:
-    """About ``target`` triangles, by collapsing the edges that matter least (Garland and Heckbert,
-    SIGGRAPH 1997); an open surface keeps its rim if asked to."""
+    """``target`` triangles, or more where sharp edges allow no fewer, by collapsing the edges that
+    matter least (Garland and Heckbert, SIGGRAPH 1997); an open surface keeps its rim if wanted."""
     simple = fast_simplification.simplify(
         points, faces.astype(np.int32), target_count=target, preserve_border=keep_rim
     )

@@ -10,6 +10,9 @@ from usina.apps.threed.array import Bits, Bytes, Field, Field32, Indices
 OUTSIDE, INSIDE, MAYBE_OUTSIDE, MAYBE_INSIDE = 0, 1, 2, 3
 """The labels of `grab_cut`: the first two are kept, the others may change."""
 
+_LARGE = 8
+"""A radius from which distances are faster than looking around."""
+
 
 def set_threads(count: int) -> None:
     cv2.setNumThreads(count)
@@ -19,6 +22,23 @@ def to_lab(rgb: Bytes) -> Field:
     """CIE L*a*b* (L in 0..100), whose Euclidean distance is about the visible difference."""
     scaled = rgb.astype(np.float32) / 255
     return cast("Field", cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float64))
+
+
+def colour_gap(one: Field, other: Field) -> Field:
+    """The visible difference between two Lab pictures, or a picture and a colour, ``(h, w)``."""
+    gap = one - other
+    return np.sqrt(np.einsum("ijk,ijk->ij", gap, gap))
+
+
+def to_rgb(lab: Field) -> Field:
+    """The inverse of `to_lab`, sRGB in 0..1."""
+    rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB)
+    return np.clip(rgb, 0, 1).astype(np.float64)
+
+
+def opened(bits: Bits, radius: int) -> Bits:
+    """Without what is thinner than twice the ``radius``."""
+    return dilate(erode(bits, radius), radius)
 
 
 def resize(values: Field | Field32, width: int, height: int) -> Field:
@@ -55,6 +75,38 @@ def stretch(values: Field32, width: int, height: int) -> Field32:
     return out.astype(np.float32, copy=False).reshape(height, width, values.shape[2])
 
 
+def shrink(values: Field32, width: int, height: int) -> Field32:
+    """As `resize`, by averaging areas; ``(h, w, c)``, untouched where it has that size."""
+    if values.shape[:2] == (height, width):
+        return values
+    out = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+    return out.astype(np.float32, copy=False).reshape(height, width, *values.shape[2:])
+
+
+def shrink_bytes(pixels: Bytes, width: int, height: int) -> Bytes:
+    """As `shrink`."""
+    return cast("Bytes", cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def mean_around(values: Field32, side: int) -> Field32:
+    """The mean over a square of ``side`` pixels around each; ``(h, w, c)``."""
+    return cv2.blur(values, (side, side)).astype(np.float32, copy=False)
+
+
+def look_up(values: Field32, x: Field32, y: Field32) -> Field32:
+    """Bilinear values of ``(h, w, c)`` at places ``(n,)`` in pixels, whose centres lie at whole
+    numbers; beyond its rim those of the rim."""
+    side = 1 << 14
+    out = np.empty((len(x), values.shape[2]), dtype=np.float32)
+    for first in range(0, len(x), side):
+        part = slice(first, first + side)
+        got = cv2.remap(
+            values, x[None, part], y[None, part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        out[part] = got.reshape(-1, values.shape[2])
+    return out
+
+
 def blur(values: Field, sigma: float) -> Field:
     """Gaussian blur; ``sigma`` in pixels, nothing below 0.1."""
     if sigma < 0.1:
@@ -87,6 +139,8 @@ def distance(bits: Bits) -> Field:
 
 
 def dilate(bits: Bits, radius: int) -> Bits:
+    if radius > _LARGE:
+        return distance(~bits) <= radius
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.dilate(bits.astype(np.uint8), disc).astype(np.bool_)
 

@@ -15,6 +15,8 @@ _RIM_SHARE = 6.0
 """How many triangles are taken to be made for each edge of the rim."""
 
 _BEVEL = 0.35
+_FRAME_FACES = 22
+"""Of the slope's corners, the top, the outside and the back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def build(plaque: Plaque, faces: int) -> PlaqueMesh:
     sheet = fill_rectangle(width, height, step)
     flat = sheet.points * np.array([1.0, -1.0])
     front = Mesh(np.column_stack([flat, between_pixels(plaque.height, sheet.points)]), sheet.faces)
-    around = (3 if plaque.frame is None else 1) * len(sheet.rim)
+    around = 3 * len(sheet.rim) if plaque.frame is None else len(sheet.rim) + _FRAME_FACES
     front = decimate_open(front, max(faces - around, len(sheet.rim)))
     close = _close if plaque.frame is None else _enclose
     return PlaqueMesh(close(front, boundary(front.faces), plaque), len(front.faces))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Anything, Field, Indices
+from usina.apps.threed.array import Anything, Field, Field32, Indices
 
 _CHUNK = 300_000
 """How many candidate pixels are looked at in one go."""
@@ -29,15 +29,16 @@ class Fragments:
 
     pixel: Indices
     face: Indices
-    weights: Field
+    weights: Field32
     nearness: Field
 
-    def mix(self, values: Field, faces: Indices) -> Field:
+    def mix(self, values: Field | Field32, faces: Indices) -> Field32:
         """Vertex ``values`` ``(v, c)`` interpolated at each pixel, ``(n, c)``."""
-        corner = faces[self.face]
-        out = values[corner[:, 0]] * self.weights[:, :1]
-        out += values[corner[:, 1]] * self.weights[:, 1:2]
-        out += values[corner[:, 2]] * self.weights[:, 2:]
+        corner = np.take(faces, self.face, axis=0)
+        single = values.astype(np.float32, copy=False)
+        out = np.take(single, corner[:, 0], axis=0) * self.weights[:, :1]
+        out += np.take(single, corner[:, 1], axis=0) * self.weights[:, 1:2]
+        out += np.take(single, corner[:, 2], axis=0) * self.weights[:, 2:]
         return out
 
 
@@ -53,14 +54,15 @@ class Drawing:
     nearness: Field
     width: int
 
-    def fragments(self, part: slice = _ALL) -> Fragments:
+    def fragments(self, part: slice | Indices = _ALL) -> Fragments:
         """What some of the visible pixels show."""
         pixel, winner = self.pixel[part], self.winner[part]
-        x, y = (pixel % self.width + 0.5)[:, None], (pixel // self.width + 0.5)[:, None]
-        planes = self.planes[winner]
-        linear = planes[:, :, 0] * x + planes[:, :, 1] * y + planes[:, :, 2]
-        weights = linear[:, :3] * self.nearness[winner] / linear[:, 3:]
-        return Fragments(pixel, self.front[winner], weights, linear[:, 3])
+        row, column = np.divmod(pixel, self.width)
+        at = np.column_stack([column + 0.5, row + 0.5, np.ones(len(pixel))])
+        linear = np.einsum("ijk,ik->ij", np.take(self.planes, winner, axis=0), at)
+        weights = linear[:, :3] * np.take(self.nearness, winner, axis=0) / linear[:, 3:]
+        face = np.take(self.front, winner)
+        return Fragments(pixel, face, weights.astype(np.float32), linear[:, 3])
 
     def parts(self, size: int) -> Iterator[Fragments]:
         """All of it in runs of at most ``size`` pixels."""
@@ -102,16 +104,26 @@ def _planes(corner: Field) -> tuple[Field, Indices]:
     planes[:, :3, 1] = x[:, second] - x[:, third]
     planes[:, :3, 2] = y[:, second] * x[:, third] - x[:, second] * y[:, third]
     planes[:, :3] /= doubled[:, None, None]
-    planes[:, 3] = (planes[:, :3] * near[:, :, None]).sum(axis=1)
+    planes[:, 3] = np.einsum("ijk,ij->ik", planes[:, :3], near)
     return planes, front
 
 
 def _boxes(corner: Field, width: int, height: int) -> Indices:
     """``(k, 4)``: the first column and row of pixel centres in reach, and how many of each."""
     size = np.array([width, height])
-    low = np.clip(np.ceil(corner[:, :, :2].min(axis=1) - 0.5), 0, size)
-    high = np.clip(np.floor(corner[:, :, :2].max(axis=1) - 0.5) + 1, 0, size)
+    lowest, highest = extremes(corner[:, :, :2])
+    low = np.clip(np.ceil(lowest - 0.5), 0, size)
+    high = np.clip(np.floor(highest - 0.5) + 1, 0, size)
     return np.concatenate([low, np.maximum(high - low, 0)], axis=1).astype(np.int64)
+
+
+def extremes(corner: Field) -> tuple[Field, Field]:
+    """The lowest and the highest coordinates of triangles ``(m, 3, c)``."""
+    first, second, third = corner[:, 0], corner[:, 1], corner[:, 2]
+    return (
+        np.minimum(np.minimum(first, second), third),
+        np.maximum(np.maximum(first, second), third),
+    )
 
 
 def _chunks(box: Indices) -> list[Indices]:

@@ -75,17 +75,26 @@ def boundary(faces: Indices) -> Indices:
 
 
 def _lattice(inside: Field, step: float) -> tuple[Field, Field]:
-    """Points of a square lattice over the picture and one step beyond it, and by how much the
-    smoothed mask there exceeds a half; beyond the picture is outside."""
+    """Points of a square lattice over the object and a step beyond it, and by how much the smoothed
+    mask there exceeds a half; beyond the picture is outside."""
     height, width = inside.shape
-    across, down = int(np.ceil(width / step)) + 2, int(np.ceil(height / step)) + 2
-    points = grid_points(
-        (np.arange(across) - (across - 1) / 2) * step + width / 2,
-        (np.arange(down) - (down - 1) / 2) * step + height / 2,
-    )
-    values = between_pixels(blur(inside, 0.5 * step), points) - 0.5
+    smooth = blur(inside, 0.5 * step)
+    across = _stations(smooth.max(axis=0), step)
+    down = _stations(smooth.max(axis=1), step)
+    points = grid_points(across, down)
+    values = between_pixels(smooth, points) - 0.5
     values[((points < 0) | (points > np.array([width, height]))).sum(axis=1) > 0] = -0.5
-    return points, values.reshape(down, across)
+    return points, values.reshape(len(down), len(across))
+
+
+def _stations(profile: Field, step: float) -> Field:
+    """The lattice's places along one side of the picture, whose middle is between or on them: those
+    near where the mask's ``profile`` exceeds a half."""
+    count = int(np.ceil(len(profile) / step)) + 2
+    places = np.arange(count, dtype=np.float64) * step + (len(profile) - (count - 1) * step) / 2
+    inside = np.flatnonzero(profile > 0.5)
+    low, high = (inside[0], inside[-1] + 1) if len(inside) else (0, len(profile))
+    return places[(places >= low - 2 * step - 1) & (places <= high + 2 * step + 1)]
 
 
 def _triangles(shape: tuple[int, ...]) -> Indices:

@@ -6,12 +6,13 @@ import zipfile
 from usina.apps.threed.array import Field, Indices
 from usina.apps.threed.finish import Finish
 from usina.apps.threed.painted import Painted
+from usina.apps.threed.printing.pose import MILLIMETRES
 from usina.apps.threed.surface import Surface
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The earliest time a ZIP can hold, so that the same surface gives the same bytes."""
 
-_HEAD = ("# lengths in metres, y up\n", "mtllib mesh.mtl\n", "o mesh\n")
+_HEAD = ("# lengths in millimetres, y up\n", "mtllib mesh.mtl\n", "o mesh\n")
 _MATERIAL = """\
 newmtl surface
 Ka 1 1 1
@@ -23,14 +24,15 @@ map_Kd texture.jpg
 
 
 def to_zip(surface: Surface, jpeg: bytes) -> bytes:
-    """``mesh.obj``, ``mesh.mtl`` and ``texture.jpg``; lengths in metres."""
+    """``mesh.obj``, ``mesh.mtl`` and ``texture.jpg``; lengths in millimetres, which is what
+    slicers take them for."""
     return _archive(
         {"mesh.obj": _object(surface).encode(), "mesh.mtl": _MATERIAL.encode(), "texture.jpg": jpeg}
     )
 
 
 def to_painted_zip(painted: Painted) -> bytes:
-    """``mesh.obj`` and ``mesh.mtl`` with a material for each finish; lengths in metres."""
+    """``mesh.obj`` and ``mesh.mtl`` with a material for each finish; lengths in millimetres."""
     materials = "\n".join(_plain(finish) for finish in painted.finishes)
     return _archive({"mesh.obj": _painted_object(painted).encode(), "mesh.mtl": materials.encode()})
 
@@ -48,7 +50,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry.external_attr = 0o644 << 16
     plain = name.endswith(".jpg")
     entry.compress_type = zipfile.ZIP_STORED if plain else zipfile.ZIP_DEFLATED
-    archive.writestr(entry, content, compresslevel=6)
+    archive.writestr(entry, content, compresslevel=4)
 
 
 def _object(surface: Surface) -> str:
@@ -58,7 +60,7 @@ def _object(surface: Surface) -> str:
         (
             *_HEAD,
             "usemtl surface\n",
-            _rows("v", surface.points, 7),
+            _rows("v", surface.points * MILLIMETRES, 5),
             _rows("vt", flipped, 6),
             _rows("vn", surface.normals, 4),
             _faces(surface.faces, "/{0}/{0}"),
@@ -67,7 +69,7 @@ def _object(surface: Surface) -> str:
 
 
 def _painted_object(painted: Painted) -> str:
-    blocks = [*_HEAD, _rows("v", painted.points, 8), _rows("vn", painted.normals, 4)]
+    blocks = [*_HEAD, _rows("v", painted.points * MILLIMETRES, 5), _rows("vn", painted.normals, 4)]
     for number, finish in enumerate(painted.finishes):
         blocks += (f"usemtl {_word(finish)}\n", _faces(painted.of_finish(number), "//{0}"))
     return "".join(blocks)

@@ -6,12 +6,15 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
+from typing import Final
 from urllib.parse import quote
 
 from pydantic import JsonValue
 
 from usina.faces.cli.demo.work import Result
 from usina.faces.cli.output import size
+
+_SHOWN: Final = {"preview.png": "what became of it", "turntable.webp": "from all sides"}
 
 
 def write_page(out: Path, results: Sequence[Result]) -> Path:
@@ -54,8 +57,9 @@ def _command(result: Result) -> str:
 
 
 def _pictures(out: Path, result: Result) -> str:
+    made = {path.name: path for path in result.paths}
     shown = [(result.picture, "the picture")] if result.picture else []
-    shown += [(path, "what became of it") for path in result.paths if path.name == "preview.png"]
+    shown += [(made[name], words) for name, words in _SHOWN.items() if name in made]
     return "".join(
         f'<figure><img src="{_link(out, path)}" alt="{html.escape(result.piece.stem)}: {words}">'
         f"<figcaption>{words}</figcaption></figure>"

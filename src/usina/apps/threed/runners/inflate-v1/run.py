@@ -3,7 +3,7 @@
 import numpy as np
 
 import usina_runner
-from usina.apps.threed.delivery import Intake, deliver, take_in
+from usina.apps.threed.delivery import Intake, Product, deliver, mask_facts, take_in, write_mask
 from usina.apps.threed.inflate import inflate
 from usina.apps.threed.mask import Mask, find_mask
 from usina.apps.threed.mesh import decimate
@@ -19,7 +19,10 @@ def main(job: usina_runner.Job) -> None:
     with job.stage("mask", upto=0.25):
         mask = find_mask(intake.picture, drawn=intake.drawn, rectangle=option.rectangle)
     surface = _build(job, intake, mask, option)
-    deliver(job, surface, intake.picture, mask, ROUND)
+    write_mask(job, intake.picture, mask)
+    notices = intake.picture.notices + mask.notices
+    facts = mask_facts(mask)
+    deliver(job, Product(surface, ROUND, "standing", option.target_faces, facts, notices))
 
 
 def _build(job: usina_runner.Job, intake: Intake, mask: Mask, option: InflateOption) -> Surface:

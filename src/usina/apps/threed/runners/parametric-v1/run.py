@@ -3,14 +3,14 @@
 from PIL import Image
 
 import usina_runner
-from usina.apps.threed.delivery import Views
 from usina.apps.threed.gltf import to_painted_glb
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.opencv import set_threads
 from usina.apps.threed.painted import Painted
 from usina.apps.threed.parametric.order import Made, take_order
 from usina.apps.threed.parametric.scene import compose
-from usina.apps.threed.preview import GROUP, LYING, ROUND, draw_preview
+from usina.apps.threed.preview import GROUP, LYING, ROUND, Views, draw_preview
+from usina.apps.threed.studio import set_up
 from usina.apps.threed.wavefront import to_painted_zip
 
 
@@ -39,7 +39,7 @@ def _deliver(job: usina_runner.Job, painted: Painted, views: Views) -> None:
         job.artifact("mesh.zip", "data")
     with job.stage("preview", upto=0.98):
         drawn = draw_preview(
-            painted.with_palette(),
+            set_up(painted.with_palette()),
             views,
             between=lambda share: job.progress(0.4 + 0.58 * share),
         )

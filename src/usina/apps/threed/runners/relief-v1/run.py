@@ -3,7 +3,15 @@
 import numpy as np
 
 import usina_runner
-from usina.apps.threed.delivery import Intake, deliver, take_in, working_picture
+from usina.apps.threed.delivery import (
+    Intake,
+    Product,
+    deliver,
+    mask_facts,
+    take_in,
+    working_picture,
+    write_mask,
+)
 from usina.apps.threed.mask import Mask, find_mask, whole
 from usina.apps.threed.option import ReliefOption, read_option
 from usina.apps.threed.plaque import build, corner_normals
@@ -22,7 +30,10 @@ def main(job: usina_runner.Job) -> None:
     with job.stage("mask", upto=0.25):
         mask = choose_mask(intake, option)
     surface = _build(job, intake, mask, option)
-    deliver(job, surface, intake.picture, mask, FLAT)
+    write_mask(job, intake.picture, mask)
+    notices = intake.picture.notices + mask.notices
+    facts = mask_facts(mask)
+    deliver(job, Product(surface, FLAT, "lying", option.target_faces, facts, notices))
 
 
 def choose_mask(intake: Intake, option: ReliefOption) -> Mask:
