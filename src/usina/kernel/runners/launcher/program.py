@@ -98,7 +98,7 @@ class Program:
             signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
         os.umask(0o077)
         if self.group is not None:
-            self.group.join()
+            self._layers["cgroup"] = _why_not(self.group.join)
         _limit(order["limits"])
         if self._sandbox is not None:
             self._enclose(self._sandbox)
