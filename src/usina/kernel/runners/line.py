@@ -68,6 +68,10 @@ class Line:
         """Whether there is a program of the key."""
         return any(warm.key == key for warm in self._waiting)
 
+    def first(self, key: Key) -> Warm | None:
+        """Whom :meth:`take` will look at first."""
+        return next((warm for warm in reversed(self._waiting) if warm.key == key), None)
+
     def take(self, key: Key) -> Warm | None:
         """The program of the key that worked last, if one waits and is well."""
         for warm in reversed(self._waiting):

@@ -32,6 +32,12 @@ class Guests:
         self._homes[_identity(work.path)] = home
         return Lodging(work, home)
 
+    def home_of(self, work: WorkFolder) -> Path | None:
+        """Where the folder was last, if it is still there."""
+        with contextlib.suppress(OSError):
+            return self._homes.get(_identity(work.path))
+        return None
+
     def forget(self, home: Path) -> None:
         """Its program is gone."""
         self._homes = {guest: kept for guest, kept in self._homes.items() if kept != home}

@@ -81,6 +81,15 @@ class RunnerPool:
         """Models that wait loaded, each with the organization that it may serve, null for any."""
         return frozenset((warm.key.model, warm.key.organization_id) for warm in self._line)
 
+    def next_home(self, manifest: Manifest, organization_id: str, cores: int) -> Path | None:
+        """The home of the warm program that would take such a job now."""
+        warm = self._line.first(_key(manifest, organization_id, cores))
+        return None if warm is None else warm.home
+
+    def home_of(self, work: WorkFolder) -> Path | None:
+        """The home of the warm program whose guest the folder was last."""
+        return self._guests.home_of(work)
+
     def ahead(self, manifest: Manifest, organization_id: str, cores: int) -> None:
         """Starts a warm program for a job that is on its way, unless one waits already.
 

@@ -1,7 +1,7 @@
 """Emptied work folders, kept for the next job of the same kind.
 
 Making three folders and a file costs some disks a millisecond, emptying them a few microseconds. A
-folder is handed on only to jobs that may share a warm program, and only when it is plainly as it
+folder is handed on only to jobs that the same warm program does, and only when it is plainly as it
 was made; anything else is removed whole.
 """
 
@@ -9,7 +9,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from usina.kernel.ids import new_id
 from usina.kernel.runners.manifest import Manifest
@@ -22,25 +22,39 @@ _OWN: Final = {"job.json", "inputs", "outputs"}
 _Key = tuple[str, str, str]
 
 
+class _Kept(NamedTuple):
+    """An empty folder, and the home of the warm program that used it."""
+
+    key: _Key
+    home: Path
+    work: WorkFolder
+
+
 @dataclass(slots=True)
 class FolderStash:
     """Work folders below ``root``."""
 
     root: Path
-    _free: dict[_Key, list[WorkFolder]] = field(default_factory=dict[_Key, list[WorkFolder]])
+    _free: list[_Kept] = field(default_factory=list[_Kept])
 
-    def take(self, manifest: Manifest, organization_id: str) -> WorkFolder:
-        """An empty folder: a used one where the program stays between jobs, else a new one."""
-        free = self._free.get(_key(manifest, organization_id))
-        return free.pop() if free else WorkFolder.create(self.root, new_id())
+    def take(self, manifest: Manifest, organization_id: str, home: Path | None) -> WorkFolder:
+        """An empty folder: one that the program with this home has used before, else a new one."""
+        key = _key(manifest, organization_id)
+        for place in range(len(self._free) - 1, -1, -1):
+            kept = self._free[place]
+            if kept.home == home and kept.key == key:
+                return self._free.pop(place).work
+        return WorkFolder.create(self.root, new_id())
 
-    def give_back(self, manifest: Manifest, organization_id: str, work: WorkFolder) -> bool:
-        """Empties the folder and keeps it; false when it has to be removed instead. Cheap."""
-        free = self._free.setdefault(_key(manifest, organization_id), [])
-        if manifest.mode != "warm" or len(free) >= _KEPT or not _emptied(work):
-            return False
-        free.append(work)
-        return True
+    def give_back(
+        self, manifest: Manifest, organization_id: str, work: WorkFolder, home: Path | None
+    ) -> WorkFolder | None:
+        """Empties the folder and keeps it; returns the one that has to be removed instead: this
+        one, or of too many the longest unused. Cheap."""
+        if manifest.mode != "warm" or home is None or not _emptied(work):
+            return work
+        self._free.append(_Kept(_key(manifest, organization_id), home, work))
+        return self._free.pop(0).work if len(self._free) > _KEPT else None
 
 
 def _key(manifest: Manifest, organization_id: str) -> _Key:

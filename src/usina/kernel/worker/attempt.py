@@ -79,9 +79,10 @@ class Attempt:
         when the lease was lost. Cancelling the task kills the program and writes nothing.
         """
         try:
-            return await self._finish(await self._work_out(free_slot))
+            ending = await self._work_out(free_slot)
         finally:
             await self._clean()
+        return await self._finish(ending)
 
     async def _work_out(self, free_slot: Callable[[], None]) -> Ending:
         try:
@@ -133,7 +134,9 @@ class Attempt:
     async def _prepare(self, manifest: Manifest) -> WorkFolder:
         """The private work folder with ``job.json`` and the inputs, their hashes checked."""
         job = self.job
-        work = self._shop.folders.take(manifest, job.organization_id)
+        owner, cores = job.organization_id, self._shop.cores
+        home = self._shop.pool.next_home(manifest, owner, cores)
+        work = self._shop.folders.take(manifest, owner, home)
         self._work = work
         checkpoint = await self._checkpoints.bring(work)
         inputs: Mapping[str, list[str]] = await self._bring_inputs(work) if job.inputs else {}
@@ -253,8 +256,11 @@ class Attempt:
             self._reporter.remove_log()
         if self._work is None:
             return
-        if not self._shop.folders.give_back(self._manifest(), self.job.organization_id, self._work):
-            await asyncio.to_thread(self._work.remove)
+        home = self._shop.pool.home_of(self._work)
+        owner = self.job.organization_id
+        over = self._shop.folders.give_back(self._manifest(), owner, self._work, home)
+        if over is not None:
+            await asyncio.to_thread(over.remove)
 
 
 class _InputMissing(Exception):
