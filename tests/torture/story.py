@@ -16,6 +16,7 @@ from tests.torture.invariant import violations
 from tests.torture.platform import get_json, running, start
 
 DRAIN_SECONDS = 60
+_TIDY_SECONDS = 5
 
 
 @dataclass
@@ -42,12 +43,22 @@ def kill_at(failpoint: str, data: Path, seed: int) -> list[str]:
     with running(data) as platform, platform.client() as client:
         _repeat_submits(client, history)
         _drain(client)
-        again = violations(data, history.accepted, history.deleted, alive=True)
+        again = _settled(data, history)
         stopped = platform.stop()
     broken = again + violations(data, history.accepted, history.deleted, alive=False)
     if stopped != 0:
         broken.append(f"TERM ended with {stopped}")
     return [*broken, *history.doubled]
+
+
+def _settled(data: Path, history: History) -> list[str]:
+    """What is wrong once the tidying behind the last ends has had its moment."""
+    deadline = time.monotonic() + _TIDY_SECONDS
+    while wrong := violations(data, history.accepted, history.deleted, alive=True):
+        if time.monotonic() > deadline:
+            return wrong
+        time.sleep(0.05)
+    return []
 
 
 def _work_until_death(failpoint: str, data: Path, random_: random.Random, history: History) -> bool:
