@@ -3,6 +3,7 @@ programs on."""
 
 import asyncio
 import itertools
+import os
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -59,7 +60,8 @@ class Recorder:
 
     steps: list[tuple[float, str | None]] = field(default_factory=list[tuple[float, str | None]])
     output: bytearray = field(default_factory=bytearray)
-    checkpoints: list[Path] = field(default_factory=list[Path])
+    checkpoints: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    """By name, with what was in them when they were told of."""
     on_progress: Callable[[str | None], None] = lambda stage: None
     on_log: Callable[[bytes], None] = lambda data: None
 
@@ -71,8 +73,9 @@ class Recorder:
         self.output += data
         self.on_log(data)
 
-    def checkpoint(self, path: Path) -> None:
-        self.checkpoints.append(path)
+    def checkpoint(self, name: str, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb") as file:
+            self.checkpoints.append((name, file.read()))
 
     @property
     def text(self) -> str:

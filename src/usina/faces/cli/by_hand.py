@@ -104,8 +104,9 @@ class _Show(Listener):
         if newline:
             self._board.write(lines + newline)
 
-    def checkpoint(self, path: Path) -> None:
+    def checkpoint(self, name: str, descriptor: int) -> None:
         """A run by hand has no second attempt."""
+        os.close(descriptor)
 
     def close(self) -> None:
         self._file.close()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from usina.kernel.runners.manifest import Manifest
@@ -31,8 +30,9 @@ class Listener(Protocol):
         """Output in order, at most ``log_bytes`` of it and a notice where it was cut."""
         ...
 
-    def checkpoint(self, path: Path) -> None:
-        """A file below ``outputs/`` that the next attempt may go on from; not yet looked at."""
+    def checkpoint(self, name: str, descriptor: int) -> None:
+        """A plain file that the next attempt may go on from, open for reading; the listener closes
+        it."""
         ...
 
 

@@ -11,10 +11,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from usina.kernel.runners.launcher.system import exchange
 from usina.kernel.runners.work import WorkFolder
+from usina.kernel.storage.plain_file import FOLDER
 
-_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _Identity = tuple[int, int]
 
 
@@ -44,48 +43,36 @@ class Guests:
 
 
 class Lodging:
-    """``inside`` is the folder while it is there. Its old path leads to it all the while, by a
-    descriptor and not by a name, so that the program can not turn it elsewhere."""
+    """``inside`` is the folder while it is there."""
 
     def __init__(self, work: WorkFolder, home: Path) -> None:
         self.inside: Final = WorkFolder(home / work.path.name)
         self._path = str(work.path)
-        self._folder = os.open(work.path, _FOLDER)
-        try:
-            os.symlink(f"/proc/{os.getpid()}/fd/{self._folder}", str(self.inside.path))
-            _exchange(self._path, str(self.inside.path))
-        except OSError:
-            os.close(self._folder)
-            raise
+        self._seen = os.lstat(self._path)
+        os.rename(self._path, str(self.inside.path))  # a hot path
+
+    def open(self) -> int:
+        """The folder itself, whatever its program has put in its place; the caller closes it.
+
+        Raises ``OSError``.
+        """
+        folder = os.open(self.inside.path, FOLDER)
+        if not os.path.samestat(self._seen, os.fstat(folder)):
+            os.close(folder)
+            raise OSError(errno.ESTALE, "another folder stands in its place")
+        return folder
 
     def leave(self) -> None:
         """The folder is where it was. One that the program has put something else in place of is
         an empty one, in which the outputs are missing."""
-        identity = os.fstat(self._folder)
         try:
-            _exchange(str(self.inside.path), self._path)
-            same = os.path.samestat(identity, os.lstat(self._path))
+            os.rename(str(self.inside.path), self._path)
+            same = os.path.samestat(self._seen, os.lstat(self._path))
         except OSError:
             same = False
-        os.close(self._folder)
         if not same:
             path = Path(self._path)
             WorkFolder.create(path.parent, path.name)
-        with contextlib.suppress(OSError):
-            self.inside.path.unlink()
-
-
-def _exchange(one: str, other: str) -> None:
-    """Where the file system knows no exchange, in three steps."""
-    try:
-        exchange(one, other)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS):
-            raise
-        aside = f"{one}-aside"
-        os.rename(one, aside)
-        os.rename(other, one)
-        os.rename(aside, other)
 
 
 def _renew(work: WorkFolder) -> None:

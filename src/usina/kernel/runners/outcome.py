@@ -4,7 +4,6 @@ import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from usina.kernel.runners.protocol import DeclaredArtifact
@@ -60,7 +59,6 @@ class Outcome:
     exit: Exit | None = None
     peak_memory_bytes: int | None = None
     log_tail: str = ""
-    checkpoint: Path | None = None
     sandbox: Mapping[str, bool] | None = None
 
     @classmethod

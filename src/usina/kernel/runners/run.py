@@ -1,9 +1,9 @@
 """One job on one program: gathers what it tells, and stops it in time."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -33,6 +33,7 @@ from usina.kernel.runners.protocol import (
     Result,
 )
 from usina.kernel.runners.work import WorkFolder
+from usina.kernel.storage.plain_file import FOLDER, open_below
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _TAIL_BYTES: Final = 4096
@@ -66,7 +67,6 @@ class Run:
         self._timers: list[asyncio.TimerHandle] = []
         self._outputs: dict[str, DeclaredArtifact] = {}
         self._metrics: dict[str, float | int | str] = {}
-        self._checkpoint: Path | None = None
         self._answer: Result | Error | None = None
         self._stopped: Failure | None = None
         self._given = False
@@ -134,12 +134,25 @@ class Run:
                 if len(self._metrics) < self._limits.metrics:
                     self._metrics[name] = value
             case Checkpoint(path):
-                inside = self._work.inside(path)
-                self._checkpoint = inside and self._outside(inside)
-                if self._checkpoint is not None:
-                    self._tell(self._listener.checkpoint, self._checkpoint)
+                self._tell_checkpoint(path)
             case _:
                 pass
+
+    def _tell_checkpoint(self, told: str) -> None:
+        """Opened at once: where the job's folder lies changes, the file does not."""
+        path = self._work.inside(told)
+        if path is None:
+            return
+        try:
+            folder = self._lodging.open() if self._lodging else os.open(self._work.path, FOLDER)
+            try:
+                descriptor = open_below(folder, path.relative_to(self._work.path).parts)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            _log.warning("checkpoint not taken", error=error.strerror)
+            return
+        self._tell(self._listener.checkpoint, path.name, descriptor)
 
     def _log_line(self, line: bytes) -> None:
         """Not behind half a line of the program's output."""
@@ -235,12 +248,7 @@ class Run:
                 self._program.peak_memory_bytes() if ended is None else ended.peak_memory_bytes
             ),
             log_tail=tail,
-            checkpoint=self._checkpoint,
         )
-
-    def _outside(self, path: Path) -> Path:
-        """A file of the job by the path that is good during the run and after it."""
-        return self._assignment.work.path / path.relative_to(self._work.path)
 
     def _failure(self, ended: Exit | None, tail: str) -> Failure | None:
         """The first reason that holds, from the surest to the vaguest."""

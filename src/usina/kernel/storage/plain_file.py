@@ -11,7 +11,9 @@ from typing import Final
 from usina.kernel.storage.digest import Digest
 from usina.kernel.storage.store import Store
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a folder is opened on such a way."""
+
 _CHUNK_BYTES: Final = 1024**2
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -23,29 +25,44 @@ def opened(path: Path, below: Path) -> Generator[int]:
     No link is followed on any step of the way, nothing blocks on a pipe, and a file with a second
     name is refused: it may be somebody else's. Raises ``OSError``.
     """
-    descriptor = _descend(below, str(path)[len(str(below)) + 1 :].split("/"))
+    folder = os.open(below, FOLDER)
     try:
-        seen = os.fstat(descriptor)
-        if not stat.S_ISREG(seen.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        if seen.st_nlink != 1:
-            raise OSError(errno.EMLINK, "it is a hard link: the file has another name too")
+        descriptor = open_below(folder, str(path)[len(str(below)) + 1 :].split("/"))
+    finally:
+        os.close(folder)
+    try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _descend(below: Path, steps: Sequence[str]) -> int:
+def open_below(top: int, steps: Sequence[str]) -> int:
+    """The same by the steps from an open folder; the caller closes both."""
     *folders, name = steps
-    folder = os.open(below, _FOLDER)
+    folder = top
     try:
         for step in folders:
-            deeper = os.open(step, _FOLDER, dir_fd=folder)
-            os.close(folder)
+            deeper = os.open(step, FOLDER, dir_fd=folder)
+            if folder != top:
+                os.close(folder)
             folder = deeper
-        return os.open(name, _FILE, dir_fd=folder)
+        descriptor = os.open(name, _FILE, dir_fd=folder)
     finally:
-        os.close(folder)
+        if folder != top:
+            os.close(folder)
+    try:
+        _check(os.fstat(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check(seen: os.stat_result) -> None:
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if seen.st_nlink != 1:
+        raise OSError(errno.EMLINK, "it is a hard link: the file has another name too")
 
 
 def put(store: Store, key: str, descriptor: int) -> Digest:

@@ -113,13 +113,12 @@ class Attempt:
         except Problem as problem:
             return _failed("unavailable", problem.code, problem.detail)
         log_path = f"{self._shop.folders.root}/{self.job.id}-{self.job.attempt}.log"
-        work, keep = self._work, self._checkpoints.keep
         self._reporter = Reporter(
             self._shop.database,
             self._shop.bus,
             self.claimed.lease,
             log_path,
-            lambda path: keep(path, work),
+            self._checkpoints.keep,
         )
         reach("run.before_spawn")
         assignment = Assignment(

@@ -1,7 +1,7 @@
 """Checkpoints of an attempt: brought in before it, kept while it runs, dropped by its success."""
 
+import os
 import re
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -54,19 +54,22 @@ class Checkpoints:
             return None
         return f"{FOLDER}/{found.name}"
 
-    async def keep(self, path: Path, work: WorkFolder) -> None:
-        """Stores the file, then makes it the job's checkpoint while the lease stands."""
-        name = path.name if _PLAIN_NAME.fullmatch(path.name) else "checkpoint"
+    async def keep(self, told: str, descriptor: int) -> None:
+        """Stores the open file, then makes it the job's checkpoint while the lease stands."""
+        name = told if _PLAIN_NAME.fullmatch(told) else "checkpoint"
         job = self._job
 
         def put() -> Checkpoint:
             checkpoint_id = new_id()
             fresh = Checkpoint(checkpoint_id, job.organization_id, job.id, job.attempt, name, 0, "")
-            with plain_file.opened(path, work.outputs) as descriptor:
-                digest = plain_file.put(self._store, fresh.key, descriptor)
+            try:
+                digest = plain_file.put(self._store, fresh.key, held)
+            finally:
+                os.close(held)
             ids = (fresh.id, fresh.organization_id, fresh.job_id, fresh.attempt, fresh.name)
             return Checkpoint(*ids, digest.size_bytes, digest.sha256)
 
+        held = os.dup(descriptor)  # the thread's own: a cancelled call closes the other
         try:
             new = await self._store.run(put)
         except (OSError, Problem) as error:

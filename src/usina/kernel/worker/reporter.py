@@ -5,6 +5,7 @@ chunk rows every half second, and whole into the work folder's log file for the 
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -23,7 +24,8 @@ _CHUNK_SECONDS: Final = 0.5
 _FIRST_CHUNK_SECONDS: Final = 0.2
 
 
-Keep = Callable[[Path], Awaitable[None]]
+Keep = Callable[[str, int], Awaitable[None]]
+"""Makes a file, by its name and its open descriptor, the job's checkpoint."""
 
 
 class Reporter:
@@ -32,7 +34,6 @@ class Reporter:
     def __init__(
         self, database: Database, bus: Bus, lease: Lease, log_path: str, keep: Keep
     ) -> None:
-        """``keep`` makes a file the job's checkpoint."""
         self._database = database
         self._bus = bus
         self._lease = lease
@@ -45,7 +46,7 @@ class Reporter:
         self._row_timer: asyncio.TimerHandle | None = None
         self._chunk_timer: asyncio.TimerHandle | None = None
         self._keep = keep
-        self._checkpoint: Path | None = None
+        self._checkpoint: tuple[str, int] | None = None
         self._keeping = False
         self._row_delay = _FIRST_ROW_SECONDS
         self._chunk_delay = _FIRST_CHUNK_SECONDS
@@ -77,9 +78,10 @@ class Reporter:
         if self._chunk_timer is None:
             self._chunk_timer = self._loop.call_later(self._chunk_delay, self._write_chunk)
 
-    def checkpoint(self, path: Path) -> None:
+    def checkpoint(self, name: str, descriptor: int) -> None:
         """Kept one after the other; of those that come meanwhile only the newest."""
-        self._checkpoint = path
+        self._forget_checkpoint()
+        self._checkpoint = (name, descriptor)
         if not self._keeping:
             self._keeping = True
             self._spawn(self._keep_checkpoints())
@@ -102,8 +104,14 @@ class Reporter:
         self._stop_timers()
         for write in self._writes:
             write.cancel()
+        self._forget_checkpoint()
         if self._log is not None:
             self._log.close()
+
+    def _forget_checkpoint(self) -> None:
+        if self._checkpoint is not None:
+            os.close(self._checkpoint[1])
+            self._checkpoint = None
 
     def _stop_timers(self) -> None:
         for timer in (self._row_timer, self._chunk_timer):
@@ -134,8 +142,11 @@ class Reporter:
     async def _keep_checkpoints(self) -> None:
         try:
             while self._checkpoint is not None:
-                path, self._checkpoint = self._checkpoint, None
-                await self._keep(path)
+                (name, descriptor), self._checkpoint = self._checkpoint, None
+                try:
+                    await self._keep(name, descriptor)
+                finally:
+                    os.close(descriptor)
         finally:
             self._keeping = False
 

@@ -30,13 +30,6 @@ def set_capabilities(header: bytes, sets: bytes) -> None:
     _checked(_libc.capset(header, sets))
 
 
-def exchange(one: str, other: str) -> None:
-    """What either path names is then under the other, at no moment neither."""
-    here = ctypes.c_int(_AT_FDCWD)
-    names = os.fsencode(one), os.fsencode(other)
-    _checked(_libc.renameat2(here, names[0], here, names[1], ctypes.c_uint(_RENAME_EXCHANGE)))
-
-
 def call(number: int, *arguments: "int | bytes | None") -> int:
     """A system call by its number; bytes are handed over by their address."""
     words = [ctypes.c_long(a) if isinstance(a, int) else ctypes.c_char_p(a) for a in arguments]
@@ -61,5 +54,3 @@ def _checked(answer: int) -> int:
 
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
