@@ -3,6 +3,7 @@ refused, so that a misspelt filter never means "no filter"."""
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 
@@ -68,10 +69,12 @@ Q = TypeVar("Q", bound=Query)
 def read_query(request: Request, model: type[Q]) -> Q:
     """The query string as the model, each parameter under its own name."""
     text: bytes = request.scope["query_string"]
-    return model() if not text else _parsed(text.decode("latin-1"), model)
+    return cast(Q, _parsed(text.decode("latin-1"), model))
 
 
-def _parsed(text: str, model: type[Q]) -> Q:
+@lru_cache(maxsize=4096)
+def _parsed(text: str, model: type[Query]) -> Query:
+    """Clients ask the same again and again, and what a query says never changes."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST, errors="strict")
     except ValueError as error:

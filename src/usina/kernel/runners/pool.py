@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
 from usina.kernel.runners.limits import RunnerLimits
@@ -62,6 +63,7 @@ class RunnerPool:
         self._guests = Guests()
         self._line = Line(limits, self._retire, held)
         self._programs: set[Program] = set()
+        self._records: WeakKeyDictionary[Program, dict[str, bool]] = WeakKeyDictionary()
         self._dismissals: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -233,8 +235,10 @@ class RunnerPool:
         """With the layers that were around the program."""
         if program.pid is None:
             return outcome
-        told = self._sandbox.told(program.layers)
-        return replace(outcome, sandbox={name: not why for name, why in told.items()})
+        if program not in self._records:
+            told = self._sandbox.told(program.layers)
+            self._records[program] = {name: not why for name, why in told.items()}
+        return replace(outcome, sandbox=self._records[program])
 
 
 def clear_leftovers(root: Path) -> None:
