@@ -10,7 +10,7 @@ from tests.cli.conftest import Usina
 from usina.faces.cli.failure import ExitCode
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
-GROUPS = {"jobs", "files", "db", "admin", "organization"}
+GROUPS = {"jobs", "files", "db", "admin", "organization", "runner"}
 
 
 def commands() -> list[list[str]]:
@@ -43,6 +43,7 @@ def test_every_command_has_help_and_takes_json(usina: Usina) -> None:
         *(["run"], ["models"], ["demo"], ["up"], ["doctor"], ["seed"], ["db", "upgrade"]),
         *(["jobs", each] for each in ("list", "get", "watch", "logs", "cancel", "retry")),
         *(["files", each] for each in ("put", "get")),
+        *(["runner", each] for each in ("check", "run")),
         ["admin", "organization", "create"],
     ):
         shown = usina(*words, "--help")
