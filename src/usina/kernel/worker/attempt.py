@@ -1,4 +1,4 @@
-"""One attempt of one job: prepare, run, collect, finish, clean."""
+"""One attempt of one job: prepare, run, collect, clean, finish."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
