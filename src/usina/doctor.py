@@ -18,7 +18,7 @@ from usina.kernel.registry import discover_apps, load_registry
 from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.sandbox import Sandbox
 from usina.kernel.runners.trial import missing, try_sandbox
-from usina.settings import Settings
+from usina.settings import Settings, variable_of
 
 _LOW_DISK_BYTES: Final = 2 * 1024**3
 _NAMESPACES: Final = "Allow this user namespaces, or run only programs you trust."
@@ -58,17 +58,17 @@ def diagnose(settings: Settings) -> list[Check]:
 def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
     """Every setting as its variable and its value, secrets masked."""
     shown: list[tuple[str, str]] = []
-    for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        variable = str(getattr(alias, "choices", [f"USINA_{name.upper()}"])[0])
+    for name in Settings.model_fields:
         value: object = getattr(settings, name)
         if isinstance(value, SecretStr):
             text = "********"
         elif name == "runners":
             text = os.pathsep.join(str(folder) for folder in settings.runners)
+        elif name == "warm_ahead":
+            text = ",".join(settings.warm_ahead)
         else:
             text = "" if value is None else str(value)
-        shown.append((variable, text))
+        shown.append((variable_of(name), text))
     return shown
 
 

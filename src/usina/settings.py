@@ -116,3 +116,9 @@ class Settings(BaseSettings):
     def database_path(self) -> Path:
         """The SQLite file of the embedded platform."""
         return self.data / "usina.sqlite"
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    alias = Settings.model_fields[name].validation_alias
+    return str(getattr(alias, "choices", [f"USINA_{name.upper()}"])[0])

@@ -409,3 +409,15 @@ def text(content: str) -> Any:
     from starlette.responses import PlainTextResponse
 
     return PlainTextResponse(content)
+
+
+def test_a_wrong_setting_is_told_by_its_variable_or_option(
+    usina: Usina, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USINA_SLOTS", "0")
+    monkeypatch.setenv("USINA_WARM_GROWTH", "none")
+    wrong = usina("doctor")
+    assert wrong.code == 1
+    assert "USINA_SLOTS: " in wrong.err
+    assert "USINA_WARM_GROWTH: " in wrong.err
+    assert "--slots: " in usina("up", "--slots", "2000").err

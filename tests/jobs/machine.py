@@ -208,9 +208,10 @@ class JobStore(RuleBasedStateMachine):
         lease = item[1].lease
         expected = self.jobs.get(lease.job_id)
         returned = self.write(lambda tx: hand_back(tx, [lease], _silent))
-        assert returned == (expected is not None and expected.lease == lease)
+        assert bool(returned) == (expected is not None and expected.lease == lease)
         if expected and returned:
             self._given_back(expected, lost=0)
+            assert [status for _, status in returned] == [expected.status]
 
     @rule(everything=st.booleans())
     def look_for_lost(self, everything: bool) -> None:
@@ -219,14 +220,15 @@ class JobStore(RuleBasedStateMachine):
         if not everything:
             query = query.where(jobs.c.lease_expires_at < self.clock.now())
         lost = list(self.write(lambda tx: tx.execute(query).scalars().all()))
-        count = self.write(lambda tx: rescue(tx, [], _silent, everything=everything))
-        assert count == len(lost)
+        taken = self.write(lambda tx: rescue(tx, [], _silent, everything=everything))
         for job_id in lost:
             expected = self.jobs[job_id]
             if expected.lost >= MAX_LOST:
                 expected.to(Status.CANCELLED if expected.cancel else Status.FAILED)
             else:
                 self._given_back(expected, lost=1)
+        found = sorted(status for _, status in taken)
+        assert found == sorted(self.jobs[job_id].status for job_id in lost)
 
     def _given_back(self, expected: Expected, *, lost: int) -> None:
         expected.to(Status.CANCELLED if expected.cancel else Status.QUEUED)

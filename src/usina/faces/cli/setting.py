@@ -20,11 +20,17 @@ def settings_with(**given: Path | str | int | None) -> "Settings":
     """The settings in force, options first; CommandError names the variable that is wrong."""
     from pydantic import ValidationError
 
-    from usina.settings import Settings
+    from usina.settings import Settings, variable_of
 
     options = {name: value for name, value in given.items() if value is not None}
     try:
         return Settings.model_validate(options)
     except ValidationError as error:
-        places = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        wrong = [(str(each["loc"][0]), each["msg"]) for each in error.errors()]
+        known = Settings.model_fields
+        places = [
+            f"{f'--{name}' if name in options else variable_of(name) if name in known else name}"
+            f": {message}"
+            for name, message in wrong
+        ]
         raise CommandError("A setting is wrong. " + "; ".join(places)) from None

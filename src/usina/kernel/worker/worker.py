@@ -7,7 +7,7 @@ lost on the way to it, every few seconds by itself.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,9 +18,9 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, claim
-from usina.kernel.jobs.store.ending import hand_back, rescue
+from usina.kernel.jobs.store.ending import Taken, hand_back, rescue
 from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
-from usina.kernel.telemetry import JOB_SECONDS, JOBS_RESCUED, SLOTS_BUSY
+from usina.kernel.telemetry import JOB_SECONDS, JOBS_FINISHED, JOBS_RESCUED, SLOTS_BUSY
 from usina.kernel.worker.attempt import Attempt, Workshop
 from usina.kernel.worker.pace import Pace
 
@@ -106,7 +106,8 @@ class Worker:
             await asyncio.wait([task for _, task in running], timeout=_ENDING_SECONDS)
         leases = [attempt.claimed.lease for attempt, _ in running]
         bus = self._shop.bus
-        await self._shop.database.write(lambda tx: hand_back(tx, leases, bus.announce))
+        taken = await self._shop.database.write(lambda tx: hand_back(tx, leases, bus.announce))
+        _count(taken)
         await self._shop.database.write(lambda tx: forget_worker(tx, self._row.id))
 
     async def _serve(self) -> None:
@@ -197,11 +198,11 @@ class Worker:
         if waiting:
             announce = self._shop.bus.announce
 
-            def unit(tx: Transaction) -> None:
+            def unit(tx: Transaction) -> list[Taken]:
                 release(tx, waiting, announce)
-                hand_back(tx, waiting, announce)
+                return hand_back(tx, waiting, announce)
 
-            await self._shop.database.write(unit)
+            _count(await self._shop.database.write(unit))
             self._wakeup.set()
 
     async def _beat_for_ever(self) -> None:
@@ -236,9 +237,17 @@ class Worker:
             lambda tx: rescue(tx, served, bus.announce, everything=everything)
         )
         if rescued:
-            JOBS_RESCUED.inc(rescued)
-            _log.warning("jobs taken back from a lost worker", count=rescued)
+            _count(rescued)
+            JOBS_RESCUED.inc(len(rescued))
+            _log.warning("jobs taken back from a lost worker", count=len(rescued))
             self._wakeup.set()
+
+
+def _count(taken: Sequence[Taken]) -> None:
+    """Those that a lost or stopped worker's end has ended for good."""
+    for model, status in taken:
+        if status.terminal:
+            JOBS_FINISHED.labels(model, status.value).inc()
 
 
 async def _kept_alive(loop: Callable[[], Coroutine[None, None, None]]) -> None:

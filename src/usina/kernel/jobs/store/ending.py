@@ -113,7 +113,11 @@ def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
     tx.after_commit(lambda: settle(job))
 
 
-def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> int:
+Taken = tuple[str, Status]
+"""A job's model and the state that it went to."""
+
+
+def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> list[Taken]:
     """Returns running jobs of a worker that stops; the caller is not charged the attempt."""
     rows = _locked(tx, [lease.job_id for lease in leases])
     stopped = JobError.of(
@@ -125,12 +129,12 @@ def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> i
         if lease.job_id in rows and _stands(rows[lease.job_id], lease)
     ]
     _write(tx, ended, announce)
-    return len(ended)
+    return _taken(ended)
 
 
 def rescue(
     tx: Transaction, served: Sequence[str], announce: Announce, *, everything: bool = False
-) -> int:
+) -> list[Taken]:
     """Takes back jobs whose lease expired; with ``everything``, all that run (no worker lives).
 
     Jobs in ``served`` are held by this very process, which knows better than the clock.
@@ -139,9 +143,14 @@ def rescue(
     if not everything:
         query = query.where(jobs.c.lease_expires_at < tx.now)
     rows = tx.execute(query.order_by(jobs.c.id).limit(500).with_for_update(skip_locked=True)).all()
-    _write(tx, [_Ended(row, _lost(row), None) for row in rows], announce)
+    ended = [_Ended(row, _lost(row), None) for row in rows]
+    _write(tx, ended, announce)
     reach("rescue.in_transaction")
-    return len(rows)
+    return _taken(ended)
+
+
+def _taken(ended: Sequence[_Ended]) -> list[Taken]:
+    return [(each.row.model, each.verdict.status) for each in ended]
 
 
 def _locked(tx: Transaction, job_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
