@@ -153,6 +153,7 @@ async def test_nothing_is_left_in_the_work_folders_of_a_living_platform(plant: P
         return plant.worker.busy == 0 and files <= {"job.json"}
 
     await until(clean)
+    assert await clean()
 
 
 async def _true(fact: bool) -> bool:
