@@ -20,6 +20,7 @@ from usina.kernel.runners.manifest import load_manifest
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "models-3d.md").read_text()
 CODE = Path(app.runners).parent
+MODELS = ("inflate-v1", "relief-v1", "parametric-v1")
 
 
 def table(heading: str) -> dict[str, str]:
@@ -89,3 +90,10 @@ def test_every_key_of_the_judgement() -> None:
 
 def test_every_artifact() -> None:
     assert set(table("What comes out")) == set(load_manifest(app.runners / "relief-v1").outputs)
+
+
+def test_every_gate_and_which_models_have_it() -> None:
+    gates = {model: set(load_manifest(app.runners / model).gates) for model in MODELS}
+    told = table("Gates")
+    assert gates["inflate-v1"] == gates["relief-v1"] == set(told)
+    assert gates["parametric-v1"] == {name for name, models in told.items() if models == "all"}

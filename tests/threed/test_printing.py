@@ -104,6 +104,7 @@ def test_a_narrow_gap_and_a_thin_pin_are_features() -> None:
     told = judge(pair).as_json()
     assert (told["min_gap_mm"], told["smallest_feature_mm"]) == (0.5, 0.5)
     assert "print_pieces" in codes(pair)
+    assert judge(pair, objects=2).as_json()["warnings"] == []
     pin = trimesh.creation.cylinder(0.3, 12, sections=32)
     told = judge(body(box(20, 20, 4, -10, -10, -8), pin)).as_json()
     assert told["min_wall_mm"] == pytest.approx(0.6, abs=0.01)

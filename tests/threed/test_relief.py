@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.threed.scene import blob, disc, paint, real
-from usina.apps.threed.delivery import working_picture
+from usina.apps.threed.intake import working_picture
 from usina.apps.threed.mask import whole
 from usina.apps.threed.mesh import is_watertight, measure, unit
 from usina.apps.threed.option import ReliefOption

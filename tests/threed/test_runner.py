@@ -1,4 +1,4 @@
-"""The two programs as the platform starts them: artifacts, report, progress, cancel, repetition."""
+"""The picture programs as the platform starts them: artifacts, report, progress, gates, cancel."""
 
 import io
 import json
@@ -14,10 +14,13 @@ from tests.corpus.images import disc, encode
 from tests.threed.body import read_glb
 from tests.threed.program import Channel, defaults, manifest, program, run
 from tests.threed.scene import sample, share
-from usina.apps.threed.delivery import Intake
+from usina.apps.threed.intake import Intake
+from usina.apps.threed.mask import DOUBTFUL
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.option import InflateOption, ReliefOption, read_option
 from usina.apps.threed.picture import open_picture
+from usina.apps.threed.printing.judgement import THIN_SHARE
+from usina.kernel.runners.gate import Gate, judge
 
 MODELS = ("inflate-v1", "relief-v1")
 OPTIONS = {"inflate-v1": InflateOption, "relief-v1": ReliefOption}
@@ -102,6 +105,40 @@ def test_a_photo_becomes_a_model(made: tuple[str, Path, Channel]) -> None:
         "printing",
     ]
     assert [*report["seconds"]] == [*stages, "total"]
+
+
+def gates(model: str, channel: Channel) -> dict[str, Gate]:
+    """As the platform judges what a program told; it counts a truth as 1."""
+    told = {message["name"]: message["value"] for message in channel.of("metric")}
+    return {gate.name: gate for gate in judge(manifest(model).gates, told)}
+
+
+def test_a_good_result_passes_its_gates(made: tuple[str, Path, Channel]) -> None:
+    model, _, channel = made
+    assert {name: gate.ok for name, gate in gates(model, channel).items()} == {
+        "closed": True,
+        "object_found": True,
+        "sturdy_walls": True,
+    }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_gates_stand_where_the_warnings_do(model: str) -> None:
+    told = manifest(model).gates
+    assert told["object_found"].at_least == DOUBTFUL
+    assert told["sturdy_walls"].at_most == THIN_SHARE
+
+
+def test_a_doubtful_object_and_walls_that_break_do_not_pass(tmp_path: Path) -> None:
+    """A cat, three millimetres long."""
+    channel = Channel()
+    photo = {"image": sample("chelsea.png").read_bytes()}
+    report = run("inflate-v1", tmp_path, channel, photo, size=3, target_faces=1000)
+    judged = gates("inflate-v1", channel)
+    assert judged["closed"].ok is True
+    assert judged["object_found"].ok is (report["mask_confidence"] >= DOUBTFUL)
+    assert judged["sturdy_walls"].ok is False
+    assert str(report["printing"]["thin_share"]) in judged["sturdy_walls"].message
 
 
 @pytest.mark.parametrize("stage", ["mask", "mesh", "preview"])

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trimesh
 
 import usina_runner
 from tests.threed.body import read_painted_glb
-from tests.threed.test_runner import Channel, manifest, run, size_of
+from tests.threed.test_runner import Channel, gates, manifest, run, size_of
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.parametric.lexer import LONGEST_PROMPT
 
 MODEL = "parametric-v1"
-FILES = {"mesh.glb", "mesh.zip", "preview.png", "report.json"}
+FILES = {"mesh.glb", "mesh.stl", "mesh.zip", "preview.png", "turntable.webp", "report.json"}
 PROMPT = "2 red chairs and a wooden table 60 cm tall, pine"
 
 
@@ -61,7 +62,37 @@ def test_a_sentence_becomes_a_model(made: tuple[Path, dict[str, Any], Channel]) 
     assert zipfile.ZipFile(outputs / "mesh.zip").testzip() is None
     steps = [message["progress"] for message in channel.of("progress")]
     assert steps == sorted(steps)
-    assert [*report["seconds"]] == ["read", "build", "write", "preview", "total"]
+    assert [*report["seconds"]] == [
+        "read",
+        "build",
+        "write",
+        "preview",
+        "turntable",
+        "printing",
+        "total",
+    ]
+
+
+def test_it_can_be_printed(made: tuple[Path, dict[str, Any], Channel]) -> None:
+    """In millimetres on the bed, and four objects are no broken one."""
+    outputs, report, channel = made
+    stl = trimesh.load_mesh(outputs / "mesh.stl")
+    width, height, depth = np.ptp(report["bounds_m"], axis=0) * 1000
+    assert stl.extents == pytest.approx([width, depth, height], rel=1e-5)
+    assert stl.bounds[0][2] == 0
+    printing = report["printing"]
+    assert printing["watertight"] is stl.is_watertight is True
+    assert printing["volume_ml"] == pytest.approx(1e6 * report["volume_m3"], rel=1e-4)
+    assert printing["shells"] == 4
+    codes = [warning["code"] for warning in printing["warnings"]]
+    assert codes == ["print_too_large", "print_overhangs", "print_little_contact"]
+    assert [gate.ok for gate in gates(MODEL, channel).values()] == [True, True]
+
+
+def test_what_falls_apart_is_told(tmp_path: Path) -> None:
+    printing = ask(tmp_path, "box with lid and a cube")["printing"]
+    (pieces,) = [each for each in printing["warnings"] if each["code"] == "print_pieces"]
+    assert pieces["message"] == "Its 2 objects are 3 bodies that do not hang together."
 
 
 def test_what_was_understood_is_told(made: tuple[Path, dict[str, Any], Channel]) -> None:

@@ -16,6 +16,7 @@ from usina.apps.threed.parametric.order import take_order
 from usina.apps.threed.parametric.scene import compose
 from usina.apps.threed.parametric.sign import text_sign
 from usina.apps.threed.preview import draw_preview
+from usina.apps.threed.studio import set_up
 from usina.apps.threed.wavefront import to_painted_zip
 
 
@@ -81,7 +82,8 @@ def test_an_obj_is_true_to_the_scene() -> None:
         assert archive.namelist() == ["mesh.obj", "mesh.mtl"]
         text, materials = (archive.read(name).decode() for name in archive.namelist())
     points = np.array([line.split()[1:] for line in text.splitlines() if line.startswith("v ")])
-    assert points.astype(float) == pytest.approx(painted.points, abs=1e-8)
+    assert text.startswith("# lengths in millimetres")
+    assert points.astype(float) == pytest.approx(1000 * painted.points, abs=1e-5)
     used = [line.split()[1] for line in text.splitlines() if line.startswith("usemtl")]
     made = [line.split()[1] for line in materials.splitlines() if line.startswith("newmtl")]
     assert used == made == [finish.name.replace(" ", "_") for finish in painted.finishes]
@@ -103,7 +105,7 @@ def test_chance_obeys_the_seed_and_exact_things_do_not_care() -> None:
 def test_a_scene_can_be_drawn() -> None:
     """Red where the ball is, and the backdrop around it."""
     painted = scene("red ball")
-    drawn = draw_preview(painted.with_palette())
+    drawn = draw_preview(set_up(painted.with_palette()))
     red, green, blue = drawn[450, 397].astype(int)
     assert red > 2 * max(green, blue)
     assert np.ptp(drawn[20, 20].astype(int)) < 20

@@ -1,112 +1,84 @@
-"""What the room's models do alike: take pictures in, and hand a finished surface out."""
+"""The one door out of the room: whatever a model made is written, drawn, judged and told alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bytes
-from usina.apps.threed.gltf import to_glb
-from usina.apps.threed.mask import Mask
+from usina.apps.threed.gltf import to_glb, to_painted_glb
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.notice import Notice
-from usina.apps.threed.opencv import resize_bytes, set_threads
-from usina.apps.threed.picture import HELD_SIDE, Picture, open_picture
+from usina.apps.threed.painted import Painted
 from usina.apps.threed.preview import Views, draw_preview
-from usina.apps.threed.printing.judgement import judge
+from usina.apps.threed.printing.judgement import Judgement, judge
 from usina.apps.threed.printing.pose import Pose, on_bed
 from usina.apps.threed.printing.stl import to_stl
 from usina.apps.threed.studio import set_up
 from usina.apps.threed.surface import Surface
 from usina.apps.threed.texture import encode_jpeg
 from usina.apps.threed.turntable import draw_turntable, encode_webp
-from usina.apps.threed.wavefront import to_zip
+from usina.apps.threed.wavefront import to_painted_zip, to_zip
 from usina_runner import Job
-
-_MASK_SIDE = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """The job's picture, and the caller's mask where there is one."""
-
-    picture: Picture
-    drawn: Picture | None
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a model made: its ``surface`` in metres, the ``views`` that show it best, how a printer
-    should lay it (``pose``), how many triangles were asked for, and what else the report says of
-    it."""
+    """What a model made: its ``surface`` in metres, wearing a picture or plain finishes, the
+    ``views`` that show it best, how a printer should lay it (``pose``), how many ``objects`` it is
+    meant to be, and what else the report says of it."""
 
-    surface: Surface
+    surface: Surface | Painted
     views: Views
-    pose: Pose
-    target_faces: int
+    pose: Pose = "standing"
+    objects: int = 1
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notices: tuple[Notice, ...] = ()
-
-
-def take_in(job: Job, texture_size: int) -> Intake:
-    """Decode the job's ``image``, fine enough for its texture, and its ``mask``."""
-    set_threads(job.cores)
-    with job.stage("decode", upto=0.05):
-        masks = job.inputs.get("mask", [])
-        picture = open_picture(job.inputs["image"][0], side=min(HELD_SIDE, 2 * texture_size))
-        return Intake(picture, open_picture(masks[0], side=_MASK_SIDE) if masks else None)
-
-
-def write_mask(job: Job, picture: Picture, mask: Mask) -> None:
-    """``mask.png``: of the picture's own size, so that it can be corrected and sent back."""
-    drawn = mask.full_size(picture.full_width, picture.full_height)
-    Image.fromarray(drawn).save(job.outputs / "mask.png")
-    job.artifact("mask.png", "image")
-
-
-def mask_facts(mask: Mask) -> dict[str, Any]:
-    """What the report says of the object's mask."""
-    return {
-        "mask_method": mask.method,
-        "mask_fraction": round(mask.fraction, 4),
-        "mask_confidence": mask.confidence,
-    }
 
 
 def deliver(job: Job, product: Product) -> None:
     """Write the product in its forms, draw it, judge it, and tell what is true of it."""
     surface = product.surface
     with job.stage("write", upto=0.6):
-        jpeg = encode_jpeg(surface.texture)
         body = on_bed(surface, product.pose)
-        _write(job, "mesh.glb", "model", to_glb(surface, jpeg, "model"))
-        _write(job, "mesh.zip", "data", to_zip(surface, jpeg))
+        for name, kind, content in _forms(surface):
+            _write(job, name, kind, content)
         _write(job, "mesh.stl", "data", to_stl(body))
     _show(job, product)
     with job.stage("printing", upto=0.98):
-        printing = judge(body).as_json()
+        judged = judge(body, objects=product.objects)
     measures = measure(surface.points, surface.faces)
+    _tell(job, judged)
     job.report(
         {
             "vertices": measures.vertices,
             "faces": measures.faces,
-            "faces_deviation": round(measures.faces / product.target_faces - 1, 4),
             "watertight": measures.watertight,
             "volume_m3": measures.volume,
-            "bounds_m": measures.bounds.round(6).tolist(),
+            "bounds_m": measures.bounds.round(9).tolist(),
             **product.facts,
-            "printing": printing,
+            "printing": judged.as_json(),
             "warnings": [notice.as_json() for notice in product.notices],
         }
     )
 
 
+def _forms(surface: Surface | Painted) -> Iterator[tuple[str, str, bytes]]:
+    """The name, kind and content of each file that holds shape and looks."""
+    if isinstance(surface, Painted):
+        yield "mesh.glb", "model", to_painted_glb(surface, "model")
+        yield "mesh.zip", "data", to_painted_zip(surface)
+    else:
+        jpeg = encode_jpeg(surface.texture)
+        yield "mesh.glb", "model", to_glb(surface, jpeg, "model")
+        yield "mesh.zip", "data", to_zip(surface, jpeg)
+
+
 def _show(job: Job, product: Product) -> None:
     """The pictures; the sheet of views comes first, since a client shows it meanwhile."""
+    surface = product.surface
     with job.stage("preview", upto=0.8):
-        studio = set_up(product.surface)
+        studio = set_up(surface.with_palette() if isinstance(surface, Painted) else surface)
         drawn = draw_preview(
             studio, product.views, between=lambda share: job.progress(0.6 + 0.2 * share)
         )
@@ -119,12 +91,13 @@ def _show(job: Job, product: Product) -> None:
         _write(job, "turntable.webp", "preview", encode_webp(frames))
 
 
+def _tell(job: Job, judged: Judgement) -> None:
+    """What the manifests' gates look at."""
+    job.metric("watertight", judged.measures.watertight)
+    job.metric("thin_share", round(judged.thin_share, 4))
+
+
 def _write(job: Job, name: str, kind: str, content: bytes) -> None:
+    job.check_cancelled()
     (job.outputs / name).write_bytes(content)
     job.artifact(name, kind)
-
-
-def working_picture(picture: Picture, mask: Mask) -> Bytes:
-    """The picture at the size of its mask."""
-    height, width = mask.inside.shape
-    return np.ascontiguousarray(resize_bytes(picture.rgb, width, height))

@@ -1,6 +1,8 @@
 """Whether a body can be printed, in numbers and in plain words."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ THIN_MM = 0.8
 """Two lines of a common nozzle of 0.4 mm."""
 
 LAYER_MM = 0.2
-_THIN_SHARE, _OVERHANG_SHARE, _CONTACT_SHARE = 0.005, 0.05, 0.02
+THIN_SHARE, _OVERHANG_SHARE, _CONTACT_SHARE = 0.005, 0.05, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Judgement:
     """In millimetres. ``shells`` are closed surfaces that share no point, ``cavities`` those
     turned inside out; ``overhang`` is the share of the surface that leans further than
     ``overhang_degrees`` from upright and does not lie on the bed; ``contact_mm2`` what lies on it,
-    less than one layer high."""
+    less than one layer high. ``objects`` is how many bodies it is meant to be."""
 
     measures: Measures
     walls: Walls
@@ -35,6 +37,16 @@ class Judgement:
     overhang: float
     overhang_degrees: float
     contact_mm2: float
+    objects: int
+
+    @property
+    def bodies(self) -> int:
+        return self.shells - self.cavities
+
+    @property
+    def thin_share(self) -> float:
+        """The share of the surface whose walls may break."""
+        return self.walls.thinner_than(THIN_MM)
 
     @property
     def size_mm(self) -> Field:
@@ -60,7 +72,7 @@ class Judgement:
             "min_wall_mm": _told(wall),
             "min_gap_mm": _told(gap),
             "smallest_feature_mm": _told(min(wall, gap)),
-            "thin_share": round(self.walls.thinner_than(THIN_MM), 4),
+            "thin_share": round(self.thin_share, 4),
             "overhang_degrees": self.overhang_degrees,
             "overhang_share": round(self.overhang, 4),
             "bed_contact_mm2": round(self.contact_mm2, 2),
@@ -68,8 +80,8 @@ class Judgement:
         }
 
 
-def judge(mesh: Mesh, *, overhang_degrees: float = OVERHANG_DEGREES) -> Judgement:
-    """Judge a body in millimetres, z up, that stands on z = 0 (see `on_bed`)."""
+def judge(mesh: Mesh, *, objects: int = 1, overhang_degrees: float = OVERHANG_DEGREES) -> Judgement:
+    """Judge a body, or ``objects`` side by side, in millimetres, z up, on z = 0 (see `on_bed`)."""
     area, normals = face_areas(mesh), face_normals(mesh)
     on_bed = (mesh.points[mesh.faces][:, :, 2] < LAYER_MM).all(axis=1) & (normals[:, 2] < 0)
     volumes = shell_volumes(mesh)
@@ -82,6 +94,7 @@ def judge(mesh: Mesh, *, overhang_degrees: float = OVERHANG_DEGREES) -> Judgemen
         overhang=_share(leaning & ~on_bed, area),
         overhang_degrees=overhang_degrees,
         contact_mm2=float((area * np.abs(normals[:, 2]))[on_bed].sum()),
+        objects=objects,
     )
 
 
@@ -93,57 +106,46 @@ def _told(length: float) -> float | None:
     return round(length, 3) if np.isfinite(length) else None
 
 
-def _doubts(judged: Judgement) -> list[Notice]:
-    doubts: list[Notice] = []
+def _doubts(judged: Judgement) -> Iterator[Notice]:
     if not judged.measures.watertight:
-        doubts.append(
-            Notice("print_open", "The surface is not closed; a slicer fills it by guess.")
-        )
+        yield Notice("print_open", "The surface is not closed; a slicer fills it by guess.")
     if judged.scale_to_fit < 1:
         room = " x ".join(f"{side:g}" for side in PRINTER_MM)
-        doubts.append(
-            Notice(
-                "print_too_large",
-                f"It is larger than a common printer's {room} mm; "
-                f"at {100 * judged.scale_to_fit:.0f} % of its size it fits.",
-            )
+        yield Notice(
+            "print_too_large",
+            f"It is larger than a common printer's {room} mm; "
+            f"at {floor(1000 * judged.scale_to_fit) / 10:g} % of its size it fits.",
         )
-    thin = judged.walls.thinner_than(THIN_MM)
-    if thin > _THIN_SHARE:
+    if judged.thin_share > THIN_SHARE:
         thinnest = float(judged.walls.thickness.min())
-        doubts.append(
-            Notice(
-                "print_thin_walls",
-                f"{100 * thin:.1f} % of the surface has walls thinner than {THIN_MM:g} mm (the "
-                f"thinnest found has {thinnest:.2f} mm) and may break or be left out. Make it "
-                "larger or thicker.",
-            )
+        yield Notice(
+            "print_thin_walls",
+            f"{100 * judged.thin_share:.1f} % of the surface has walls thinner than {THIN_MM:g} mm "
+            f"(the thinnest found has {thinnest:.2f} mm) and may break or be left out. Make it "
+            "larger or thicker.",
         )
     if judged.overhang > _OVERHANG_SHARE:
-        doubts.append(
-            Notice(
-                "print_overhangs",
-                f"{100 * judged.overhang:.0f} % of the surface leans further than "
-                f"{judged.overhang_degrees:g} degrees over nothing: print it with supports.",
-            )
+        yield Notice(
+            "print_overhangs",
+            f"{100 * judged.overhang:.0f} % of the surface leans further than "
+            f"{judged.overhang_degrees:g} degrees over nothing: print it with supports.",
         )
     if judged.contact_mm2 < _CONTACT_SHARE * float(np.prod(judged.size_mm[:2])):
-        doubts.append(
-            Notice(
-                "print_little_contact",
-                f"Only {judged.contact_mm2:.0f} mm2 touch the bed: print it with a brim or a raft, "
-                "or cut a flat foot.",
-            )
+        yield Notice(
+            "print_little_contact",
+            f"Only {judged.contact_mm2:.0f} mm2 touch the bed: print it with a brim or a raft, "
+            "or cut a flat foot.",
         )
-    bodies = judged.shells - judged.cavities
-    if bodies > 1:
-        doubts.append(Notice("print_pieces", f"It is {bodies} bodies that do not hang together."))
+    yield from _doubts_of_bodies(judged)
+
+
+def _doubts_of_bodies(judged: Judgement) -> Iterator[Notice]:
+    if judged.bodies > judged.objects:
+        what = "It is" if judged.objects == 1 else f"Its {judged.objects} objects are"
+        yield Notice("print_pieces", f"{what} {judged.bodies} bodies that do not hang together.")
     if judged.cavities:
-        doubts.append(
-            Notice(
-                "print_cavity",
-                f"It encloses {judged.cavities} hollow(s) without a way out; powder or resin "
-                "stays inside.",
-            )
+        yield Notice(
+            "print_cavity",
+            f"It encloses {judged.cavities} hollow(s) without a way out; powder or resin "
+            "stays inside.",
         )
-    return doubts

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from usina.apps.threed.mesh import Mesh, merged
+from usina.apps.threed.painted import Painted
 from usina.apps.threed.surface import Surface
 
 Pose: TypeAlias = Literal["standing", "lying"]
@@ -18,7 +19,7 @@ _TURNS = {
 }
 
 
-def on_bed(surface: Surface, pose: Pose) -> Mesh:
+def on_bed(surface: Surface | Painted, pose: Pose) -> Mesh:
     """The surface in millimetres, z up, centred over the origin of the bed and touching it; its
     seams closed."""
     points = surface.points @ _TURNS[pose] * MILLIMETRES

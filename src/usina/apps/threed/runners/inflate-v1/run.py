@@ -3,8 +3,9 @@
 import numpy as np
 
 import usina_runner
-from usina.apps.threed.delivery import Intake, Product, deliver, mask_facts, take_in, write_mask
+from usina.apps.threed.delivery import Product, deliver
 from usina.apps.threed.inflate import inflate
+from usina.apps.threed.intake import Intake, picture_facts, take_in, write_mask
 from usina.apps.threed.mask import Mask, find_mask
 from usina.apps.threed.mesh import decimate
 from usina.apps.threed.option import InflateOption, read_option
@@ -21,8 +22,8 @@ def main(job: usina_runner.Job) -> None:
     surface = _build(job, intake, mask, option)
     write_mask(job, intake.picture, mask)
     notices = intake.picture.notices + mask.notices
-    facts = mask_facts(mask)
-    deliver(job, Product(surface, ROUND, "standing", option.target_faces, facts, notices))
+    facts = picture_facts(mask, surface, option.target_faces)
+    deliver(job, Product(surface, ROUND, facts=facts, notices=notices))
 
 
 def _build(job: usina_runner.Job, intake: Intake, mask: Mask, option: InflateOption) -> Surface:

@@ -3,11 +3,10 @@
 import numpy as np
 
 import usina_runner
-from usina.apps.threed.delivery import (
+from usina.apps.threed.delivery import Product, deliver
+from usina.apps.threed.intake import (
     Intake,
-    Product,
-    deliver,
-    mask_facts,
+    picture_facts,
     take_in,
     working_picture,
     write_mask,
@@ -32,8 +31,8 @@ def main(job: usina_runner.Job) -> None:
     surface = _build(job, intake, mask, option)
     write_mask(job, intake.picture, mask)
     notices = intake.picture.notices + mask.notices
-    facts = mask_facts(mask)
-    deliver(job, Product(surface, FLAT, "lying", option.target_faces, facts, notices))
+    facts = picture_facts(mask, surface, option.target_faces)
+    deliver(job, Product(surface, FLAT, "lying", facts=facts, notices=notices))
 
 
 def choose_mask(intake: Intake, option: ReliefOption) -> Mask:
