@@ -47,7 +47,7 @@ def test_the_nearest_is_seen_whatever_the_order() -> None:
     far = screen((0, 16, 2), (16, 16, 2), (0, 0, 2))
     for order in ((near, far), (far, near)):
         drawn = rasterise(np.concatenate(order), np.array([[0, 1, 2], [3, 4, 5]]), 16, 16)
-        assert (drawn.fragments().nearness == pytest.approx(3)) is True
+        assert drawn.nearness == pytest.approx(3)
 
 
 def test_what_reaches_over_the_edge_is_clipped() -> None:

@@ -58,7 +58,7 @@ def depth_map(points: Field, faces: Indices, towards: Field, size: int) -> Depth
     corner = np.array([middle[0] - extent / 2, middle[1] + extent / 2, high[2]])
     local = (seen - corner) * np.array([scale, -scale, 1])
     far = 1.01 * float(high[2] - low[2]) + 1e-9
-    drawn = rasterise(local + np.array([0, 0, far]), faces, size, size).fragments()
+    drawn = rasterise(local + np.array([0, 0, far]), faces, size, size)
     depth = np.full(size * size, np.inf, dtype=np.float32)
     depth[drawn.pixel] = far - drawn.nearness
     return DepthMap(axes, corner @ axes, scale, depth.reshape(size, size))

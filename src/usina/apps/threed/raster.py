@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Anything, Field, Field32, Indices
+from usina.apps.threed.array import Field, Field32, Indices
 
 _CHUNK = 300_000
 """How many candidate pixels are looked at in one go."""
@@ -24,13 +24,11 @@ _SLACK = 1e-5
 class Fragments:
     """Some visible pixels of one view, one row each: ``pixel`` is the index into the flattened
     picture, ``face`` the triangle seen there, ``weights`` ``(n, 3)`` the place on it in
-    barycentric coordinates, true to a perspective view, ``nearness`` what `rasterise` was given,
-    there."""
+    barycentric coordinates, true to a perspective view."""
 
     pixel: Indices
     face: Indices
     weights: Field32
-    nearness: Field
 
     def mix(self, values: Field | Field32, faces: Indices) -> Field32:
         """Vertex ``values`` ``(v, c)`` interpolated at each pixel, ``(n, c)``."""
@@ -44,25 +42,29 @@ class Fragments:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One view: every visible ``pixel``, and by ``winner`` which front triangle it shows, of
-    those that ``front`` counts among all, with their ``planes`` and the nearness of corners."""
+    """One view: every visible ``pixel``, the ``nearness`` seen there, and by ``winner`` which front
+    triangle it shows, of those that ``front`` counts among all, with their ``planes``, the ``box``
+    of pixels that these start in, and the nearness of the three ``corners``."""
 
     pixel: Indices
+    nearness: Field32
     winner: Indices
     front: Indices
-    planes: Field
-    nearness: Field
+    planes: Field32
+    box: Indices
+    corners: Field32
     width: int
 
     def fragments(self, part: slice | Indices = _ALL) -> Fragments:
         """What some of the visible pixels show."""
         pixel, winner = self.pixel[part], self.winner[part]
         row, column = np.divmod(pixel, self.width)
-        at = np.column_stack([column + 0.5, row + 0.5, np.ones(len(pixel))])
-        linear = np.einsum("ijk,ik->ij", np.take(self.planes, winner, axis=0), at)
-        weights = linear[:, :3] * np.take(self.nearness, winner, axis=0) / linear[:, 3:]
-        face = np.take(self.front, winner)
-        return Fragments(pixel, face, weights.astype(np.float32), linear[:, 3])
+        box = np.take(self.box, winner, axis=0)
+        at = np.stack([column - box[:, 0], row - box[:, 1], np.ones_like(row)], axis=1)
+        planes = np.take(self.planes, winner, axis=0)
+        linear = np.einsum("ijk,ik->ij", planes, at.astype(np.float32))
+        weights = linear[:, :3] * np.take(self.corners, winner, axis=0) / linear[:, 3:]
+        return Fragments(pixel, np.take(self.front, winner), weights)
 
     def parts(self, size: int) -> Iterator[Fragments]:
         """All of it in runs of at most ``size`` pixels."""
@@ -76,8 +78,11 @@ def rasterise(screen: Field, faces: Indices, width: int, height: int) -> Drawing
     parallel any constant less the distance); the nearest is seen. Only triangles that turn
     counterclockwise as seen are fronts; pixel centres lie at half numbers."""
     corner = screen[faces]
-    planes, front = _planes(corner)
-    box = _boxes(corner[front], width, height)
+    doubled = _doubled_area(corner)
+    front = np.flatnonzero(doubled > 1e-9)
+    corner = corner[front]
+    box = _boxes(corner, width, height)
+    planes = _planes(corner, doubled[front], box)
     nearness = np.zeros(width * height, dtype=np.float32)
     shown = np.full(width * height, -1, dtype=np.int32)
     for part in _chunks(box):
@@ -86,26 +91,31 @@ def rasterise(screen: Field, faces: Indices, width: int, height: int) -> Drawing
         won = near >= nearness[pixel]
         shown[pixel[won]] = part[owner[won]]
     pixel = np.flatnonzero(shown >= 0)
-    return Drawing(
-        pixel, shown[pixel].astype(np.int64), front, planes, corner[front][:, :, 2], width
-    )
+    corners = corner[:, :, 2].astype(np.float32)
+    winner = shown[pixel].astype(np.int64)
+    return Drawing(pixel, nearness[pixel], winner, front, planes, box, corners, width)
 
 
-def _planes(corner: Field) -> tuple[Field, Indices]:
-    """Of the triangles ``(m, 3, 3)`` seen from the front, which they are, and ``(k, 4, 3)``: the
-    factors of x, y and 1 whose sums are the three barycentric coordinates and the nearness."""
-    x, y, near = corner[:, :, 0], corner[:, :, 1], corner[:, :, 2]
-    second, third = [1, 2, 0], [2, 0, 1]
-    doubled = (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0]) - (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0])
-    front = np.flatnonzero(doubled > 1e-9)
-    x, y, near, doubled = x[front], y[front], near[front], doubled[front]
-    planes = np.empty((len(front), 4, 3))
-    planes[:, :3, 0] = y[:, third] - y[:, second]
-    planes[:, :3, 1] = x[:, second] - x[:, third]
-    planes[:, :3, 2] = y[:, second] * x[:, third] - x[:, second] * y[:, third]
-    planes[:, :3] /= doubled[:, None, None]
-    planes[:, 3] = np.einsum("ijk,ij->ik", planes[:, :3], near)
-    return planes, front
+def _doubled_area(corner: Field) -> Field:
+    """Of the triangles ``(m, 3, 3)`` as seen, above 0 where they show their front."""
+    x, y = corner[:, :, 0], corner[:, :, 1]
+    return (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0]) - (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0])
+
+
+def _planes(corner: Field, doubled: Field, box: Indices) -> Field32:
+    """``(k, 4, 3)``: the factors of x, y and 1 whose sums are the three barycentric coordinates and
+    the nearness, x and y in pixels from the first of the ``box``; far from it 32 bits would not
+    do."""
+    near = corner[:, :, 2].T
+    x, y = ((corner[:, :, axis] - (box[:, axis, None] + 0.5)).T for axis in (0, 1))
+    planes = np.empty((4, 3, len(corner)))
+    for side, (second, third) in enumerate(((1, 2), (2, 0), (0, 1))):
+        planes[side, 0] = y[third] - y[second]
+        planes[side, 1] = x[second] - x[third]
+        planes[side, 2] = y[second] * x[third] - x[second] * y[third]
+    planes[:3] /= doubled
+    planes[3] = (planes[:3] * near[:, None]).sum(axis=0)
+    return np.ascontiguousarray(planes.transpose(2, 0, 1), dtype=np.float32)
 
 
 def _boxes(corner: Field, width: int, height: int) -> Indices:
@@ -133,21 +143,28 @@ def _chunks(box: Indices) -> list[Indices]:
     return np.split(np.arange(len(box)), cuts)
 
 
-def _candidates(planes: Field, box: Indices, width: int) -> tuple[Indices, Indices, Anything]:
+def _candidates(planes: Field32, box: Indices, width: int) -> tuple[Indices, Indices, Field32]:
     """Every pixel inside every triangle: its index, the triangle, and how near it is."""
     count = box[:, 2] * box[:, 3]
     owner = np.repeat(np.arange(len(box)), count)
     nth = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    row, column = np.divmod(nth, box[owner, 2])
-    first = np.column_stack([box[:, :2] + 0.5, np.ones(len(box))])
-    base = np.einsum("nij,nj->in", planes, first).astype(np.float32)
-    across, down = (planes[:, :, axis].T.astype(np.float32) for axis in (0, 1))
+    wide = np.take(box[:, 2], owner)
+    row = ((nth + 0.5) / wide).astype(np.int64)
+    column = nth - row * wide
     x, y = column.astype(np.float32), row.astype(np.float32)
-    inside = np.ones(len(owner), dtype=np.bool_)
-    for side in range(3):
-        inside &= base[side][owner] + across[side][owner] * x + down[side][owner] * y >= -_SLACK
+    first, second = (_linear(planes[:, side], owner, x, y) for side in (0, 1))
+    inside = (first >= -_SLACK) & (second >= -_SLACK) & (first + second <= 1 + _SLACK)
     kept = np.flatnonzero(inside)
-    owner, x, y = owner[kept], x[kept], y[kept]
-    near = base[3][owner] + across[3][owner] * x + down[3][owner] * y
+    owner = owner[kept]
+    near = _linear(planes[:, 3], owner, x[kept], y[kept])
     pixel = (box[owner, 1] + row[kept]) * width + box[owner, 0] + column[kept]
     return pixel, owner, near
+
+
+def _linear(plane: Field32, owner: Indices, x: Field32, y: Field32) -> Field32:
+    """The values at ``x`` and ``y`` of the planes ``(k, 3)`` that their owners have."""
+    values = np.take(plane[:, 0], owner)
+    values *= x
+    values += np.take(plane[:, 1], owner) * y
+    values += np.take(plane[:, 2], owner)
+    return values

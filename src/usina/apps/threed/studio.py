@@ -22,23 +22,22 @@ _SHAPE_FACES, _SHAPE_GRID = 4000, 1000.0
 _SHADED_AT_ONCE = 1 << 17
 _TEXTURE_SIDE = 2048
 _SKY_LIFT = 0.012
+_LAMP_MAP = 0.72
 
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """How finely a photograph is made: pixels shaded for each one shown along a side, the side of
-    the lamp's shadow map, looks towards the lamp, and how much more coarsely the sky and the table
-    are asked for."""
+    """How finely a photograph is made: pixels shaded for each one shown along a side, looks towards
+    the lamp, and how much more coarsely the sky and the table are asked for."""
 
     samples: float
-    shadow_map: int
     looks: int
     sky_coarser: int
     table_coarser: int
 
 
-FINE = Care(samples=1.35, shadow_map=640, looks=8, sky_coarser=4, table_coarser=2)
-QUICK = Care(samples=1.0, shadow_map=192, looks=4, sky_coarser=5, table_coarser=4)
+FINE = Care(samples=1.35, looks=8, sky_coarser=4, table_coarser=2)
+QUICK = Care(samples=1.0, looks=4, sky_coarser=5, table_coarser=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Studio:
     def photograph(self, camera: Camera, care: Care) -> Bytes:
         """``(height, width, 3)``."""
         towards = lamp_direction(camera)
-        lamp = depth_map(self.shape.points, self.shape.faces, towards, care.shadow_map)
+        lamp = depth_map(self.shape.points, self.shape.faces, towards, _lamp_map(camera))
         fine = camera if care.samples == 1 else camera.finer(care.samples)
         screen = fine.project(self.surface.points)
         seen = rasterise(screen, self.surface.faces, fine.width, fine.height)
@@ -106,6 +105,11 @@ def set_up(surface: Surface) -> Studio:
         ground=ground_under(shape),
         texture=to_linear(_at_most(surface.texture, _TEXTURE_SIDE)),
     )
+
+
+def _lamp_map(camera: Camera) -> int:
+    """The side of the lamp's shadow map: no finer than the view can show."""
+    return round(_LAMP_MAP * max(camera.width, camera.height))
 
 
 def _shape(surface: Surface) -> Mesh:
