@@ -5,8 +5,7 @@ what cutting the object out costs by the book, before anything is made of it. Th
 of the processor, so that a busy machine does not change them much.
 """
 
-import json
-import runpy
+import io
 import statistics
 import sys
 import tempfile
@@ -19,9 +18,7 @@ import numpy as np
 from PIL import Image
 from skimage.data import coffee
 
-from usina.apps.threed.app import app
-from usina.kernel.runners.manifest import load_manifest
-from usina_runner import Job
+from benchmarks.job import job_in, program
 
 RATIO_MOST: Final = 0.5
 SECONDS_MOST: Final = 2.0
@@ -29,37 +26,6 @@ TURNTABLE_SHARE_MOST: Final = 0.35
 _SIZE: Final = (1733, 1155)
 _ROUNDS: Final = 5
 _MODEL: Final = "inflate-v1"
-
-
-class _Silent:
-    """Stands where the platform listens."""
-
-    def send(self, message: dict[str, Any]) -> None:
-        del message
-
-    defer = send
-
-    def cancelled(self) -> bool:
-        return False
-
-
-def _job(folder: Path, photo: Image.Image) -> Job:
-    (folder / "inputs").mkdir(parents=True)
-    (folder / "outputs").mkdir()
-    photo.save(folder / "inputs" / "photo.jpg", quality=92)
-    declared = load_manifest(app.runners / _MODEL).params
-    told = {
-        "id": "1",
-        "model": _MODEL,
-        "model_version": "1.0.0",
-        "attempt": 1,
-        "params": {name: each["default"] for name, each in declared.items() if "default" in each},
-        "inputs": {"image": ["inputs/photo.jpg"]},
-        "checkpoint": None,
-        "cores": 1,
-    }
-    (folder / "job.json").write_text(json.dumps(told))
-    return Job(folder, _Silent())
 
 
 def _by_the_book(pixels: Any) -> float:
@@ -77,16 +43,19 @@ def main() -> int:
     cv2.setNumThreads(1)
     photo = Image.fromarray(coffee()).resize(_SIZE, Image.Resampling.BICUBIC)
     pixels = np.ascontiguousarray(np.asarray(photo)[..., ::-1])
-    program = runpy.run_path(str(app.runners / _MODEL / "run.py"))["main"]
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=92)
+    inputs = {"image": file.getvalue()}
+    make = program(_MODEL)
     ratios: list[float] = []
     ours: list[float] = []
     shares: list[float] = []
     with tempfile.TemporaryDirectory() as home:
-        program(_job(Path(home) / "warm", photo))
+        make(job_in(Path(home) / "warm", _MODEL, inputs))
         for number in range(_ROUNDS):
-            job = _job(Path(home) / str(number), photo)
+            job = job_in(Path(home) / str(number), _MODEL, inputs)
             began = time.process_time()
-            program(job)
+            make(job)
             ours.append(time.process_time() - began)
             ratios.append(ours[-1] / _by_the_book(pixels))
             shares.append(job.seconds["turntable"] / sum(job.seconds.values()))

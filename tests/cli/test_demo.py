@@ -3,6 +3,7 @@
 import fcntl
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -94,6 +95,18 @@ def test_the_page_trusts_no_words_and_loads_nothing_from_elsewhere(tmp_path: Pat
     assert "turntable.webp" in links_of_pictures(page)[2]
     assert "http" not in page.replace("http-equiv", "")
     assert "$" not in page
+
+
+def test_the_large_picture_is_the_preview_with_or_without_an_input(tmp_path: Path) -> None:
+    result = result_in(tmp_path, {"volume_m3": 69.5146}, "a.png")
+    alone = replace(result, picture=None)
+
+    page = write_page(tmp_path, [result, alone]).read_text()
+
+    roles = re.findall(r'<figure class="(\w+)"><img src="([^"]+)"', page)
+    assert [role for role, _ in roles] == ["input", "preview", "turntable", "preview", "turntable"]
+    assert {link for role, link in roles if role == "preview"} == {"preview.png"}
+    assert "69.5 m³" in page
 
 
 @pytest.mark.parametrize("report", [[], {}, {"warnings": "none", "vertices": "many"}, 7])

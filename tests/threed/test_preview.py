@@ -1,6 +1,7 @@
 """The rasteriser against views that can be worked out by hand, and the picture of them."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,19 @@ def test_a_preview_has_four_views_of_the_cube() -> None:
     assert behind[1] > 2 * behind[0] < behind[2]
     assert (picture[2, 2] > 180).all()
     assert (picture[450, 797] == 255).all()
+
+
+def test_what_is_wide_is_shown_over_the_whole_width() -> None:
+    """Its small views lie below; a cube has them beside it."""
+    cube_, wide = coloured_cube(), coloured_cube()
+    wide = replace(wide, points=wide.points * [4, 1, 1])
+    white = {
+        name: (draw_preview(set_up(surface)) == 255).all(axis=2)
+        for name, surface in (("cube", cube_), ("wide", wide))
+    }
+    assert white["wide"][594:600].all()
+    assert not white["wide"][:590, 797].any()
+    assert white["cube"][:, 794:800].all()
 
 
 def test_a_preview_can_be_stopped_between_views() -> None:

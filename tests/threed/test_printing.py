@@ -126,6 +126,17 @@ def test_what_is_too_large_is_told_with_the_scale_that_fits() -> None:
     assert judge(body(box(219, 219, 249))).scale_to_fit >= 1
 
 
+def test_a_judgement_can_be_stopped() -> None:
+    class Stop(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        judge(body(ball(50)), between=stop)
+
+
 def test_an_open_surface_is_told() -> None:
     whole = body(box(10, 10, 10))
     assert "print_open" in codes(Mesh(whole.points, whole.faces[1:]))

@@ -13,15 +13,17 @@ from usina.apps.threed.gltf import to_painted_glb
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.painted import Painted
 from usina.apps.threed.parametric.order import take_order
-from usina.apps.threed.parametric.scene import compose
+from usina.apps.threed.parametric.scene import MOST_FACES, compose
 from usina.apps.threed.parametric.sign import text_sign
 from usina.apps.threed.preview import draw_preview
 from usina.apps.threed.studio import set_up
 from usina.apps.threed.wavefront import to_painted_zip
+from usina_runner import InvalidInput
 
 
 def scene(prompt: str, seed: int = 0) -> Painted:
-    return compose([body for order in take_order(prompt) for body in order.make(seed).bodies])
+    bodies = [body for order in take_order(prompt) for body in order.make(seed).bodies]
+    return compose(bodies).painted
 
 
 def pieces(painted: Painted) -> list[trimesh.Trimesh]:
@@ -42,6 +44,52 @@ def test_objects_stand_apart_on_the_ground(prompt: str, count: int) -> None:
         assert gap.max() > 0.005
 
 
+def test_a_scene_of_too_many_triangles_is_coarser_and_says_so() -> None:
+    bodies = [body for order in take_order("20 bottles") for body in order.make(0).bodies]
+    made = compose(bodies)
+    assert len(made.painted.faces) <= MOST_FACES
+    assert measure(made.painted.points, made.painted.faces).watertight
+    (notice,) = made.notices
+    assert notice.code == "scene_coarser"
+    assert "below 0.062 mm" in notice.message
+    assert np.ptp(made.painted.points[:, 1]) == pytest.approx(0.309, abs=1e-4)
+
+
+def test_a_scene_that_can_not_be_made_coarse_enough_is_refused() -> None:
+    bodies = [body for order in take_order("20 bearings") for body in order.make(0).bodies]
+    with pytest.raises(InvalidInput) as refused:
+        compose(bodies)
+    assert refused.value.reason == "scene_too_fine"
+    fits = int(refused.value.message.split()[-1].rstrip("."))
+    assert 1 < fits < 20
+    assert len(compose(bodies[:fits]).painted.faces) <= MOST_FACES
+
+
+def test_a_scene_can_be_stopped_between_its_bodies() -> None:
+    class Stop(Exception):
+        pass
+
+    asked: list[int] = []
+
+    def stop() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise Stop
+
+    bodies = [body for order in take_order("mug, cup, 9 trees") for body in order.make(0).bodies]
+    with pytest.raises(Stop):
+        compose(bodies, between=stop)
+    assert len(asked) == 3
+
+
+def test_things_that_are_one_hang_together() -> None:
+    """The lamp's shade on its spokes, the bottle's collar on its neck; and all of a bearing is
+    there: two rings, a cage, and its balls."""
+    assert len(pieces(scene("lamp"))) == 1
+    assert [piece.volume > 0 for piece in pieces(scene("bottle"))].count(True) == 1
+    assert len(pieces(scene("bearing"))) == 2 + 1 + 8
+
+
 def test_a_second_opinion_on_the_solid() -> None:
     for prompt in ("mug", "gear", "M8x40 bolt", "snowman", "box with lid"):
         painted = scene(prompt)
@@ -53,7 +101,7 @@ def test_a_second_opinion_on_the_solid() -> None:
 
 def test_the_front_looks_towards_z_and_up_is_y() -> None:
     (sign,) = take_order('sign "E" 10 cm tall')
-    painted = compose(sign.make(0).bodies)
+    painted = compose(sign.make(0).bodies).painted
     letters = painted.points[np.unique(painted.of_finish(1))]
     assert letters[:, 2].max() == painted.points[:, 2].max()
     assert np.ptp(painted.points[:, 1]) == pytest.approx(0.1)

@@ -34,7 +34,7 @@ def test_it_is_one_closed_solid_whatever_its_parameters(name: str, data: st.Data
     assert not any(part.solid.is_empty() for part in body)
     low, high = box_of(whole)
     assert low[2] == pytest.approx(0, abs=1e-6 * float((high - low).max()))
-    painted = compose([body])
+    painted = compose([body]).painted
     written = measure(painted.points, painted.faces)
     assert written.watertight
     assert written.volume == pytest.approx(whole.volume(), rel=1e-3)
@@ -51,6 +51,6 @@ def test_the_usual_one_is_closed_and_within_its_bounds(name: str) -> None:
             assert parameter.bound.low <= parameter.default <= parameter.bound.high
     body, kept = built(thing, {each.name: each.default for each in thing.parameters} | thing.given)
     assert kept == {each.name: each.default for each in thing.parameters} | thing.given
-    painted = compose([body])
+    painted = compose([body]).painted
     assert measure(painted.points, painted.faces).watertight
     assert len(painted.faces) < 60_000

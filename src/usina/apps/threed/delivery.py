@@ -46,7 +46,7 @@ def deliver(job: Job, product: Product) -> None:
         _write(job, "mesh.stl", "data", to_stl(body))
     _show(job, product)
     with job.stage("printing", upto=0.98):
-        judged = judge(body, objects=product.objects)
+        judged = judge(body, objects=product.objects, between=job.check_cancelled)
     measures = measure(surface.points, surface.faces)
     _tell(job, judged)
     job.report(

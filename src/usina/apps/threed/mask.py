@@ -28,6 +28,7 @@ WORK_SIDE = 768
 DOUBTFUL = 0.5
 _MAIN_SHARE = 0.2
 _HOLE_SHARE = 0.004
+_SEE_THROUGH = 0.001
 
 _EXACT = ("mask", "alpha", "border")
 _TRUST = {"alpha": 1.0, "border": 1.0, "rectangle": 0.95, "cut": 0.9}
@@ -112,13 +113,14 @@ def _find(
         opacity = by_alpha(resize_bytes(picture.alpha, width, height))
         if opacity is not None:
             return opacity, "alpha", 1.0, ()
-        notices = (
-            Notice(
-                "alpha_ignored",
-                "The picture's transparency is no mask of an object; the "
-                "object was looked for by colour.",
-            ),
-        )
+        if (picture.alpha < 255).mean() > _SEE_THROUGH:
+            notices = (
+                Notice(
+                    "alpha_ignored",
+                    "The picture's transparency is no mask of an object; the object was looked "
+                    "for by colour.",
+                ),
+            )
     plain = by_border(lab) if box is None else None
     if plain is not None:
         return plain[0], "border", plain[1], notices

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from usina.apps.threed.array import Bytes
-from usina.apps.threed.camera import frame
+from usina.apps.threed.camera import Camera, frame
 from usina.apps.threed.studio import FILL, FINE, Studio
 
 WIDTH, HEIGHT = 1200, 900
@@ -29,12 +29,22 @@ class _Panel:
     height: int
 
 
-_PANELS = (
-    _Panel(0, 0, 794, 900),
-    _Panel(800, 0, 400, 296),
-    _Panel(800, 302, 400, 296),
-    _Panel(800, 604, 400, 296),
+_LAYOUTS = (
+    (
+        _Panel(0, 0, 794, 900),
+        _Panel(800, 0, 400, 296),
+        _Panel(800, 302, 400, 296),
+        _Panel(800, 604, 400, 296),
+    ),
+    (
+        _Panel(0, 0, 1200, 594),
+        _Panel(0, 600, 396, 300),
+        _Panel(402, 600, 396, 300),
+        _Panel(804, 600, 396, 300),
+    ),
 )
+"""The small views beside the large one, or below it."""
+
 Views: TypeAlias = tuple[View, View, View, View]
 
 ROUND: Views = (View(-30, 12), View(0, 6), View(80, 8), View(148, 14))
@@ -53,13 +63,18 @@ FLAT: Views = (View(-28, 14), View(0, 4), View(40, 10), View(-20, 50))
 def draw_preview(
     studio: Studio, views: Views = ROUND, *, between: Callable[[float], None] = lambda share: None
 ) -> Bytes:
-    """``(900, 1200, 3)``: the first view large, the others small beside it. Before each view
+    """``(900, 1200, 3)``: the first view large, the others small, laid out so that the first shows
+    the surface as large as can be. Before each view
     ``between`` is called with the share of the work that is done; it may raise to stop it."""
     sheet = np.full((HEIGHT, WIDTH, 3), 255, dtype=np.uint8)
-    for number, (panel, view) in enumerate(zip(_PANELS, views, strict=True)):
+    panels = max(_LAYOUTS, key=lambda layout: _camera(studio, views[0], layout[0]).focal)
+    for number, (panel, view) in enumerate(zip(panels, views, strict=True)):
         between((number > 0) * 0.4 + 0.2 * number)
-        points = studio.surface.points
-        camera = frame(points, view.yaw, view.pitch, panel.width, panel.height, FILL)
-        drawn = studio.photograph(camera, FINE)
+        drawn = studio.photograph(_camera(studio, view, panel), FINE)
         sheet[panel.top : panel.top + panel.height, panel.left : panel.left + panel.width] = drawn
     return sheet
+
+
+def _camera(studio: Studio, view: View, panel: _Panel) -> Camera:
+    points = studio.surface.points
+    return frame(points, view.yaw, view.pitch, panel.width, panel.height, FILL)

@@ -18,7 +18,7 @@ from usina.apps.threed.surface import Surface
 FILL = 0.8
 """The share of the picture that a surface fills."""
 
-_SHAPE_FACES, _SHAPE_GRID = 4000, 1000.0
+_SHAPE_FACES, _SHAPE_SHARE, _SHAPE_GRID = 4000, 4, 1000.0
 _SHADED_AT_ONCE = 1 << 17
 _TEXTURE_SIDE = 2048
 _SKY_LIFT = 0.012
@@ -115,7 +115,8 @@ def _lamp_map(camera: Camera) -> int:
 def _shape(surface: Surface) -> Mesh:
     whole = merged(surface.points, surface.faces)
     scale = _SHAPE_GRID / float(np.ptp(whole.points, axis=0).max())
-    shape = decimate(Mesh(whole.points * scale, whole.faces), _SHAPE_FACES)
+    target = max(_SHAPE_FACES, len(whole.faces) // _SHAPE_SHARE)
+    shape = decimate(Mesh(whole.points * scale, whole.faces), target)
     return Mesh(shape.points / scale, shape.faces)
 
 

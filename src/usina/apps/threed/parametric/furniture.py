@@ -259,7 +259,7 @@ def lamp(
     )
     bulb = _bulb(radius, 0.6 * height)
     spokes = union(
-        around(box(0.7 * radius, 0.03 * radius, 0.03 * radius).translate((0.33 * radius, 0, 0)), 3)
+        around(box(radius, 0.03 * radius, 0.03 * radius).translate((0.48 * radius, 0, 0)), 3)
     ).translate((0, 0, 0.62 * height + 0.06 * (height - low)))
     reach = lathe(
         np.array(

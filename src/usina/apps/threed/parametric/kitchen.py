@@ -247,10 +247,10 @@ def bottle(
         ]
     )
     collar = turn(
-        (0.9 * neck, 0.935 * height, 0.004 * height),
+        (0.86 * neck, 0.935 * height, 0.004 * height),
         (1.18 * neck, 0.935 * height, 0.006 * height),
         (1.18 * neck, 0.985 * height, 0.006 * height),
-        (0.9 * neck, 0.985 * height, 0.004 * height),
+        (0.86 * neck, 0.985 * height, 0.004 * height),
     )
     hollow = vessel(side, wall, diameter, height) + collar
     stopper = turn(

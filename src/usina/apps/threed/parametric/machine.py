@@ -160,12 +160,12 @@ def bearing(
     count = max(6, int(2 * pi * middle / (2.6 * size)))
     balls = around(ball(size, 28).translate((middle, 0, width / 2)), count)
     gap = around(ball(1.08 * size, 24).translate((middle, 0, width / 2)), count)
-    thin = 0.08 * space
+    thin, half = 0.08 * space, min(0.48 * width, 1.08 * size + 0.1 * space)
     cage = turn(
-        (middle - thin, 0.2 * width),
-        (middle + thin, 0.2 * width),
-        (middle + thin, 0.8 * width),
-        (middle - thin, 0.8 * width),
+        (middle - thin, width / 2 - half),
+        (middle + thin, width / 2 - half),
+        (middle + thin, width / 2 + half),
+        (middle - thin, width / 2 + half),
     ) - union(gap)
     return main(union(rings), "steel"), trim(union(balls), "silver"), trim(cage, "brass")
 

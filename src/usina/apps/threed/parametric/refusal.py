@@ -59,6 +59,14 @@ def out_of_range(what: str, said: str, allowed: str) -> InvalidInput:
     return InvalidInput("out_of_range", f"{said} is out of range for {what}: {allowed}.")
 
 
+def scene_too_fine(objects: int, faces: int, most: int) -> InvalidInput:
+    return InvalidInput(
+        "scene_too_fine",
+        f"Together these {objects} objects take {faces} triangles, more than {most}. Ask for "
+        f"fewer at once, about {max(1, objects * most // faces)}.",
+    )
+
+
 def text_letters(letters: Iterable[str]) -> InvalidInput:
     shown = " ".join(dict.fromkeys(letters))
     return InvalidInput("text_letters", f"These letters can not be drawn on a sign: {shown}")

@@ -1,6 +1,6 @@
 """Bodies side by side on the ground, as one surface in glTF's axes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -9,19 +9,45 @@ from manifold3d import Manifold, OpType
 
 from usina.apps.threed.array import Bits, Field, Indices
 from usina.apps.threed.finish import Finish
-from usina.apps.threed.mesh import measure, unit
+from usina.apps.threed.mesh import is_watertight, merged, unit
+from usina.apps.threed.notice import Notice
 from usina.apps.threed.painted import Painted
 from usina.apps.threed.parametric.body import Body
+from usina.apps.threed.parametric.refusal import scene_too_fine
 from usina.apps.threed.parametric.solid import box_of, polyhedron_of
 
 _SHARP_DEGREES = 38.0
 _APART = 0.18
-_DETAILS = (1e-6, 1e-5, 1e-4)
-"""Edges shorter than such a share of the size of a body may vanish in the 32 bits of a file; the
-least that leaves the surface closed."""
+_DETAILS = (1e-6, 1e-5, 1e-4, 2e-4, 3e-4, 5e-4)
+"""Edges shorter than such a share of the size of a body may vanish; the least is taken that leaves
+the surface closed in the 32 bits of a file, and the scene at most so large."""
+
+_UNSEEN = 1e-4
+MOST_FACES = 250_000
+"""Of a whole scene."""
 
 _IN_A_ROW = 4
 _UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    painted: Painted
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The outside of the union of a body's parts; ``number`` says by the id of its original which
+    of the ``finishes`` a face wears."""
+
+    solid: Manifold
+    number: dict[int, int]
+    finishes: tuple[Finish, ...]
+
+    @property
+    def size(self) -> float:
+        return float(np.ptp(box_of(self.solid), axis=0).max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,42 +61,62 @@ class Shell:
     finishes: tuple[Finish, ...]
 
 
-def compose(bodies: Sequence[Body]) -> Painted:
-    """All bodies side by side, closed as written."""
-    painted = arrange(shells_of(bodies, _DETAILS[0]))
-    for detail in _DETAILS[1:]:
-        if measure(painted.points, painted.faces).watertight:
+def compose(bodies: Sequence[Body], *, between: Callable[[], None] = lambda: None) -> Scene:
+    """All bodies side by side, closed as written, of at most `MOST_FACES` triangles; the same body
+    is looked at once. Before each ``between`` is called, which may raise to stop it.
+
+    Raises `InvalidInput` ``scene_too_fine`` where even coarser edges leave more.
+    """
+    wholes: dict[int, Whole] = {}
+    for body in bodies:
+        if id(body) not in wholes:
+            between()
+            wholes[id(body)] = join(body)
+    painted: Painted | None = None
+    faces, detail = 0, 0.0
+    for detail in _DETAILS:
+        between()
+        shells = {key: shell_of(whole, detail) for key, whole in wholes.items()}
+        faces = sum(len(shells[id(body)].faces) for body in bodies)
+        if faces > MOST_FACES:
+            continue
+        painted = arrange([shells[id(body)] for body in bodies])
+        if is_watertight(merged(painted.points, painted.faces).faces):
             break
-        painted = arrange(shells_of(bodies, detail))
-    return painted
+    if painted is None:
+        raise scene_too_fine(len(bodies), faces, MOST_FACES)
+    left_out = detail * max(whole.size for whole in wholes.values())
+    return Scene(painted, (_coarser(left_out),) if detail > _UNSEEN else ())
 
 
-def shell_of(body: Body, detail: float = _DETAILS[0]) -> Shell:
-    """The outside of the union of a body's parts, without edges shorter than the share ``detail``
-    of its size."""
+def _coarser(left_out: float) -> Notice:
+    return Notice(
+        "scene_coarser",
+        f"Details below {1000 * left_out:.2g} mm were left out, so that the scene has at most "
+        f"{MOST_FACES} triangles. Ask for fewer objects to have them.",
+    )
+
+
+def join(body: Body) -> Whole:
     originals = [part.solid.as_original() for part in body]
-    finish = {solid.original_id(): at for at, solid in enumerate(originals)}
-    whole = Manifold.batch_boolean(originals, OpType.Add)
-    extent = np.ptp(box_of(whole), axis=0)
-    whole = whole.simplify(detail * float(extent.max()))
-    normal = whole.calculate_normals(0, _SHARP_DEGREES)
+    number = {solid.original_id(): at for at, solid in enumerate(originals)}
+    solid = Manifold.batch_boolean(originals, OpType.Add)
+    return Whole(solid, number, tuple(part.finish for part in body))
+
+
+def shell_of(whole: Whole, detail: float = _DETAILS[0]) -> Shell:
+    """Without edges shorter than the share ``detail`` of its size."""
+    solid = whole.solid.simplify(detail * whole.size)
+    normal = solid.calculate_normals(0, _SHARP_DEGREES)
     table, faces, ends, originals_in_turn = polyhedron_of(normal)
-    worn = [finish[number] for number in originals_in_turn]
+    worn = [whole.number[each] for each in originals_in_turn]
     return Shell(
         points=table[:, :3],
         normals=table[:, 3:6],
         faces=faces,
         worn=np.repeat(np.array(worn, dtype=np.int64), np.diff(ends)),
-        finishes=tuple(part.finish for part in body),
+        finishes=whole.finishes,
     )
-
-
-def shells_of(bodies: Iterable[Body], detail: float) -> list[Shell]:
-    """Of each body; the same body is looked at once."""
-    known: dict[int, Shell] = {}
-    return [
-        known.get(id(body)) or known.setdefault(id(body), shell_of(body, detail)) for body in bodies
-    ]
 
 
 def arrange(shells: Sequence[Shell]) -> Painted:

@@ -1,6 +1,6 @@
 """Whether a body can be printed, in numbers and in plain words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import floor
 from typing import Any
@@ -80,15 +80,22 @@ class Judgement:
         }
 
 
-def judge(mesh: Mesh, *, objects: int = 1, overhang_degrees: float = OVERHANG_DEGREES) -> Judgement:
-    """Judge a body, or ``objects`` side by side, in millimetres, z up, on z = 0 (see `on_bed`)."""
+def judge(
+    mesh: Mesh,
+    *,
+    objects: int = 1,
+    overhang_degrees: float = OVERHANG_DEGREES,
+    between: Callable[[], None] = lambda: None,
+) -> Judgement:
+    """Judge a body, or ``objects`` side by side, in millimetres, z up, on z = 0 (see `on_bed`).
+    ``between`` is called now and then; it may raise to stop it."""
     area, normals = face_areas(mesh), face_normals(mesh)
     on_bed = (mesh.points[mesh.faces][:, :, 2] < LAYER_MM).all(axis=1) & (normals[:, 2] < 0)
     volumes = shell_volumes(mesh)
     leaning = normals[:, 2] < -np.sin(np.radians(overhang_degrees)) - 1e-6
     return Judgement(
         measures=measure(mesh.points, mesh.faces),
-        walls=measure_walls(mesh),
+        walls=measure_walls(mesh, between),
         shells=len(volumes),
         cavities=int((volumes < 0).sum()),
         overhang=_share(leaning & ~on_bed, area),

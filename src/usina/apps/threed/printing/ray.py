@@ -1,5 +1,6 @@
 """Where straight lines meet a surface first."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,16 +29,20 @@ class _Spheres:
     size: int
 
 
-def first_hits(mesh: Mesh, origins: Field, directions: Field) -> tuple[Field, Indices]:
+def first_hits(
+    mesh: Mesh, origins: Field, directions: Field, between: Callable[[], None] = lambda: None
+) -> tuple[Field, Indices]:
     """How far each ray (unit ``directions``, ``(n, 3)``) runs until it meets a triangle, infinite
     where it meets none, and which triangle that is, or -1. What lies nearer than a millionth of
-    the mesh's extent counts as the place where the ray starts."""
+    the mesh's extent counts as the place where the ray starts.
+    ``between`` is called now and then; it may raise to stop it."""
     low, extent = mesh.points.min(axis=0), float(np.ptp(mesh.points, axis=0).max())
     corner, starts = (mesh.points[mesh.faces] - low) / extent, (origins - low) / extent
     spheres = _enclose(corner)
     far, face = np.full(len(origins), np.inf), np.full(len(origins), -1, dtype=np.int64)
     step = max(1, _PAIRS // len(spheres.groups[1]))
     for first in range(0, len(origins), step):
+        between()
         part = slice(first, first + step)
         ray, met = _candidates(starts[part], directions[part], spheres)
         along = _crossing(starts[part][ray], directions[part][ray], corner[met])

@@ -1,5 +1,6 @@
 """How thick a body is, and how narrow its gaps are, by rays from places on its surface."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ class Walls:
         return float(self.share[self.thickness < limit].sum())
 
 
-def measure_walls(mesh: Mesh) -> Walls:
+def measure_walls(mesh: Mesh, between: Callable[[], None]) -> Walls:
     """Half of the places are spread by area and half by triangle, since there are more where it
     is finer; from each a ray goes straight in and one straight out. The same mesh gives the same
     places."""
@@ -42,7 +43,7 @@ def measure_walls(mesh: Mesh) -> Walls:
     share = area[face] / chance[face]
     at = (corner[face] * random.dirichlet((1, 1, 1), size=_SEEDS)[..., None]).sum(axis=1)
     inwards = -normals[face]
-    both = first_hits(mesh, np.tile(at, (2, 1)), np.concatenate([inwards, -inwards]))
+    both = first_hits(mesh, np.tile(at, (2, 1)), np.concatenate([inwards, -inwards]), between)
     facing = (normals[both[1]] * np.concatenate([inwards, inwards])).sum(axis=1)
     width = np.where(_opposite(facing, both[1] >= 0), both[0], np.inf)
     return Walls(width[:_SEEDS], width[_SEEDS:], share / share.sum())

@@ -58,12 +58,15 @@ def _command(result: Result) -> str:
 
 def _pictures(out: Path, result: Result) -> str:
     made = {path.name: path for path in result.paths}
-    shown = [(result.picture, "the picture")] if result.picture else []
-    shown += [(made[name], words) for name, words in _SHOWN.items() if name in made]
+    shown = [("input", result.picture, "the picture")] if result.picture else []
+    shown += [
+        (Path(name).stem, made[name], words) for name, words in _SHOWN.items() if name in made
+    ]
     return "".join(
-        f'<figure><img src="{_link(out, path)}" alt="{html.escape(result.piece.stem)}: {words}">'
+        f'<figure class="{role}"><img src="{_link(out, path)}" '
+        f'alt="{html.escape(result.piece.stem)}: {words}">'
         f"<figcaption>{words}</figcaption></figure>"
-        for path, words in shown
+        for role, path, words in shown
     )
 
 
@@ -93,7 +96,7 @@ def _facts(result: Result, report: dict[str, JsonValue]) -> Iterator[tuple[str, 
         yield "watertight", "yes" if report["watertight"] else "no"
     volume = report.get("volume_m3")
     if isinstance(volume, int | float):
-        yield "volume", f"{volume * 1e6:.1f} cm³"
+        yield "volume", f"{volume:.1f} m³" if volume >= 1 else f"{volume * 1e6:.1f} cm³"
 
 
 def _report_of(result: Result) -> dict[str, JsonValue]:

@@ -18,10 +18,13 @@ def main(job: usina_runner.Job) -> None:
             job.check_cancelled()
             made.append(order.make(job.params["seed"]))
         bodies = [body for each in made for body in each.bodies]
-        painted = compose(bodies)
-    views = GROUP if len(bodies) > 1 else LYING if painted.is_flat() else ROUND
+        scene = compose(bodies, between=job.check_cancelled)
+    views = GROUP if len(bodies) > 1 else LYING if scene.painted.is_flat() else ROUND
     facts = {"understood": [each.understood for each in made]}
-    deliver(job, Product(painted, views, objects=len(bodies), facts=facts))
+    deliver(
+        job,
+        Product(scene.painted, views, objects=len(bodies), facts=facts, notices=scene.notices),
+    )
 
 
 if __name__ == "__main__":
