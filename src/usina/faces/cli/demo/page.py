@@ -50,9 +50,8 @@ def _command(result: Result) -> str:
     words = ["usina", "run", result.piece.model]
     if result.picture:
         words.append(f"image={result.picture.name}")
-    prompt = result.piece.params.get("prompt")
-    if isinstance(prompt, str):
-        words += ["--param", f"prompt={prompt}"]
+    for name, value in result.piece.params.items():
+        words += ["--param", f"{name}={value}"]
     return shlex.join(words)
 
 
