@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,7 +79,7 @@ def _report(result: Result) -> str:
     )
     warnings = report.get("warnings")
     notes = "".join(
-        f'<p class="warning">{html.escape(_warning(each))}</p>'
+        f'<p class="warning">{_with_code(html.escape(_warning(each)))}</p>'
         for each in (warnings if isinstance(warnings, list) else [])
     )
     return f"<dl>{rows}</dl>{notes}"
@@ -104,6 +105,11 @@ def _report_of(result: Result) -> dict[str, JsonValue]:
             report: JsonValue = json.loads(path.read_bytes())
             return report if isinstance(report, dict) else {}
     return {}
+
+
+def _with_code(escaped: str) -> str:
+    """Words between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
 
 
 def _warning(warning: JsonValue) -> str:
