@@ -51,7 +51,7 @@ class _Silence:
 
     def log(self, data: bytes) -> None: ...
 
-    def checkpoint(self, path: Path) -> None: ...
+    def checkpoint(self, name: str, descriptor: int) -> None: ...
 
 
 class _Ours:
@@ -63,13 +63,16 @@ class _Ours:
         self._manifest = manifest
 
     async def run(self) -> Outcome:
-        work = self._folders.take(self._manifest, "one")
+        home = self.pool.next_home(self._manifest, "one", 1)
+        work = self._folders.take(self._manifest, "one", home)
         work.write_job({**_JOB, "inputs": {}, "checkpoint": None, "cores": 1})
         assignment = Assignment(self._manifest, work, "one", 60.0, 1)
         outcome = await self.pool.run(assignment, _Silence(), StopSignal())
         assert outcome.failure is None, outcome
-        if not self._folders.give_back(self._manifest, "one", work):
-            work.remove()
+        home = self.pool.home_of(work)
+        over = self._folders.give_back(self._manifest, "one", work, home)
+        if over is not None:
+            over.remove()
         return outcome
 
 
