@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.clock import FakeClock
-from tests.databases import DATABASES, prepare
+from tests.databases import DATABASES
 from tests.old_python import old_python
 from usina.kernel.db.unit_of_work import Database
 
@@ -27,7 +27,5 @@ async def database(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
 ) -> AsyncIterator[Database]:
     """A fresh, migrated database of each engine."""
-    opened = DATABASES[request.param](tmp_path, clock)
-    await prepare(opened)
-    yield opened
-    await opened.close()
+    async with DATABASES[request.param](tmp_path, clock) as opened:
+        yield opened

@@ -1,15 +1,14 @@
 """Idempotency over a real database: kept with the effect, or not at all."""
 
-from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from usina.kernel.db.schema import metadata
-from usina.kernel.db.sqlite import SqliteDatabase
-from usina.kernel.db.unit_of_work import Transaction
+from tests.clock import FakeClock
+from tests.databases import open_sqlite
+from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Conflict, Invalid
 from usina.kernel.idempotency.service import Answer, Idempotency
 from usina.kernel.idempotency.table import idempotency_answers
@@ -20,29 +19,8 @@ ANSWER = Answer(202, {"location": "/api/v1/jobs/1"}, b'{"id":"1"}')
 DAY = 24 * 3600
 
 
-class MovedClock:
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.moment
-
-
 @pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
-
-
-@pytest.fixture
-async def database(tmp_path: Path, clock: MovedClock) -> AsyncGenerator[SqliteDatabase]:
-    opened = SqliteDatabase(tmp_path / "test.sqlite", clock)
-    await opened.write(lambda tx: metadata.create_all(tx.connection))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def service(database: SqliteDatabase) -> Idempotency:
+def service(database: Database) -> Idempotency:
     return Idempotency(database, DAY)
 
 
@@ -51,7 +29,7 @@ def organization() -> str:
     return new_id()
 
 
-async def _rows(database: SqliteDatabase) -> int:
+async def _rows(database: Database) -> int:
     count = sa.select(sa.func.count()).select_from(idempotency_answers)
     return await database.read(lambda tx: tx.execute(count).scalar_one())
 
@@ -112,7 +90,7 @@ def test_keys_that_are_some(service: Idempotency, organization: str, key: str) -
 
 
 async def test_an_undone_effect_leaves_no_answer(
-    service: Idempotency, database: SqliteDatabase, organization: str
+    service: Idempotency, database: Database, organization: str
 ) -> None:
     with service.claim(organization, ROUTE, "k") as claim:
 
@@ -126,7 +104,7 @@ async def test_an_undone_effect_leaves_no_answer(
 
 
 async def test_two_processes_at_once_do_it_once(
-    service: Idempotency, database: SqliteDatabase, organization: str
+    service: Idempotency, database: Database, organization: str
 ) -> None:
     other = Idempotency(database, DAY)
     with (
@@ -144,7 +122,7 @@ async def test_two_processes_at_once_do_it_once(
 
 
 async def test_after_a_day_the_key_is_new(
-    service: Idempotency, database: SqliteDatabase, clock: MovedClock, organization: str
+    service: Idempotency, database: Database, clock: FakeClock, organization: str
 ) -> None:
     with service.claim(organization, ROUTE, "k") as claim:
         await service.keep(claim, "body", ANSWER)
@@ -158,7 +136,7 @@ async def test_after_a_day_the_key_is_new(
 
 
 async def test_what_has_expired_is_forgotten(
-    service: Idempotency, database: SqliteDatabase, clock: MovedClock, organization: str
+    service: Idempotency, database: Database, clock: FakeClock, organization: str
 ) -> None:
     with service.claim(organization, ROUTE, "old") as claim:
         await service.keep(claim, "body", ANSWER)
@@ -170,13 +148,15 @@ async def test_what_has_expired_is_forgotten(
 
 
 async def test_answers_survive_a_restart(
-    tmp_path: Path, clock: MovedClock, database: SqliteDatabase, organization: str
+    tmp_path: Path, clock: FakeClock, organization: str
 ) -> None:
-    first = Idempotency(database, DAY)
+    first_life = open_sqlite(tmp_path, clock)
+    first = Idempotency(first_life, DAY)
     with first.claim(organization, ROUTE, "k") as claim:
         await first.keep(claim, "body", ANSWER)
-    reopened = SqliteDatabase(tmp_path / "test.sqlite", clock)
-    second = Idempotency(reopened, DAY)
+    await first_life.close()
+    second_life = open_sqlite(tmp_path, clock)
+    second = Idempotency(second_life, DAY)
     with second.claim(organization, ROUTE, "k") as claim:
         assert await second.recall(claim, "body") == ANSWER
-    await reopened.close()
+    await second_life.close()

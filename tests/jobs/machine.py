@@ -7,10 +7,11 @@ short story of what happened.
 import asyncio
 import tempfile
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import ClassVar, TypeVar
 
 import sqlalchemy as sa
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from tests.clock import FakeClock
-from tests.databases import DATABASES, prepare
+from tests.databases import DATABASES
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Conflict
 from usina.kernel.events.event import JOB_TERMINAL_TYPES
@@ -43,7 +44,6 @@ from usina.kernel.tenancy.table import organizations
 T = TypeVar("T")
 LEASE = timedelta(seconds=30)
 WORKERS = tuple(WorkerRow(new_id(), f"worker {n}", 2) for n in range(2))
-ENGINE = next(iter(DATABASES.values()))
 
 
 @dataclass
@@ -72,12 +72,14 @@ class Expected:
 class JobStore(RuleBasedStateMachine):
     """Two organizations, two workers, one store."""
 
+    engine: ClassVar[str]
     held = Bundle("held")
     known = Bundle("known")
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm")
         self.clock = FakeClock()
         self.jobs: dict[str, Expected] = {}
@@ -85,18 +87,13 @@ class JobStore(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        async def start() -> Any:
-            database = ENGINE(Path(self.folder.name), self.clock)
-            await prepare(database)
-            return database
-
-        self.database = self.runner.run(start())
+        opened = DATABASES[self.engine](Path(self.folder.name), self.clock)
+        self.database = self.runner.run(self.stack.enter_async_context(opened))
         rows = [{"id": o, "name": o, "created_at": self.clock.now()} for o in self.organizations]
         self.write(lambda tx: tx.execute(sa.insert(organizations), rows).rowcount)
 
     def teardown(self) -> None:
-        if hasattr(self, "database"):
-            self.runner.run(self.database.close())
+        self.runner.run(self.stack.aclose())
         self.runner.close()
         self.folder.cleanup()
 
@@ -312,3 +309,11 @@ class JobStore(RuleBasedStateMachine):
 
 def _silent(_events: object) -> None:
     """Nobody listens to the bus here."""
+
+
+class JobStoreOnPostgresql(JobStore):
+    engine = "postgresql"
+
+
+class JobStoreOnSqlite(JobStore):
+    engine = "sqlite"

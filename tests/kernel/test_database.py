@@ -2,19 +2,27 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tests.clock import FakeClock
 from tests.databases import open_sqlite
+from tests.postgres import postgres_server
 from usina.kernel.db import meta
 from usina.kernel.db.batch import Batch
 from usina.kernel.db.meta import meta as table
-from usina.kernel.db.migrations import HEAD, revision_of, upgrade
+from usina.kernel.db.migrations import HEAD, revision_of, upgrade_on
+from usina.kernel.db.postgres import PostgresDatabase, open_postgres, upgrade_postgres
 from usina.kernel.db.sqlite import open_engine
 from usina.kernel.db.unit_of_work import Database, Transaction
+
+Work = Callable[[sa.Connection], Any]
+OnEmpty = Callable[[Work], Awaitable[Any]]
 
 
 class Refused(Exception):
@@ -134,16 +142,48 @@ async def test_values_of_a_fresh_database_are_made_once(database: Database) -> N
     assert len(before[2]) == 32
 
 
-def test_the_revision_that_starts_without_alembic_is_its_head(tmp_path: Path) -> None:
-    engine = open_engine(tmp_path / "fresh.sqlite")
-    assert revision_of(engine) is None
-    upgrade(engine)
-    assert revision_of(engine) == HEAD
-    upgrade(engine)
+@asynccontextmanager
+async def _empty_sqlite(folder: Path) -> AsyncGenerator[OnEmpty]:
+    engine = open_engine(folder / "fresh.sqlite")
+
+    async def run(work: Work) -> Any:
+        with engine.begin() as connection:
+            return work(connection)
+
+    yield run
     engine.dispose()
 
 
-def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
+@asynccontextmanager
+async def _empty_postgresql(_folder: Path) -> AsyncGenerator[OnEmpty]:
+    server = postgres_server()
+    name = await server.empty()
+    engine = open_postgres(server.url(name))
+
+    async def run(work: Work) -> Any:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    yield run
+    await engine.dispose()
+    await server.drop(name)
+
+
+@pytest.fixture(params=[_empty_postgresql, _empty_sqlite])
+async def on_empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[OnEmpty]:
+    """Runs something on a connection to a database without a table, and commits."""
+    async with request.param(tmp_path) as run:
+        yield run
+
+
+async def test_the_revision_that_starts_without_alembic_is_its_head(on_empty: OnEmpty) -> None:
+    assert await on_empty(revision_of) is None
+    for _ in range(2):
+        await on_empty(upgrade_on)
+        assert await on_empty(revision_of) == HEAD
+
+
+async def test_migrations_make_exactly_the_tables_of_the_code(on_empty: OnEmpty) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -151,9 +191,21 @@ def test_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
     from usina.kernel.db.schema import metadata
 
     assert usina.app.HEAD == HEAD
-    engine = open_engine(tmp_path / "fresh.sqlite")
-    upgrade(engine)
-    with engine.connect() as connection:
+    await on_empty(upgrade_on)
+
+    def differences(connection: sa.Connection) -> list[Any]:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
-        assert compare_metadata(context, metadata) == []
-    engine.dispose()
+        return compare_metadata(context, metadata)
+
+    assert await on_empty(differences) == []
+
+
+async def test_of_two_that_upgrade_at_once_one_does_it() -> None:
+    server = postgres_server()
+    name = await server.empty()
+    await asyncio.gather(*(upgrade_postgres(server.url(name)) for _ in range(3)))
+    database = PostgresDatabase(server.url(name))
+    await asyncio.gather(*(database.write(meta.prepare) for _ in range(3)))
+    assert len(await database.read(meta.epoch)) == 8
+    await database.close()
+    await server.drop(name)

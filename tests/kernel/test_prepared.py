@@ -1,11 +1,13 @@
 """Prepared statements give what SQLAlchemy's own execution gives, only sooner."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from tests.databases import plan_of
 from tests.jobs.make import organization
 from usina.kernel.db.prepared import Prepared, among
 from usina.kernel.db.unit_of_work import Database, Transaction
@@ -67,12 +69,10 @@ async def test_an_update_tells_what_it_changed(database: Database) -> None:
 
 
 async def test_a_list_is_looked_up_by_the_index(database: Database) -> None:
+    owner = await organization(database)
     by_id = sa.select(organizations.c.id).where(among(organizations.c.id, "ids"))
-    sql = str(by_id.compile(dialect=await database.read(lambda tx: tx.connection.dialect)))
-    plan = await database.read(
-        lambda tx: tx.driver.execute(f"EXPLAIN QUERY PLAN {sql}", ('["x"]',)).fetchall()
-    )
-    assert any("USING" in step[3] and "INDEX" in step[3] for step in plan), plan
+    plan = await database.read(lambda tx: plan_of(tx, by_id, {"ids": [owner]}))
+    assert re.search("SEARCH organizations USING|Index .*Scan using pk_organizations", plan), plan
 
 
 async def test_a_name_that_is_not_bound_is_an_error_and_nothing_happens(database: Database) -> None:

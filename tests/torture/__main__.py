@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.jobs.machine import JobStore
+from tests.jobs.machine import JobStoreOnPostgresql, JobStoreOnSqlite
 from tests.torture.story import kill_at
 from usina.kernel.failpoints import NAMES
 
@@ -23,16 +23,17 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=2000, help="of the state machine")
     options = parser.parse_args()
     broken = _kills(options.rounds, options.seed, options.only)
-    print(f"state machine: {options.examples} examples", flush=True)
-    run_state_machine_as_test(
-        JobStore,
-        settings=settings(
-            max_examples=options.examples,
-            stateful_step_count=50,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    for store in (JobStoreOnSqlite, JobStoreOnPostgresql):
+        print(f"state machine, {store.engine}: {options.examples} examples", flush=True)
+        run_state_machine_as_test(
+            store,
+            settings=settings(
+                max_examples=options.examples,
+                stateful_step_count=50,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
     print(f"{broken} kills with broken invariants" if broken else "every invariant held")
     return 1 if broken else 0
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from usina.kernel.db.prepared import Prepared, insert_new
 from usina.kernel.db.schema import metadata
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.ids import new_id
@@ -20,6 +21,7 @@ meta = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
+_INSERT_NEW: Final = Prepared(insert_new(meta), ("key", "value"))
 _MADE_AT_FIRST: Final = {
     "platform_id": new_id,
     "epoch": lambda: secrets.token_hex(4),
@@ -28,13 +30,13 @@ _MADE_AT_FIRST: Final = {
 
 
 def prepare(tx: Transaction) -> None:
-    """Gives a fresh database its values; what is there stays."""
+    """Gives a fresh database its values; what is there stays, whoever wrote it."""
     present = set(tx.execute(sa.select(meta.c.key)).scalars())
     missing = [
         {"key": k, "value": make()} for k, make in _MADE_AT_FIRST.items() if k not in present
     ]
     if missing:
-        tx.execute(sa.insert(meta), missing)
+        _INSERT_NEW.run_many(tx, missing)
 
 
 def _value(tx: Transaction, key: str) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from usina.kernel.db.schema import Json
 from usina.kernel.db.unit_of_work import Transaction
 
 Statement = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
@@ -103,13 +104,20 @@ class _Form:
 
 
 def _compiled(statement: Statement, columns: list[str] | None, dialect: sa.Dialect) -> _Form:
-    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    inserts = isinstance(statement, sa.Insert)  # which would give back their keys unasked
+    compiled = statement.compile(dialect=dialect, column_keys=columns, for_executemany=inserts)
     parameters = [_parameter(compiled.binds[name], dialect) for name in compiled.positiontup or ()]
     shown = [
-        (column.key or "", column.type.dialect_impl(dialect).result_processor(dialect, None))
+        (column.key or "", _convert_found(column.type, dialect))
         for column in statement.exported_columns
     ]
     return _Form(compiled.string, parameters, shown)
+
+
+def _convert_found(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Convert | None:
+    if isinstance(kind, sa.Float):  # is one already, and PostgreSQL's would ask for its wire type
+        return None
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
 def _parameter(bind: sa.BindParameter[Any], dialect: sa.Dialect) -> _Parameter:
@@ -118,22 +126,33 @@ def _parameter(bind: sa.BindParameter[Any], dialect: sa.Dialect) -> _Parameter:
     return _Parameter(bind.key, convert(fixed) if convert else fixed, bind.required, convert)
 
 
-class _Listed(sa.ColumnElement[str]):
-    """The strings of a list that is bound as one parameter, as a subquery."""
+class _Among(sa.BinaryExpression[bool]):
+    """A column and the one parameter that is its list."""
 
     inherit_cache = False
-    type = sa.String()
-
-    def __init__(self, name: str) -> None:
-        self.list = sa.bindparam(name, type_=Json, required=True)
 
 
 def among(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
     """Whether the column is in the list that is bound as ``name``."""
-    return column.bool_op("IN")(_Listed(name))
+    listed = sa.JSON().with_variant(postgresql.ARRAY(column.type), "postgresql")
+    bound = sa.bindparam(name, type_=listed, required=True)
+    return _Among(column, bound, operators.in_op, type_=sa.Boolean())
 
 
-@compiles(_Listed, "sqlite")
-def _listed_on_sqlite(element: _Listed, compiler: SQLCompiler, **options: Any) -> str:
-    listed = compiler.process(element.list, **options)
-    return f"(SELECT value FROM json_each({listed}))"  # noqa: S608  # a bound parameter's mark
+@compiles(_Among, "sqlite")
+def _among_on_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.left, **options)
+    listed = compiler.process(element.right, **options)
+    return f"{column} IN (SELECT value FROM json_each({listed}))"  # noqa: S608  # a bound one's mark
+
+
+@compiles(_Among, "postgresql")
+def _among_on_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.left, **options)
+    listed = compiler.process(element.right, **options)
+    return f"{column} = ANY ({listed})"
+
+
+def insert_new(table: sa.Table) -> sa.Insert:
+    """An INSERT that leaves alone what is there already; in the spelling that both engines know."""
+    return postgresql.insert(table).on_conflict_do_nothing()

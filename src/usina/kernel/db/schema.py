@@ -41,6 +41,8 @@ class Timestamp(sa.types.TypeDecorator[datetime]):
 
 
 Id = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
-Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSON(none_as_null=True), "postgresql")
+"""Kept as it was written, on both: ``jsonb`` would order the keys anew and refuse ``\\u0000``."""
+
 Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A key that the engine counts up; SQLite does so only for its own INTEGER."""

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Rows(Protocol):
     """What a statement found."""
 
-    def fetchall(self) -> list[Any]: ...
+    def fetchall(self) -> Sequence[Any]: ...
 
 
 class Driver(Protocol):

@@ -11,23 +11,31 @@ import sqlalchemy as sa
 HEAD: Final = "0004"
 
 
-def revision_of(engine: sa.Engine) -> str | None:
+def revision_of(database: sa.Engine | sa.Connection) -> str | None:
     """The revision that a database is at; null for an empty one."""
-    if not sa.inspect(engine).has_table("alembic_version"):
+    if isinstance(database, sa.Engine):
+        with database.connect() as connection:
+            return revision_of(connection)
+    if not sa.inspect(database).has_table("alembic_version"):
         return None
-    with engine.connect() as connection:
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    return database.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def upgrade(engine: sa.Engine) -> None:
     """Brings the database to ``HEAD`` in one transaction; does nothing when it is there."""
-    if revision_of(engine) == HEAD:
+    if revision_of(engine) != HEAD:
+        with engine.begin() as connection:
+            upgrade_on(connection)
+
+
+def upgrade_on(connection: sa.Connection) -> None:
+    """The same in the transaction of the connection, which its owner commits."""
+    if revision_of(connection) == HEAD:
         return
     from alembic import command  # loading it costs more than a start may
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

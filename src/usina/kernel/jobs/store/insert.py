@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from usina.kernel.db.prepared import Prepared
+from usina.kernel.db.prepared import Prepared, insert_new
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
@@ -138,7 +137,7 @@ def _insert_details(tx: Transaction, new: Sequence[NewJob], accepted: Sequence[J
 
 
 def _open_lanes(tx: Transaction, keys: set[tuple[str, str]]) -> None:
-    _OPEN_LANE[tx.connection.dialect.name].run_many(
+    _OPEN_LANE.run_many(
         tx, [{"queue": queue, "organization_id": owner} for queue, owner in sorted(keys)]
     )
 
@@ -151,8 +150,4 @@ _INSERT: Final = Prepared(
         *("lost", "timeout_seconds", "created_at", "last_seq", "strict"),
     ),
 )
-_LANE: Final = ("queue", "organization_id")
-_OPEN_LANE: Final = {
-    "sqlite": Prepared(sqlite.insert(lanes).on_conflict_do_nothing(), _LANE),
-    "postgresql": Prepared(postgresql.insert(lanes).on_conflict_do_nothing(), _LANE),
-}
+_OPEN_LANE: Final = Prepared(insert_new(lanes), ("queue", "organization_id"))

