@@ -37,13 +37,11 @@ async def _sqlite(folder: Path, clock: Clock) -> AsyncGenerator[Database]:
 
 @asynccontextmanager
 async def _postgresql(_folder: Path, clock: Clock) -> AsyncGenerator[Database]:
-    server = postgres_server()
-    name = await server.fresh()
-    database = PostgresDatabase(server.url(name), clock=clock)
-    await prepare(database)
-    yield database
-    await database.close()
-    await server.drop(name)
+    async with postgres_server().lent() as url:
+        database = PostgresDatabase(url, clock=clock)
+        await prepare(database)
+        yield database
+        await database.close()
 
 
 DATABASES: dict[str, OpenDatabase] = {"postgresql": _postgresql, "sqlite": _sqlite}

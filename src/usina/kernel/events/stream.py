@@ -43,7 +43,7 @@ class EventStream:
         was reopened since). An organization's begins now. Nobody polls: the bus wakes the reader.
         """
         if after is None and job_id is None:
-            after = await self._database.read(last_position)
+            after = await self._database.read(lambda tx: last_position(tx, organization_id))
         with self._bus.listen(job_id or organization_id) as listener:
             while True:
                 batch = await self.list(organization_id, job_id, after, _BATCH)

@@ -1,4 +1,4 @@
-"""The event log's table. Its position is the order of commits (SQLite has one writer)."""
+"""The event log's table. In an organization, positions are in the order of its commits."""
 
 import sqlalchemy as sa
 

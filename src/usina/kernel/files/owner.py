@@ -50,7 +50,8 @@ class FileOwner:
         old = sa.select(files.c.organization_id, files.c.id).where(
             READY, files.c.last_used_at < tx.now - self._kept_for
         )
-        rows = tx.execute(old.order_by(files.c.last_used_at).limit(limit))
+        oldest = old.order_by(files.c.last_used_at).limit(limit)
+        rows = tx.execute(oldest.with_for_update(skip_locked=True))
         keys = {row.id: _key(row) for row in rows}
         used = self._used_by_jobs(tx, list(keys))
         touch_files(tx, used)
@@ -86,7 +87,8 @@ class UploadOwner:
         late = sa.select(files.c.organization_id, files.c.id).where(
             PENDING, files.c.expires_at <= tx.now
         )
-        rows = tx.execute(late.order_by(files.c.expires_at).limit(limit)).all()
+        oldest = late.order_by(files.c.expires_at).limit(limit)
+        rows = tx.execute(oldest.with_for_update(skip_locked=True)).all()
         tx.execute(sa.delete(files).where(files.c.id.in_([row.id for row in rows])))
         return Expired(len(rows), [_key(row) for row in rows])
 

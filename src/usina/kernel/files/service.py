@@ -65,7 +65,7 @@ class Files:
             raise NotFound
 
         def unit(tx: Transaction) -> File:
-            file = rows.find_file(tx, caller.organization_id, file_id)
+            file = rows.find_file(tx, caller.organization_id, file_id, to_delete=True)
             if file is None:
                 raise NotFound
             if self._in_use(tx, file_id):

@@ -40,8 +40,13 @@ def insert_upload(tx: Transaction, upload: Upload) -> None:
     tx.execute(sa.insert(files), {**row, "status": "pending", "last_used_at": tx.now})
 
 
-def find_file(tx: Transaction, organization_id: str, file_id: str) -> File | None:
+def find_file(
+    tx: Transaction, organization_id: str, file_id: str, *, to_delete: bool = False
+) -> File | None:
+    """With ``to_delete`` no job takes the file up before the end of the transaction."""
     query = sa.select(*_FILE).where(files.c.id == file_id, READY, owned_by(organization_id, files))
+    if to_delete:
+        query = query.with_for_update()
     row = tx.execute(query).one_or_none()
     return None if row is None else File(*row)
 

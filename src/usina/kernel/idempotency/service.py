@@ -118,6 +118,7 @@ class Idempotency:
         def unit(tx: Transaction) -> int:
             key = answers.c.organization_id, answers.c.route, answers.c.key
             old = sa.select(*key).where(answers.c.expires_at <= tx.now).limit(_BATCH)
+            old = old.with_for_update(skip_locked=True)
             return tx.execute(sa.delete(answers).where(sa.tuple_(*key).in_(old))).rowcount
 
         while await self._database.write(unit) == _BATCH:

@@ -21,7 +21,8 @@ def forget_ended_before(
     Returns how many went and the keys of their objects, to be deleted after the commit.
     """
     old = sa.select(jobs.c.id).where(jobs.c.finished_at < moment)
-    ids = list(tx.execute(old.order_by(jobs.c.finished_at).limit(limit)).scalars())
+    oldest = old.order_by(jobs.c.finished_at).limit(limit).with_for_update(skip_locked=True)
+    ids = list(tx.execute(oldest).scalars())
     if not ids:
         return 0, []
     keys = [*keys_of_jobs(tx, ids), *checkpoint.keys_of_jobs(tx, ids)]

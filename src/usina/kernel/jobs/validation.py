@@ -70,7 +70,7 @@ def resolve(tx: Transaction, organization_id: str, checked: Sequence[Checked]) -
         for source_id in _listed(value)
         if is_id(source_id)
     }
-    sources = find_sources(tx, organization_id, wanted) if wanted else {}
+    sources = find_sources(tx, organization_id, wanted, keep=True) if wanted else {}
     return [_new_job(organization_id, item, sources) for item in checked]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from pwdlib import PasswordHash
 
+from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Conflict, Invalid
 from usina.kernel.ids import new_id
@@ -67,6 +68,7 @@ class Tenancy:
         key = generate_key()
 
         def unit(tx: Transaction) -> str:
+            take_turns(tx, ["organizations"])
             if _organization_named(tx, name) is not None:
                 raise Conflict(f"There is an organization named {name!r}.", code="name_taken")
             organization_id = _insert_organization(tx, name)
@@ -81,6 +83,7 @@ class Tenancy:
         """The first organization, and its owner and key where given; repeating changes nothing."""
 
         def unit(tx: Transaction) -> SeedReport:
+            take_turns(tx, ["organizations"])
             changes: list[str] = []
             organization_id = _first_organization(tx)
             if organization_id is None:

@@ -26,6 +26,7 @@ _TIE: Final = timedelta(seconds=5)
 """Jobs that came so close to each other count as equally old."""
 
 _LOOK_AHEAD: Final = 32
+_SOON: Final = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What was taken. ``exhausted`` when nothing else can be claimed now; ``next_due`` is then when
-    the next delayed job becomes claimable."""
+    """What was taken. ``exhausted`` when nothing else can be claimed now; ``next_due`` is when that
+    may change without a word: the next delayed job, or one that another claim looks at."""
 
     taken: list[Claimed]
     exhausted: bool
@@ -79,9 +80,18 @@ def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> Claims:
     candidates = _candidates(tx, request)
     chosen = _choose(request, candidates)
     taken = _take(tx, request, chosen, announce) if chosen else []
-    exhausted = len(chosen) == len(candidates) < request.most
-    next_due = _NEXT_DUE.all(tx)[0].due if exhausted else None
-    return Claims(taken, exhausted, next_due)
+    if not len(chosen) == len(candidates) < request.most:
+        return Claims(taken, exhausted=False, next_due=None)
+    if _others_hold_some(tx, request):
+        return Claims(taken, exhausted=False, next_due=tx.now + _SOON)
+    return Claims(taken, exhausted=True, next_due=_NEXT_DUE.all(tx)[0].due)
+
+
+def _others_hold_some(tx: Transaction, request: ClaimRequest) -> bool:
+    """Whether claims that are under way elsewhere look at jobs that they may leave."""
+    if tx.connection.dialect.name == "sqlite":
+        return False
+    return bool(_LANES_WITH_WORK.all(tx, {"queues": list(request.queues), "most": 1}))
 
 
 def _take(
@@ -162,8 +172,13 @@ def _running(job: Job) -> NewEvent:
 
 
 _NOW: Final = sa.bindparam("now", type_=jobs.c.available_at.type)
+_DUE: Final = (
+    sa.select(jobs.c.id)
+    .where(DELAYED, jobs.c.available_at <= _NOW)
+    .with_for_update(skip_locked=True)
+)
 _PROMOTE_DUE: Final = Prepared(
-    sa.update(jobs).where(DELAYED, jobs.c.available_at <= _NOW).values(available_at=None)
+    sa.update(jobs).where(jobs.c.id.in_(_DUE), QUEUED).values(available_at=None)
 )
 _NEXT_DUE: Final = Prepared(sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED))
 _LANES_WITH_WORK: Final = Prepared(

@@ -1,4 +1,7 @@
-"""Holding jobs: heartbeats, progress, and giving up what was claimed but not begun."""
+"""Holding jobs: heartbeats, progress, and giving up what was claimed but not begun.
+
+Whoever holds several rows takes them in the order of their ids, so that no two wait for each other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,13 +46,15 @@ def heartbeat(
     if not leases:
         return Standing(frozenset(), frozenset())
     tokens = {item.job_id: item for item in leases}
+    own = (
+        sa.select(jobs.c.id)
+        .where(jobs.c.id.in_(sorted(tokens)), RUNNING, jobs.c.worker_id == worker.id)
+        .order_by(jobs.c.id)
+        .with_for_update()
+    )
     rows = tx.execute(
         sa.update(jobs)
-        .where(
-            jobs.c.id.in_(sorted(tokens)),
-            RUNNING,
-            jobs.c.worker_id == worker.id,
-        )
+        .where(jobs.c.id.in_(list(tx.execute(own).scalars())))
         .values(lease_expires_at=tx.now + lease)
         .returning(jobs.c.id, jobs.c.attempt, jobs.c.lease_token, jobs.c.cancel_requested_at)
     ).all()
@@ -81,7 +86,7 @@ class Step:
 def record_steps(tx: Transaction, steps: Sequence[Step], announce: Announce) -> None:
     """Writes progress where the lease stands, with its event."""
     events: list[NewEvent] = []
-    for step in steps:
+    for step in sorted(steps, key=lambda step: step.lease.job_id):
         row = tx.execute(
             sa.update(jobs)
             .where(
@@ -104,9 +109,10 @@ def record_steps(tx: Transaction, steps: Sequence[Step], announce: Announce) -> 
 def append_log(tx: Transaction, chunks: Mapping[Lease, tuple[int, bytes]]) -> None:
     """Adds output to running logs: for each lease, the offset of its first byte and the bytes."""
     standing = tx.execute(
-        sa.select(jobs.c.id, jobs.c.attempt, jobs.c.lease_token).where(
-            jobs.c.id.in_([lease.job_id for lease in chunks]), RUNNING
-        )
+        sa.select(jobs.c.id, jobs.c.attempt, jobs.c.lease_token)
+        .where(jobs.c.id.in_([lease.job_id for lease in chunks]), RUNNING)
+        .order_by(jobs.c.id)
+        .with_for_update()
     )
     fences = {(row.id, row.attempt, row.lease_token) for row in standing}
     rows = [
@@ -124,7 +130,7 @@ def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> Non
     Those whose cancellation was asked for meanwhile stay; ``hand_back`` ends them.
     """
     events: list[NewEvent] = []
-    for lease in leases:
+    for lease in sorted(leases, key=lambda lease: lease.job_id):
         row = tx.execute(
             sa.update(jobs)
             .where(

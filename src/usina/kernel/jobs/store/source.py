@@ -28,16 +28,17 @@ class Source:
 
 
 def find_sources(
-    tx: Transaction, organization_id: str, wanted: Collection[str]
+    tx: Transaction, organization_id: str, wanted: Collection[str], *, keep: bool = False
 ) -> dict[str, Source]:
-    """Those of the ids that the organization can read, by id."""
+    """Those of the ids that the organization can read, by id. With ``keep`` nobody deletes the
+    files before the end of the transaction."""
     found: dict[str, Source] = {}
-    ready = tx.execute(
-        sa.select(files).where(
-            owned_by(organization_id, files), files.c.id.in_(wanted), files.c.status == "ready"
-        )
+    ready = sa.select(files).where(
+        owned_by(organization_id, files), files.c.id.in_(wanted), files.c.status == "ready"
     )
-    for row in ready:
+    if keep:
+        ready = ready.order_by(files.c.id).with_for_update(read=True)
+    for row in tx.execute(ready):
         key = f"files/{row.organization_id}/{row.id}"
         found[row.id] = Source("file", row.id, row.name, row.media_type, row.sha256, key)
     made = tx.execute(
