@@ -8,6 +8,8 @@ import pytest
 from tests.clock import FakeClock
 from tests.databases import DATABASES
 from tests.old_python import old_python
+from tests.postgres import postgres_server
+from usina.kernel.db.postgres import PostgresDatabase
 from usina.kernel.db.unit_of_work import Database
 
 
@@ -29,3 +31,18 @@ async def database(
     """A fresh, migrated database of each engine."""
     async with DATABASES[request.param](tmp_path, clock) as opened:
         yield opened
+
+
+@pytest.fixture
+async def postgres_url() -> AsyncIterator[str]:
+    """The address of a fresh, migrated database."""
+    async with postgres_server().lent() as url:
+        yield url
+
+
+@pytest.fixture
+async def postgres(postgres_url: str) -> AsyncIterator[PostgresDatabase]:
+    """For what only PostgreSQL can be asked. Its time is the server's."""
+    opened = PostgresDatabase(postgres_url)
+    yield opened
+    await opened.close()

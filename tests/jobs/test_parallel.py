@@ -56,17 +56,6 @@ async def test_eight_workers_take_every_job_once(database: Database) -> None:
     assert taken == Counter(queued)
 
 
-async def test_a_claim_that_was_passed_by_another_says_that_there_may_be_more(
-    database: Database,
-) -> None:
-    owner = await organization(database)
-    await queue(database, owner, 40)
-    found = await asyncio.gather(*(claims_of(database, new_id(), 4) for _ in range(4)))
-    left = 40 - sum(len(claims.taken) for claims in found)
-    assert left >= 24
-    assert not any(claims.exhausted for claims in found)
-
-
 async def test_events_of_one_job_have_no_gap_whoever_writes(database: Database) -> None:
     owner = await organization(database)
     await queue(database, owner)

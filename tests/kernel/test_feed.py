@@ -1,7 +1,6 @@
 """An organization's feed on PostgreSQL, where a later commit may have begun earlier."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import asyncpg
@@ -10,26 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.util.concurrency import await_
 
 from tests.jobs.make import organization, silent
-from tests.postgres import postgres_server
+from tests.postgres import waits_or_ends
 from usina.kernel.db.postgres import PostgresDatabase
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.event import Event
 from usina.kernel.events.log import NewEvent, append, read_after
 from usina.kernel.events.stream import EventStream
-
-
-@pytest.fixture
-async def url() -> AsyncGenerator[str]:
-    async with postgres_server().lent() as url:
-        yield url
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncGenerator[PostgresDatabase]:
-    opened = PostgresDatabase(url)
-    yield opened
-    await opened.close()
 
 
 def tell(tx: Transaction, owner: str, kind: str) -> None:
@@ -55,86 +41,75 @@ class Reader:
         return self.seen
 
 
-async def waits_or_ends(database: PostgresDatabase, task: asyncio.Task[Any]) -> None:
-    """Until the task has ended or its transaction waits for another one."""
-    waiting = sa.text(
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    while not task.done():
-        if await database.read(lambda tx: tx.execute(waiting).scalar_one()):
-            return
-
-
 async def test_who_begins_earlier_and_commits_later_is_not_passed_over(
-    database: PostgresDatabase,
+    postgres: PostgresDatabase,
 ) -> None:
-    owner = await organization(database)
-    reader = Reader(database, owner)
+    owner = await organization(postgres)
+    reader = Reader(postgres, owner)
     second: list[asyncio.Task[None]] = []
 
     def slow(tx: Transaction) -> None:
         tell(tx, owner, "first")
-        second.append(asyncio.create_task(database.write(lambda tx: tell(tx, owner, "second"))))
-        await_(waits_or_ends(database, second[0]))
+        second.append(asyncio.create_task(postgres.write(lambda tx: tell(tx, owner, "second"))))
+        await_(waits_or_ends(postgres, second[0]))
         await_(reader.read())
 
-    await database.write(slow)
+    await postgres.write(slow)
     await second[0]
     assert await reader.read() == ["first", "second"]
 
 
-async def test_one_that_dies_after_its_turn_holds_up_nobody(database: PostgresDatabase) -> None:
-    owner = await organization(database)
-    reader = Reader(database, owner)
+async def test_one_that_dies_after_its_turn_holds_up_nobody(postgres: PostgresDatabase) -> None:
+    owner = await organization(postgres)
+    reader = Reader(postgres, owner)
     second: list[asyncio.Task[None]] = []
 
     def dies(tx: Transaction) -> None:
         tell(tx, owner, "never")
-        second.append(asyncio.create_task(database.write(lambda tx: tell(tx, owner, "second"))))
-        await_(waits_or_ends(database, second[0]))
+        second.append(asyncio.create_task(postgres.write(lambda tx: tell(tx, owner, "second"))))
+        await_(waits_or_ends(postgres, second[0]))
         tx.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
     with pytest.raises(sa.exc.DBAPIError):
-        await database.write(dies)
+        await postgres.write(dies)
     await second[0]
     assert await reader.read() == ["second"]
 
 
-async def test_organizations_do_not_wait_for_each_other(database: PostgresDatabase) -> None:
-    slow, quick = await organization(database), await organization(database)
-    reader = Reader(database, quick)
+async def test_organizations_do_not_wait_for_each_other(postgres: PostgresDatabase) -> None:
+    slow, quick = await organization(postgres), await organization(postgres)
+    reader = Reader(postgres, quick)
 
     def unit(tx: Transaction) -> list[str]:
         tell(tx, slow, "slow")
-        await_(database.write(lambda tx: tell(tx, quick, "quick")))
+        await_(postgres.write(lambda tx: tell(tx, quick, "quick")))
         return list(await_(reader.read()))
 
-    assert await database.write(unit) == ["quick"]
+    assert await postgres.write(unit) == ["quick"]
 
 
 async def test_a_forgotten_transaction_does_not_stop_the_feed(
-    url: str, database: PostgresDatabase
+    postgres_url: str, postgres: PostgresDatabase
 ) -> None:
     """Somebody left a session open, with a transaction that has written."""
-    owner = await organization(database)
-    idle: Any = await asyncpg.connect(url)
+    owner = await organization(postgres)
+    idle: Any = await asyncpg.connect(postgres_url)
     await idle.execute("BEGIN; INSERT INTO meta VALUES ('idle', '')")
-    await database.write(lambda tx: tell(tx, owner, "told"))
-    assert await Reader(database, owner).read() == ["told"]
+    await postgres.write(lambda tx: tell(tx, owner, "told"))
+    assert await Reader(postgres, owner).read() == ["told"]
     await idle.close()
 
 
 async def test_a_feed_that_begins_now_tells_of_a_commit_that_was_under_way(
-    database: PostgresDatabase,
+    postgres: PostgresDatabase,
 ) -> None:
-    owner, other = await organization(database), await organization(database)
+    owner, other = await organization(postgres), await organization(postgres)
     bus = Bus()
-    events = EventStream(database, bus).follow(owner, None, None)
+    events = EventStream(postgres, bus).follow(owner, None, None)
     first: list[asyncio.Task[object]] = []
 
     async def begin_to_follow() -> None:
-        await database.write(lambda tx: tell(tx, other, "of another, later"))
+        await postgres.write(lambda tx: tell(tx, other, "of another, later"))
         first.append(asyncio.create_task(anext(events)))
         while not bus.has_listeners(owner):
             await asyncio.sleep(0.001)
@@ -143,16 +118,16 @@ async def test_a_feed_that_begins_now_tells_of_a_commit_that_was_under_way(
         append(tx, [NewEvent(owner, None, None, "late", {})], bus.announce)
         await_(begin_to_follow())
 
-    await database.write(slow)
+    await postgres.write(slow)
     event = await asyncio.wait_for(first[0], 10)
     await events.aclose()
     assert isinstance(event, Event)
     assert event.type == "late"
 
 
-async def test_nobody_misses_anything_among_many_writers(database: PostgresDatabase) -> None:
-    owner, other = await organization(database), await organization(database)
-    reader = Reader(database, owner)
+async def test_nobody_misses_anything_among_many_writers(postgres: PostgresDatabase) -> None:
+    owner, other = await organization(postgres), await organization(postgres)
+    reader = Reader(postgres, owner)
 
     async def write(number: int) -> None:
         for part in range(15):
@@ -161,7 +136,7 @@ async def test_nobody_misses_anything_among_many_writers(database: PostgresDatab
                 owners = [owner, other] if number % 2 else [other, owner]
                 append(tx, [NewEvent(o, None, None, kind, {}) for o in owners], silent)
 
-            await database.write(unit)
+            await postgres.write(unit)
 
     writing = asyncio.gather(*(write(number) for number in range(8)))
     while not writing.done():

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import asyncpg
@@ -16,19 +15,6 @@ from usina.kernel.db.meta import meta
 from usina.kernel.db.postgres import PostgresDatabase, PostgresOptions
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import StorageFull, Unavailable
-
-
-@pytest.fixture
-async def url() -> AsyncGenerator[str]:
-    async with postgres_server().lent() as url:
-        yield url
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncGenerator[PostgresDatabase]:
-    opened = PostgresDatabase(url)
-    yield opened
-    await opened.close()
 
 
 def put(tx: Transaction, key: str) -> None:
@@ -53,30 +39,30 @@ def refuse(tx: Transaction, sqlstate: str) -> None:
     tx.execute(sa.text(words))
 
 
-async def test_the_time_is_the_databases(database: PostgresDatabase) -> None:
+async def test_the_time_is_the_databases(postgres: PostgresDatabase) -> None:
     def unit(tx: Transaction) -> tuple[object, object]:
         return tx.now, tx.execute(sa.select(sa.func.transaction_timestamp())).scalar_one()
 
-    for ask in (database.write, database.read):
+    for ask in (postgres.write, postgres.read):
         ours, theirs = await ask(unit)
         assert ours == theirs
 
 
-async def test_a_read_is_one_snapshot_and_writes_nothing(database: PostgresDatabase) -> None:
+async def test_a_read_is_one_snapshot_and_writes_nothing(postgres: PostgresDatabase) -> None:
     def unit(tx: Transaction) -> list[list[str]]:
         before = keys(tx)
-        await_(database.write(lambda other: put(other, "meanwhile")))
+        await_(postgres.write(lambda other: put(other, "meanwhile")))
         return [before, keys(tx)]
 
-    assert await database.read(unit) == [[], []]
-    assert await database.read(keys) == ["meanwhile"]
+    assert await postgres.read(unit) == [[], []]
+    assert await postgres.read(keys) == ["meanwhile"]
     with pytest.raises(DBAPIError):
-        await database.read(lambda tx: put(tx, "no"))
-    assert await database.read(keys) == ["meanwhile"]
+        await postgres.read(lambda tx: put(tx, "no"))
+    assert await postgres.read(keys) == ["meanwhile"]
 
 
-async def test_callers_that_go_away_take_no_connection_with_them(url: str) -> None:
-    database = PostgresDatabase(url, PostgresOptions(connections=2))
+async def test_callers_that_go_away_take_no_connection_with_them(postgres_url: str) -> None:
+    database = PostgresDatabase(postgres_url, PostgresOptions(connections=2))
     slow = [database.write(lambda tx: number(tx, "SELECT 1 FROM pg_sleep(0.02)")) for _ in range(9)]
     asked = [asyncio.create_task(unit) for unit in slow]
     asked += [asyncio.create_task(database.read(keys)) for _ in range(9)]
@@ -90,48 +76,50 @@ async def test_callers_that_go_away_take_no_connection_with_them(url: str) -> No
     await database.close()
 
 
-async def test_what_was_asked_before_the_end_is_written_and_nothing_later(url: str) -> None:
-    database = PostgresDatabase(url)
+async def test_what_was_asked_before_the_end_is_written_and_nothing_later(
+    postgres_url: str,
+) -> None:
+    database = PostgresDatabase(postgres_url)
     asked = [asyncio.create_task(database.write(lambda tx, n=n: put(tx, str(n)))) for n in range(9)]
     await asyncio.sleep(0)
     await database.close()
     await asyncio.gather(*asked)
     with pytest.raises(RuntimeError, match="closed"):
         await database.write(lambda tx: put(tx, "late"))
-    again = PostgresDatabase(url)
+    again = PostgresDatabase(postgres_url)
     assert await again.read(keys) == [str(n) for n in range(9)]
     await again.close()
 
 
-async def test_lost_connections_are_made_anew(database: PostgresDatabase) -> None:
-    await asyncio.gather(*(database.write(lambda tx, n=n: put(tx, str(n))) for n in range(5)))
+async def test_lost_connections_are_made_anew(postgres: PostgresDatabase) -> None:
+    await asyncio.gather(*(postgres.write(lambda tx, n=n: put(tx, str(n))) for n in range(5)))
     everyone = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
         " WHERE datname IS NOT NULL AND pid <> pg_backend_pid()"
     )
     await postgres_server().execute(everyone)
-    await asyncio.gather(*(database.write(lambda tx, n=n: put(tx, f"b{n}")) for n in range(5)))
-    assert len(await database.read(keys)) == 10
+    await asyncio.gather(*(postgres.write(lambda tx, n=n: put(tx, f"b{n}")) for n in range(5)))
+    assert len(await postgres.read(keys)) == 10
 
 
-async def test_a_server_that_starts_anew_is_waited_for(database: PostgresDatabase) -> None:
-    await database.write(lambda tx: put(tx, "before"))
+async def test_a_server_that_starts_anew_is_waited_for(postgres: PostgresDatabase) -> None:
+    await postgres.write(lambda tx: put(tx, "before"))
     restart = asyncio.create_task(asyncio.to_thread(postgres_server().restart))
     written = 0
     while not restart.done():
         try:
-            await database.write(lambda tx, n=written: put(tx, f"{n}"))
+            await postgres.write(lambda tx, n=written: put(tx, f"{n}"))
         except DBAPIError:  # the server went in the midst of it: the caller is told
             continue
         written += 1
     await restart
-    await database.write(lambda tx: put(tx, "after"))
-    found = await database.read(keys)
+    await postgres.write(lambda tx: put(tx, "after"))
+    found = await postgres.read(keys)
     assert {"before", "after", *map(str, range(written))} <= set(found)
 
 
-async def test_two_that_lock_each_other_out_both_come_through(database: PostgresDatabase) -> None:
-    await database.write(lambda tx: (put(tx, "a"), put(tx, "b")))
+async def test_two_that_lock_each_other_out_both_come_through(postgres: PostgresDatabase) -> None:
+    await postgres.write(lambda tx: (put(tx, "a"), put(tx, "b")))
     both = asyncio.Barrier(2)
     runs: list[str] = []
 
@@ -143,17 +131,17 @@ async def test_two_that_lock_each_other_out_both_come_through(database: Postgres
         change(tx, second, first)
 
     await asyncio.gather(
-        database.write(lambda tx: cross(tx, "a", "b")),
-        database.write(lambda tx: cross(tx, "b", "a")),
+        postgres.write(lambda tx: cross(tx, "a", "b")),
+        postgres.write(lambda tx: cross(tx, "b", "a")),
     )
     assert len(runs) == 3
-    values = await database.read(lambda tx: set(tx.execute(sa.select(meta.c.value)).scalars()))
+    values = await postgres.read(lambda tx: set(tx.execute(sa.select(meta.c.value)).scalars()))
     assert len(values) == 1
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01"])
 async def test_a_collision_is_tried_once_more_and_no_oftener(
-    database: PostgresDatabase, state: str
+    postgres: PostgresDatabase, state: str
 ) -> None:
     runs: list[int] = []
     told: list[int] = []
@@ -165,22 +153,22 @@ async def test_a_collision_is_tried_once_more_and_no_oftener(
         if len(runs) <= collisions:
             refuse(tx, state)
 
-    await database.write(lambda tx: unit(tx, 1))
+    await postgres.write(lambda tx: unit(tx, 1))
     assert (runs, told) == ([0, 1], [1])
-    assert await database.read(keys) == ["[0, 1]"]
+    assert await postgres.read(keys) == ["[0, 1]"]
     runs.clear()
     with pytest.raises(DBAPIError):
-        await database.write(lambda tx: unit(tx, 2))
+        await postgres.write(lambda tx: unit(tx, 2))
     assert (runs, told) == ([0, 1], [1])
 
 
-async def test_a_full_disk_is_a_refusal_with_a_meaning(database: PostgresDatabase) -> None:
+async def test_a_full_disk_is_a_refusal_with_a_meaning(postgres: PostgresDatabase) -> None:
     with pytest.raises(StorageFull):
-        await database.write(lambda tx: refuse(tx, "53100"))
+        await postgres.write(lambda tx: refuse(tx, "53100"))
 
 
-async def test_what_takes_too_long_is_given_up_whole(url: str) -> None:
-    database = PostgresDatabase(url, PostgresOptions(statement_seconds=0.1))
+async def test_what_takes_too_long_is_given_up_whole(postgres_url: str) -> None:
+    database = PostgresDatabase(postgres_url, PostgresOptions(statement_seconds=0.1))
 
     def unit(tx: Transaction) -> None:
         put(tx, "half")
@@ -192,10 +180,10 @@ async def test_what_takes_too_long_is_given_up_whole(url: str) -> None:
     await database.close()
 
 
-async def test_a_lock_is_not_waited_for_without_end(url: str) -> None:
-    database = PostgresDatabase(url, PostgresOptions(lock_seconds=0.2))
+async def test_a_lock_is_not_waited_for_without_end(postgres_url: str) -> None:
+    database = PostgresDatabase(postgres_url, PostgresOptions(lock_seconds=0.2))
     await database.write(lambda tx: put(tx, "a"))
-    other: Any = await asyncpg.connect(url)
+    other: Any = await asyncpg.connect(postgres_url)
     async with other.transaction():
         await other.execute("UPDATE meta SET value = 'theirs'")
         with pytest.raises(Unavailable):
@@ -205,9 +193,9 @@ async def test_a_lock_is_not_waited_for_without_end(url: str) -> None:
     await database.close()
 
 
-async def test_a_process_that_stops_in_a_unit_holds_up_nobody_for_long(url: str) -> None:
-    stopped = PostgresDatabase(url, PostgresOptions(lock_seconds=0.2))
-    database = PostgresDatabase(url)
+async def test_a_process_that_stops_in_a_unit_holds_up_nobody_for_long(postgres_url: str) -> None:
+    stopped = PostgresDatabase(postgres_url, PostgresOptions(lock_seconds=0.2))
+    database = PostgresDatabase(postgres_url)
     await database.write(lambda tx: put(tx, "a"))
 
     def unit(tx: Transaction) -> None:
@@ -225,9 +213,9 @@ async def test_a_process_that_stops_in_a_unit_holds_up_nobody_for_long(url: str)
 
 @pytest.mark.parametrize(("pooler", "kept"), [(True, False), (False, True)])
 async def test_behind_a_pooler_nothing_stays_in_a_session(
-    url: str, pooler: bool, kept: bool
+    postgres_url: str, pooler: bool, kept: bool
 ) -> None:
-    database = PostgresDatabase(url, PostgresOptions(connections=1, pooler=pooler))
+    database = PostgresDatabase(postgres_url, PostgresOptions(connections=1, pooler=pooler))
     for n in range(3):
         await database.write(lambda tx, n=n: put(tx, str(n)))
         await database.read(keys)
