@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -61,19 +62,30 @@ async def test_a_read_is_one_snapshot_and_writes_nothing(postgres: PostgresDatab
     assert await postgres.read(keys) == ["meanwhile"]
 
 
-async def test_callers_that_go_away_take_no_connection_with_them(postgres_url: str) -> None:
+async def test_callers_that_go_away_leave_their_work_whole_and_no_connection_in_use(
+    postgres_url: str,
+) -> None:
     database = PostgresDatabase(postgres_url, PostgresOptions(connections=2))
-    slow = [database.write(lambda tx: number(tx, "SELECT 1 FROM pg_sleep(0.02)")) for _ in range(9)]
-    asked = [asyncio.create_task(unit) for unit in slow]
+
+    def slow(tx: Transaction, key: str) -> None:
+        number(tx, "SELECT 1 FROM pg_sleep(0.02)")
+        put(tx, key)
+
+    asked = [
+        asyncio.create_task(database.write(lambda tx, n=n: slow(tx, str(n)))) for n in range(9)
+    ]
     asked += [asyncio.create_task(database.read(keys)) for _ in range(9)]
     for task in asked:
         await asyncio.sleep(0.001)
         task.cancel()
     await asyncio.wait(asked)
-    await asyncio.gather(*(database.write(lambda tx, n=n: put(tx, str(n))) for n in range(4)))
+    await asyncio.gather(*(database.write(lambda tx, n=n: put(tx, f"b{n}")) for n in range(4)))
     open_ones = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     assert await database.read(lambda tx: number(tx, open_ones)) <= 2
     await database.close()
+    again = PostgresDatabase(postgres_url)
+    assert len(await again.read(keys)) == 13
+    await again.close()
 
 
 async def test_what_was_asked_before_the_end_is_written_and_nothing_later(
@@ -123,12 +135,13 @@ async def test_two_that_lock_each_other_out_both_come_through(postgres: Postgres
     both = asyncio.Barrier(2)
     runs: list[str] = []
 
-    def cross(tx: Transaction, first: str, second: str) -> None:
+    def cross(tx: Transaction, first: str, second: str) -> object:
         runs.append(first)
+        if len(runs) > 2:
+            return change(tx, "a", first), change(tx, "b", first)
         change(tx, first, first)
-        if len(runs) <= 2:
-            await_(both.wait())
-        change(tx, second, first)
+        await_(both.wait())
+        return change(tx, second, first), None
 
     await asyncio.gather(
         postgres.write(lambda tx: cross(tx, "a", "b")),
@@ -190,6 +203,41 @@ async def test_a_lock_is_not_waited_for_without_end(postgres_url: str) -> None:
             await database.write(lambda tx: change(tx, "a", "ours"))
     await other.close()
     await database.write(lambda tx: change(tx, "a", "ours"))
+    await database.close()
+
+
+async def test_who_finds_every_connection_in_use_is_told_to_come_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usina.kernel.db.postgres._AWAY_SECONDS", 0.2)
+    database = PostgresDatabase(postgres_url, PostgresOptions(connections=1))
+    long = asyncio.create_task(database.write(lambda tx: number(tx, "SELECT 1 FROM pg_sleep(1)")))
+    while not await _sleeps(postgres_url):
+        await asyncio.sleep(0.01)
+    with pytest.raises(Unavailable):
+        await database.read(keys)
+    await long
+    assert await database.read(keys) == []
+    await database.close()
+
+
+async def _sleeps(url: str) -> bool:
+    other: Any = await asyncpg.connect(url)
+    found = await other.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        " AND datname = current_database()"
+    )
+    await other.close()
+    return bool(found)
+
+
+async def test_a_server_that_is_not_there_is_said_so_and_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("usina.kernel.db.postgres._AWAY_SECONDS", 0.2)
+    database = PostgresDatabase(f"postgresql://nobody@/nothing?host={tmp_path}")
+    with pytest.raises(Unavailable):
+        await database.read(keys)
     await database.close()
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 import sqlalchemy as sa
 from pydantic_core import from_json, to_json
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from usina.kernel.clock import Clock
@@ -118,7 +119,7 @@ class PostgresDatabase:
             except Exception as error:
                 if (refusal := _refusal(error)) is not None:
                     raise refusal from error
-                if attempt.began or not _is_away(error):
+                if attempt.began or not _is_away(error, connected=attempt.connected):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable("The database can not be reached; ask again.") from error
@@ -146,7 +147,7 @@ class _Attempt(Generic[T]):
             try:
                 self._run(connection, driver)
             except Exception as error:
-                if driver.lost and not connection.invalidated:
+                if (driver.lost or not self.began) and not connection.invalidated:
                     connection.invalidate(error)  # so that nobody gets it from the pool
                 raise
 
@@ -201,6 +202,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngi
         json_deserializer=from_json,
         pool_size=options.connections,
         max_overflow=0,
+        pool_timeout=_AWAY_SECONDS,
         connect_args=connect,
     )
 
@@ -226,20 +228,20 @@ def _sqlstate(error: BaseException) -> str:
     return getattr(cause, "sqlstate", None) or ""
 
 
-def _is_away(error: BaseException) -> bool:
-    """Whether the server, or the way to it, is not there just now."""
-    if isinstance(error, OSError):  # TimeoutError is one
-        return True
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    return _sqlstate(error).startswith(_AWAY) or "connection is closed" in str(error)
+def _is_away(error: BaseException, *, connected: bool) -> bool:
+    """Whether the server, or the way to it, is not there just now. On a connection that was made, a
+    trouble that the server does not name is one with the connection."""
+    state = _sqlstate(error)
+    return isinstance(error, OSError) or state.startswith(_AWAY) or (connected and not state)
 
 
 def _refusal(error: Exception) -> Unavailable | None:
-    """A full disk and a busy table are refusals that callers understand."""
+    """A full disk and a busy database are refusals that callers understand."""
     state = _sqlstate(error)
     if state == _FULL:
         return StorageFull()
+    if isinstance(error, PoolTimeout):
+        return Unavailable("The database has too much to do; ask again.")
     if state in _TOO_LONG:
         return Unavailable("The database took too long and nothing has happened; ask again.")
     return None
