@@ -98,6 +98,8 @@ async def test_what_was_asked_before_the_end_is_written_and_nothing_later(
     await asyncio.gather(*asked)
     with pytest.raises(RuntimeError, match="closed"):
         await database.write(lambda tx: put(tx, "late"))
+    with pytest.raises(RuntimeError, match="closed"):
+        await database.read(keys)
     again = PostgresDatabase(postgres_url)
     assert await again.read(keys) == [str(n) for n in range(9)]
     await again.close()
@@ -135,13 +137,15 @@ async def test_two_that_lock_each_other_out_both_come_through(postgres: Postgres
     both = asyncio.Barrier(2)
     runs: list[str] = []
 
-    def cross(tx: Transaction, first: str, second: str) -> object:
+    def cross(tx: Transaction, first: str, second: str) -> None:
         runs.append(first)
-        if len(runs) > 2:
-            return change(tx, "a", first), change(tx, "b", first)
+        if len(runs) > 2:  # the other one may still be at it: after it, then
+            change(tx, second, first)
+            change(tx, first, first)
+            return
         change(tx, first, first)
         await_(both.wait())
-        return change(tx, second, first), None
+        change(tx, second, first)
 
     await asyncio.gather(
         postgres.write(lambda tx: cross(tx, "a", "b")),

@@ -77,8 +77,6 @@ class PostgresDatabase:
         self._closed = False
 
     async def write(self, unit: Unit[T]) -> T:
-        if self._closed:
-            raise RuntimeError("The database is closed.")
         return await self._apart(self._written(unit))
 
     async def read(self, unit: Unit[T]) -> T:
@@ -91,18 +89,22 @@ class PostgresDatabase:
 
     async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
         """Its end does not hang on the caller's."""
+        if self._closed:
+            work.close()
+            raise RuntimeError("The database is closed.")
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
     async def _written(self, unit: Unit[T]) -> T:
-        """What two transactions spoil for each other is tried once more."""
+        """What two transactions spoil for each other is tried once more, after the other one."""
         try:
             done = await self._in_transaction(self._writing, unit)
         except Exception as error:
             if _sqlstate(error) not in _COLLISIONS:
                 raise
+            await asyncio.sleep(_AGAIN_SECONDS)
             done = await self._in_transaction(self._writing, unit)
         for hook in done.hooks:
             hook()

@@ -1,8 +1,8 @@
 """The unit of work: what must happen together is one function over one transaction.
 
 A unit is a plain function of a :class:`Transaction`. It runs where the engine wants it (SQLite's
-writes on the event loop and its reads on threads, PostgreSQL's in greenlets, if need be twice), so it
-must not await, must not keep the transaction, and must be as good the second time. The commit is
+writes on the event loop and its reads on threads, PostgreSQL's in greenlets, if need be twice). So
+it must not await, must not keep the transaction, and must be as good the second time. The commit is
 made in one place, by the engine; hooks given to :meth:`Transaction.after_commit` run on the event
 loop once it is durable, and not at all otherwise.
 """
