@@ -8,6 +8,7 @@ damaged on its way is refused.
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,7 @@ from xml.sax.saxutils import escape
 
 import httpx2
 
-from usina.kernel.storage.s3_failure import failure
+from usina.kernel.storage.s3_failure import UploadGone, failure
 from usina.kernel.storage.signature import S3Access, encoded, signed_headers
 from usina.kernel.storage.store import Data, ObjectMissing
 
@@ -81,20 +82,24 @@ class S3Calls:
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         try:
             self._send("POST", key, {"uploadId": upload_id}, body=body)
-        except ObjectMissing:
-            if self._send("HEAD", key, {}).headers.get(_WRITE) != write:
+        except UploadGone:
+            if self._written_by(key) != write:
                 raise
+
+    def _written_by(self, key: str) -> str | None:
+        try:
+            return self._send("HEAD", key, {}).headers.get(_WRITE)
+        except ObjectMissing:
+            return None
 
     def abort(self, key: str, upload_id: str) -> None:
         """Removes the parts of an upload; one that is not there is no error."""
-        try:
+        with suppress(UploadGone):
             self._send("DELETE", key, {"uploadId": upload_id})
-        except ObjectMissing:
-            return
 
-    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+    def unfinished(self, prefix: str, page_size: int = 1000) -> Iterator[Unfinished]:
         """Every multipart upload under the prefix that is neither completed nor aborted."""
-        query = {"uploads": "", "prefix": prefix}
+        query = {"uploads": "", "prefix": prefix, "max-uploads": str(page_size)}
         while True:
             page = _document(self._send("GET", "", query))
             for found in page.iterfind("{*}Upload"):

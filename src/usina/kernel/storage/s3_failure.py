@@ -20,7 +20,7 @@ _TOLD: Final = 500
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _STATUS: Final = re.compile(r"status(?: code)?: (\d{3})\b")
 _FULL: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "507"})
-_MISSING: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404"})
+_MISSING: Final = frozenset({"NoSuchKey", "404"})
 _REFUSED: Final = {
     "NoSuchBucket": "its bucket does not exist",
     "InvalidAccessKeyId": "the access key is not known to it",
@@ -32,6 +32,15 @@ _REFUSED: Final = {
     "403": "this key may not do that in this bucket",
 }
 """What an operator has to put right, by the server's code or the status of its answer."""
+
+
+class UploadGone(Unavailable):
+    """A multipart upload that was completed, or aborted, meanwhile."""
+
+    code = "storage_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The store gave up an object on its way; send the request again.")
 
 
 @contextmanager
@@ -46,8 +55,8 @@ def told_plainly(key: str) -> Generator[None]:
 def failure(key: str, told: str) -> Exception:
     """The port's error for an answer, or for why there was none.
 
-    ``ObjectMissing``, ``StorageFull``, or ``Unavailable``: ``storage_refused`` where somebody must
-    change something, ``storage_unavailable`` where waiting may help.
+    ``ObjectMissing``, ``StorageFull``, ``UploadGone``, or ``Unavailable``: ``storage_refused``
+    where somebody must change something, ``storage_unavailable`` where waiting may help.
     """
     words = [found[1] for found in (_CODE.search(told), _STATUS.search(told)) if found]
     if _FULL.intersection(words):
@@ -60,6 +69,8 @@ def failure(key: str, told: str) -> Exception:
             code="storage_refused",
             retry_after_seconds=60,
         )
+    if "NoSuchUpload" in words:
+        return UploadGone()
     if _MISSING.intersection(words):
         return ObjectMissing(key)
     _log.warning("the object store does not answer", key=key, told=told[:_TOLD])

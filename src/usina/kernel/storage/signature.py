@@ -115,7 +115,7 @@ class _Request:
     def signature(self, access: S3Access, now: datetime) -> str:
         parts = urlsplit(self.url)
         headers = sorted({**self.headers, "host": parts.netloc}.items())
-        lines = [f"{name}:{value.strip()}" for name, value in headers]
+        lines = [f"{name}:{' '.join(value.split())}" for name, value in headers]
         whole = [self.method, parts.path or "/", self.query, *lines, "", self.header_names]
         canonical = "\n".join([*whole, self.body_sha256]).encode()
         scope = _scope(access, now)
