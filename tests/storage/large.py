@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.storage.s3_server import access
-from usina.kernel.storage.s3 import S3Place, S3Store
+from usina.kernel.storage.s3 import S3Store
+from usina.kernel.storage.s3_address import S3Place
 
 CHUNK = b"0123456789abcdef" * 62_500
 

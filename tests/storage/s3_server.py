@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import httpx2
 
-from usina.kernel.storage.signature import S3Access, signed_headers
+from usina.kernel.storage.s3_address import S3Access
+from usina.kernel.storage.signature import signed_headers
 
 
 @cache

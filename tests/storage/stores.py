@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tests.storage.s3_server import access, fresh_bucket
 from usina.kernel.storage.folder import FolderStore
-from usina.kernel.storage.s3 import S3Place, S3Store
+from usina.kernel.storage.s3 import S3Store
+from usina.kernel.storage.s3_address import S3Place
 from usina.kernel.storage.store import Store
 
 Opening = Callable[[], Store]

@@ -9,7 +9,8 @@ import pytest
 from tests.storage.proxy import Fault, Proxy, error, hang, lost, proxy_before, truncated
 from tests.storage.s3_server import access, fresh_bucket
 from usina.kernel.errors import StorageFull, Unavailable
-from usina.kernel.storage.s3 import S3Place, S3Store
+from usina.kernel.storage.s3 import S3Store
+from usina.kernel.storage.s3_address import S3Place
 from usina.kernel.storage.s3_calls import Patience
 from usina.kernel.storage.s3_writer import PART_BYTES
 

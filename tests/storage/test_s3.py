@@ -15,7 +15,8 @@ from tests.storage.s3_server import access, fresh_bucket
 from usina.http_kit.bytes import content_headers
 from usina.kernel.errors import Unavailable
 from usina.kernel.storage.folder import FolderStore
-from usina.kernel.storage.s3 import S3Place, S3Store
+from usina.kernel.storage.s3 import S3Store
+from usina.kernel.storage.s3_address import S3Place
 from usina.kernel.storage.s3_calls import Patience, S3Calls
 from usina.kernel.storage.s3_writer import PART_BYTES
 from usina.kernel.storage.store import Presigned

@@ -10,7 +10,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usina.kernel.storage.signature import S3Access, encoded, signed_headers, signed_url
+from usina.kernel.storage.s3_address import S3Access
+from usina.kernel.storage.signature import encoded, signed_headers, signed_url
 
 NOW = datetime(2013, 5, 24, tzinfo=UTC)
 EXAMPLE = S3Access("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")

@@ -5,22 +5,21 @@ conditional writes, which many servers lack. An object is durable when the serve
 """
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import obstore
 from obstore.store import S3Store as Bucket
 
 from usina.kernel.storage.fetch import copy_out
+from usina.kernel.storage.s3_address import S3Access, S3Place
 from usina.kernel.storage.s3_calls import Patience, S3Calls
 from usina.kernel.storage.s3_failure import told_plainly
 from usina.kernel.storage.s3_writer import S3Writer
-from usina.kernel.storage.signature import S3Access, signed_url
+from usina.kernel.storage.signature import signed_url
 from usina.kernel.storage.store import (
     STEP_BYTES,
     Data,
@@ -34,26 +33,6 @@ T = TypeVar("T")
 
 _THREADS: Final = 16
 _UNTYPED: Final = "application/octet-stream"
-_PLACE: Final = re.compile(
-    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*)/?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class S3Place:
-    """A bucket, and what the keys of this platform begin with there: empty, or ends with ``/``."""
-
-    bucket: str
-    prefix: str
-
-    @classmethod
-    def of(cls, url: str) -> Self:
-        """Out of ``s3://bucket/prefix``; several platforms may share a bucket so."""
-        found = _PLACE.fullmatch(url)
-        if found is None or ".." in url:
-            raise ValueError(f"not the address of a bucket, like s3://bucket/prefix: {url!r}")
-        prefix = found["prefix"].removeprefix("/")
-        return cls(found["bucket"], f"{prefix}/" if prefix else "")
 
 
 class S3Store:

@@ -17,8 +17,9 @@ from xml.sax.saxutils import escape
 
 import httpx2
 
+from usina.kernel.storage.s3_address import S3Access
 from usina.kernel.storage.s3_failure import UploadGone, failure
-from usina.kernel.storage.signature import S3Access, encoded, signed_headers
+from usina.kernel.storage.signature import encoded, signed_headers
 from usina.kernel.storage.store import Data, ObjectMissing
 
 _WRITE: Final = "x-amz-meta-usina-write"

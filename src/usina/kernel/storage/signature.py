@@ -7,37 +7,16 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from usina.kernel.storage.s3_address import S3Access
+
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class S3Access:
-    """Which server, and who this platform is to it; endpoints are ``http(s)://host[:port]``.
-
-    Without an endpoint it is Amazon's of the region. ``public_endpoint`` is the same server as
-    clients of the platform reach it: presigned addresses are made for it.
-    """
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    region: str = "us-east-1"
-    endpoint: str | None = None
-    public_endpoint: str | None = None
-
-    @property
-    def url(self) -> str:
-        return self.endpoint or f"https://s3.{self.region}.amazonaws.com"
-
-    @property
-    def public_url(self) -> str:
-        return self.public_endpoint or self.url
 
 
 def signed_headers(
