@@ -52,8 +52,10 @@ from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, clear_leftovers
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.trial import missing, try_sandbox
-from usina.kernel.storage.folder import FolderStore
 from usina.kernel.storage.marker import claim
+from usina.kernel.storage.open import open_store
+from usina.kernel.storage.s3_address import S3Access
+from usina.kernel.storage.store import Store
 from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.service import CreatedOrganization, SeedReport, Tenancy
 from usina.kernel.worker.attempt import Workshop
@@ -95,7 +97,7 @@ class _Ground:
     settings: Settings
     clock: Clock
     database: SqliteDatabase
-    store: FolderStore
+    store: Store
     bus: Bus
     secret: bytes
     parts: contextlib.AsyncExitStack
@@ -110,10 +112,30 @@ async def _open_ground(
     parts.push_async_callback(database.close)
     await database.write(meta.prepare)
     secret, platform_id = await database.read(lambda tx: (meta.secret(tx), meta.platform_id(tx)))
-    store = FolderStore(settings.data / "store")
+    store = _open_store(settings)
     parts.callback(store.close)
     await store.run(lambda: claim(store, platform_id))
     return _Ground(settings, clock, database, store, Bus(), secret, parts)
+
+
+def _open_store(settings: Settings) -> Store:
+    url = settings.storage_url or (settings.data / "store").as_uri()
+    key, secret = settings.s3_access_key, settings.s3_secret_key
+    if key is None or secret is None:
+        return open_store(url, None)
+    scheme = "https" if settings.minio_secure else "http"
+    access = S3Access(
+        key.get_secret_value(),
+        secret.get_secret_value(),
+        settings.s3_region,
+        _with_scheme(settings.s3_endpoint_url, scheme),
+        _with_scheme(settings.s3_public_endpoint_url, scheme),
+    )
+    return open_store(url, access)
+
+
+def _with_scheme(endpoint: str | None, scheme: str) -> str | None:
+    return endpoint if endpoint is None or "://" in endpoint else f"{scheme}://{endpoint}"
 
 
 async def _assemble(settings: Settings, clock: Clock, parts: contextlib.AsyncExitStack) -> Embedded:
@@ -315,7 +337,7 @@ def _runner_limits(settings: Settings) -> RunnerLimits:
 
 
 def _checks(
-    settings: Settings, database: SqliteDatabase, store: FolderStore, worker: Worker
+    settings: Settings, database: SqliteDatabase, store: Store, worker: Worker
 ) -> Callable[[], Awaitable[dict[str, str]]]:
     """``ok`` or why not, by dependency."""
 

@@ -83,6 +83,10 @@ def _platform(settings: Settings) -> Iterator[Check]:
         ("DATABASE_URL", settings.database_url),
         ("REDIS_URL", settings.redis_url),
         ("USINA_STORAGE_URL", settings.storage_url),
+        ("S3_ENDPOINT_URL", settings.s3_endpoint_url),
+        ("S3_PUBLIC_ENDPOINT_URL", settings.s3_public_endpoint_url),
+        ("S3_ACCESS_KEY", settings.s3_access_key),
+        ("S3_SECRET_KEY", settings.s3_secret_key),
     ):
         if value is not None:
             yield Check(

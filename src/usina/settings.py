@@ -9,10 +9,13 @@ import sys
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from usina.kernel.storage.s3_address import S3Place
 
 _GIB = 1024**3
 
@@ -21,9 +24,9 @@ def _default_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "usina"
 
 
-def _named(name: str) -> AliasChoices:
-    """A setting whose variable has no ``USINA_`` in front."""
-    return AliasChoices(name, name.lower())
+def _named(name: str, *others: str) -> AliasChoices:
+    """A setting whose variable has no ``USINA_`` in front; ``others`` are understood too."""
+    return AliasChoices(name, name.lower(), *others)
 
 
 class Settings(BaseSettings):
@@ -42,6 +45,20 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
     storage_url: str | None = None
+    s3_endpoint_url: str | None = Field(
+        None, validation_alias=_named("S3_ENDPOINT_URL", "MINIO_ENDPOINT")
+    )
+    s3_public_endpoint_url: str | None = Field(
+        None, validation_alias=_named("S3_PUBLIC_ENDPOINT_URL", "MINIO_PUBLIC_ENDPOINT")
+    )
+    s3_access_key: SecretStr | None = Field(
+        None, validation_alias=_named("S3_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_ROOT_USER")
+    )
+    s3_secret_key: SecretStr | None = Field(
+        None, validation_alias=_named("S3_SECRET_KEY", "MINIO_SECRET_KEY", "MINIO_ROOT_PASSWORD")
+    )
+    s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION", "MINIO_REGION"))
+    minio_secure: bool = Field(False, validation_alias=_named("MINIO_SECURE"))
     secret_key: SecretStr | None = Field(None, validation_alias=_named("SECRET_KEY"))
 
     first_superuser_username: str | None = Field(
@@ -107,6 +124,34 @@ class Settings(BaseSettings):
     @classmethod
     def _expand(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("storage_url")
+    @classmethod
+    def _is_a_store(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("file:///"):
+            S3Place.of(value)
+        return value
+
+    @field_validator("s3_endpoint_url", "s3_public_endpoint_url")
+    @classmethod
+    def _is_an_endpoint(cls, value: str | None) -> str | None:
+        """Origins name a host alone; ``MINIO_SECURE`` says how it is spoken to."""
+        if value is None:
+            return None
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        plain = f"{parts.scheme}://{parts.hostname}"
+        plain += f":{parts.port}" if parts.port else ""
+        if parts.scheme not in {"http", "https"} or parts.geturl().rstrip("/").lower() != plain:
+            raise ValueError("not the address of a server, like https://s3.example.org:9000")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _keys_come_in_pairs(self) -> Self:
+        if (self.s3_access_key is None) != (self.s3_secret_key is None):
+            raise ValueError("S3_ACCESS_KEY and S3_SECRET_KEY: one is set, and the other is not")
+        if self.s3_access_key is None and (self.storage_url or "").startswith("s3:"):
+            raise ValueError("USINA_STORAGE_URL: a bucket needs S3_ACCESS_KEY and S3_SECRET_KEY")
+        return self
 
     @cached_property
     def lease(self) -> timedelta:

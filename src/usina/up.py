@@ -27,7 +27,7 @@ def up(settings: Settings, *, idle_exit_seconds: float | None = None) -> int:
     """Runs the embedded platform until TERM, Ctrl-C or idleness; returns the exit code."""
     configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
     try:
-        _refuse_what_is_not_served(settings)
+        refuse_what_is_not_served(settings)
         with contextlib.closing(bind(settings.host, settings.port)) as listener:
             uvloop.run(_serve(settings, listener, idle_exit_seconds))
     except (FolderInUse, PortInUse, NotServed) as refusal:
@@ -40,12 +40,16 @@ class NotServed(Exception):
     """A setting asks for a part of the platform that this build does not have."""
 
 
-def _refuse_what_is_not_served(settings: Settings) -> None:
+def refuse_what_is_not_served(settings: Settings) -> None:
     """Better no start than one on another database than the one that was asked for."""
     asked = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
         "USINA_STORAGE_URL": settings.storage_url,
+        "S3_ENDPOINT_URL": settings.s3_endpoint_url,
+        "S3_PUBLIC_ENDPOINT_URL": settings.s3_public_endpoint_url,
+        "S3_ACCESS_KEY": settings.s3_access_key,
+        "S3_SECRET_KEY": settings.s3_secret_key,
     }
     for variable, value in asked.items():
         if value is not None:

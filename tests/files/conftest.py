@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.clock import FakeClock
-from tests.storage.conftest import small_disk, store
+from tests.storage.conftest import opening, small_disk, store
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.files.limit import FileLimits
 from usina.kernel.files.service import Files
@@ -18,7 +18,7 @@ from usina.kernel.storage.store import Store
 from usina.kernel.tenancy.caller import Caller
 from usina.kernel.tenancy.table import organizations
 
-__all__ = ["desk", "small_disk", "store"]
+__all__ = ["desk", "opening", "small_disk", "store"]
 
 MAX_BYTES = 20 * 1024**2
 

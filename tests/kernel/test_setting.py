@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from usina.doctor import diagnose, settings_in_force
 from usina.settings import Settings
+from usina.up import NotServed, refuse_what_is_not_served
 
 
 def test_the_origins_variables_and_ours_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +30,50 @@ def test_secrets_are_masked_where_settings_are_shown() -> None:
     shown = dict(settings_in_force(Settings(first_superuser_api_key="very secret")))
     assert shown["FIRST_SUPERUSER_API_KEY"] == "********"
     assert "very secret" not in str(shown)
+
+
+def test_a_bucket_is_named_by_the_origins_variables_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USINA_STORAGE_URL", "s3://bucket/usina")
+    monkeypatch.setenv("MINIO_ENDPOINT", "minio:9000")
+    monkeypatch.setenv("MINIO_ACCESS_KEY", "who")
+    monkeypatch.setenv("MINIO_SECRET_KEY", "very secret")
+    shown = dict(settings_in_force(Settings()))
+    assert shown["S3_ENDPOINT_URL"] == "minio:9000"
+    assert shown["S3_ACCESS_KEY"] == shown["S3_SECRET_KEY"] == "********"
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"USINA_STORAGE_URL": "s3://bucket"}, "a bucket needs S3_ACCESS_KEY"),
+        ({"USINA_STORAGE_URL": "ftp://bucket"}, "s3://bucket/prefix"),
+        ({"S3_ACCESS_KEY": "who"}, "one is set, and the other is not"),
+        ({"S3_SECRET_KEY": "very secret"}, "one is set, and the other is not"),
+        ({"S3_ENDPOINT_URL": "https://user:word@host"}, "address of a server"),
+        ({"S3_ENDPOINT_URL": "https://host/path"}, "address of a server"),
+        ({"S3_PUBLIC_ENDPOINT_URL": "file:///x"}, "address of a server"),
+    ],
+)
+def test_a_bucket_that_can_not_be_reached_so_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=told):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    "name", ["storage_url", "s3_endpoint_url", "s3_public_endpoint_url", "s3_access_key"]
+)
+def test_a_store_that_is_not_served_is_refused_at_the_start(tmp_path: Path, name: str) -> None:
+    keys = {"s3_access_key": "who", "s3_secret_key": "very secret"}
+    value = "s3://bucket" if name == "storage_url" else "https://host"
+    asked = keys if name == "s3_access_key" else {name: value}
+    asked = keys | asked if name == "storage_url" else asked
+    settings = Settings.model_validate({"data": tmp_path / "data", **asked})
+    with pytest.raises(NotServed, match="is set, but this build runs embedded only"):
+        refuse_what_is_not_served(settings)
 
 
 def test_the_doctor_names_what_is_wrong_and_its_fix(tmp_path: Path) -> None:

@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.stores import STORES
+from tests.storage.stores import STORES, Opening
 from usina.kernel.storage.store import Store
 
 SMALL_DISK_BYTES = 1024**2
 
 
 @pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Store]:
-    opened = STORES[request.param](tmp_path)
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
+    return STORES[request.param](tmp_path)
+
+
+@pytest.fixture
+def store(opening: Opening) -> Generator[Store]:
+    opened = opening()
     yield opened
     opened.close()
 

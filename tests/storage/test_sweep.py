@@ -1,15 +1,13 @@
 """Rows and objects kept together, and nothing deleted that another platform may own."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from tests.clock import FakeClock
-from tests.storage.conftest import everything_in
+from tests.storage.stores import Opening
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.owner import ArtifactOwner
 from usina.kernel.artifacts.store import insert_artifacts
@@ -21,11 +19,12 @@ from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.store import insert_files, insert_upload
 from usina.kernel.files.table import files
 from usina.kernel.ids import new_id
-from usina.kernel.storage.folder import FolderStore
 from usina.kernel.storage.marker import MARKER, belongs_to, claim
+from usina.kernel.storage.store import Store
 from usina.kernel.storage.sweep import Sweeper, SweepReport
 from usina.kernel.tenancy.table import organizations
 
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 AT_START = timedelta(0)
 NOW = datetime.now(UTC) + 24 * HOUR
@@ -35,10 +34,10 @@ NOW = datetime.now(UTC) + 24 * HOUR
 class House:
     """A platform's store and database, with as much in them as a test needs."""
 
-    def __init__(self, database: Database, root: Path) -> None:
+    def __init__(self, database: Database, opening: Opening) -> None:
         self.database = database
-        self.root = root
-        self.store = FolderStore(root)
+        self.opening = opening
+        self.store = opening()
         self.used: set[str] = set()
         self.organization_id = new_id()
         self.sweeper = self._sweeper()
@@ -58,13 +57,11 @@ class House:
         platform = await self.database.read(meta.platform_id)
         assert claim(self.store, platform)
 
-    async def restart(self) -> None:
+    async def restart(self, later: timedelta = MINUTE) -> None:
         """The platform starts again, a minute after its last write."""
         self.store.close()
-        for name in everything_in(self.root):
-            written = (self.root / name).stat().st_mtime
-            os.utime(self.root / name, (written, written - 60))
-        self.store = FolderStore(self.root)
+        self.store = self.opening()
+        self.store.opened_at += later
         self.sweeper = self._sweeper()
 
     async def sweep(self, grace: timedelta = HOUR) -> SweepReport:
@@ -109,21 +106,22 @@ class House:
 
 
 @pytest.fixture
-async def house(database: Database, tmp_path: Path) -> House:
-    made = House(database, tmp_path / "store")
+async def house(database: Database, opening: Opening) -> AsyncIterator[House]:
+    made = House(database, opening)
     await made.begin()
-    return made
+    yield made
+    made.store.close()
 
 
 async def test_what_rows_name_stays(house: House) -> None:
     file, artifact = await house.file(), await house.artifact()
     upload = await house.upload(NOW + HOUR)
-    before = everything_in(house.root)
+    before = house.objects()
     await house.restart()
     for grace in (AT_START, HOUR, HOUR):
         assert await house.sweep(grace) == SweepReport()
-    assert everything_in(house.root) == before
-    assert len(before) == 4, (file, artifact, upload)
+    assert house.objects() == before
+    assert len(before) == 3, (file, artifact, upload)
 
 
 async def test_an_orphan_goes_at_the_next_start(house: House) -> None:
@@ -138,7 +136,7 @@ async def test_an_orphan_goes_at_the_next_start(house: House) -> None:
 
 
 async def test_what_this_process_has_staged_awaits_its_row(house: House) -> None:
-    await house.restart()
+    await house.restart(later=timedelta(0))
     staged = f"artifacts/{house.organization_id}/{new_id()}/{new_id()}"
     house.store.put(staged, b"1")
     assert (await house.sweep(AT_START)).orphans == 0
@@ -164,10 +162,9 @@ async def test_a_row_that_comes_between_two_looks_saves_its_object(house: House)
 async def test_a_young_object_is_left_alone(house: House) -> None:
     key = f"files/{house.organization_id}/{new_id()}"
     house.store.put(key, b"1")
-    later = (NOW - HOUR / 2).timestamp()
-    os.utime(house.root / key, (later, later))
-    await house.sweep()
-    assert (await house.sweep()).orphans == 0
+    for _ in range(2):
+        report = await house.sweeper.sweep(datetime.now(UTC) + HOUR / 2, HOUR)
+        assert report.orphans == 0
     assert house.objects() == [key]
 
 
@@ -189,20 +186,23 @@ async def test_a_foreign_or_unmarked_store_loses_nothing(
 ) -> None:
     file = await house.file()
     house.store.put("files/o/orphan", b"1")
-    (house.root / "files/o/partial#1").write_bytes(b"1")
     await house.upload(NOW - HOUR)
     house.store.delete([MARKER])
     if marker is not None:
         house.store.put(MARKER, marker.encode())
-    before = everything_in(house.root)
+    before = house.objects()
     await house.restart()
+    partial = house.store.writer("files/o/partial")
+    partial.write(b"x" * 9 * 1024**2)
     for _ in range(2):
         assert await house.sweep(grace) == SweepReport(refused=True)
-    assert everything_in(house.root) == before
+    assert house.objects() == before
+    assert house.store.clear_unfinished(NOW) == 1
+    partial.abort()
     assert (await house.missing())[file.id] is False
 
 
-async def test_a_database_that_was_lost_takes_nothing_with_it(house: House, tmp_path: Path) -> None:
+async def test_a_database_that_was_lost_takes_nothing_with_it(house: House) -> None:
     """The file of the database is gone, a new one is made: its platform is another one."""
     await house.file()
     new_platform = new_id()
@@ -216,8 +216,7 @@ async def test_a_database_that_was_lost_takes_nothing_with_it(house: House, tmp_
     assert len(house.objects()) == 1
 
 
-async def test_only_an_empty_store_is_claimed(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "store")
+async def test_only_an_empty_store_is_claimed(store: Store) -> None:
     store.put("files/somebody/elses", b"1")
     assert claim(store, "me") is False
     assert store.size(MARKER) is None
@@ -225,7 +224,6 @@ async def test_only_an_empty_store_is_claimed(tmp_path: Path) -> None:
     assert claim(store, "me") is True
     assert claim(store, "me") is True
     assert claim(store, "another") is False
-    store.close()
 
 
 async def test_a_lost_object_is_told_of_and_its_row_kept(house: House) -> None:

@@ -115,13 +115,19 @@ class BytesResponse(Response):
 
 
 def _headers(stored: StoredBytes) -> list[tuple[bytes, bytes]]:
-    charset = "; charset=utf-8" if stored.media_type.startswith("text/") else ""
+    content_type, disposition = content_headers(stored.name, stored.media_type)
     return [
-        (b"content-type", f"{stored.media_type}{charset}".encode()),
-        (b"content-disposition", _disposition(stored).encode()),
+        (b"content-type", content_type.encode()),
+        (b"content-disposition", disposition.encode()),
         (b"etag", stored.etag.encode()),
         *_SAFETY,
     ]
+
+
+def content_headers(name: str, media_type: str) -> tuple[str, str]:
+    """``Content-Type`` and ``Content-Disposition``, whoever sends the bytes."""
+    charset = "; charset=utf-8" if media_type.startswith("text/") else ""
+    return f"{media_type}{charset}", _disposition(name, media_type)
 
 
 async def _send_start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -153,13 +159,13 @@ def _lengths(part: ByteRange | None, sent: ByteRange, size_bytes: int) -> list[t
     return [length, (b"content-range", b"bytes %d-%d/%d" % (part.start, part.stop - 1, size_bytes))]
 
 
-def _disposition(stored: StoredBytes) -> str:
+def _disposition(name: str, media_type: str) -> str:
     """RFC 6266: a plain name for old clients, the true one in UTF-8 (RFC 8187)."""
-    kind = "inline" if stored.media_type in _SHOWN_INLINE else "attachment"
-    plain = "".join(c if c in _PLAIN_NAME else "_" for c in stored.name)
+    kind = "inline" if media_type in _SHOWN_INLINE else "attachment"
+    plain = "".join(c if c in _PLAIN_NAME else "_" for c in name)
     disposition = f'{kind}; filename="{plain}"'
-    if plain != stored.name:
-        disposition += f"; filename*=UTF-8''{quote(stored.name, safe='')}"
+    if plain != name:
+        disposition += f"; filename*=UTF-8''{quote(name, safe='')}"
     return disposition
 
 

@@ -1,1 +1,1 @@
-"""Bytes: one port, a folder below it."""
+"""Bytes: one port, a folder or a bucket below it."""

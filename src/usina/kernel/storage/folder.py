@@ -107,6 +107,12 @@ class FolderStore:
                 cleared += 1
         return cleared
 
+    def presigned_get(self, key: str, seconds: int, content_type: str, disposition: str) -> None:
+        """Null: a folder has no server of its own."""
+
+    def presigned_put(self, key: str, seconds: int, size_bytes: int) -> None:
+        """Null likewise."""
+
     def close(self) -> None:
         self._threads.shutdown()
 

@@ -6,7 +6,7 @@ cut. Methods that are not ``async`` block: call them through :meth:`Store.run`, 
 """
 
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,15 @@ class StoredObject:
     modified_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Presigned:
+    """A request that whoever knows it may make until its end; ``headers`` must be sent with it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+
+
 class Writer(Protocol):
     """An object on its way. Nothing of it can be seen before :meth:`commit` has returned."""
 
@@ -48,7 +57,8 @@ class Writer(Protocol):
 
 
 class Store(Protocol):
-    """Raises ``StorageFull`` where the disk or a quota is full.
+    """Raises ``StorageFull`` where the disk or a quota is full, ``Unavailable`` where a server does
+    not answer in time (``storage_unavailable``) or does not let us in (``storage_refused``).
 
     ``opened_at`` is the moment from which this process may have written, by the clock that also
     gives the objects their times.
@@ -97,6 +107,19 @@ class Store(Protocol):
 
     def clear_unfinished(self, before: datetime) -> int:
         """Removes what aborted writers left before that moment; how many there were."""
+        ...
+
+    def presigned_get(
+        self, key: str, seconds: int, content_type: str, disposition: str
+    ) -> Presigned | None:
+        """How to read the object without the platform, with these headers in the answer.
+
+        Null where the store has no server of its own: then the platform serves the bytes.
+        """
+        ...
+
+    def presigned_put(self, key: str, seconds: int, size_bytes: int) -> Presigned | None:
+        """How to write an object of just this size without the platform, or null likewise."""
         ...
 
     def close(self) -> None: ...
