@@ -16,7 +16,7 @@ from usina.kernel.storage.signature import signed_headers
 
 @cache
 def access() -> S3Access:
-    """The one of ``make test-s3``, else moto's, which is started now."""
+    """The server that ``USINA_TEST_S3`` names (key, secret, endpoint), else moto's, started now."""
     given = os.environ.get("USINA_TEST_S3")
     if given is not None:
         access_key, secret_key, endpoint = given.split(" ")

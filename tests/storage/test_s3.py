@@ -15,6 +15,7 @@ from tests.storage.s3_server import access, fresh_bucket
 from usina.http_kit.bytes import content_headers
 from usina.kernel.errors import Unavailable
 from usina.kernel.storage.folder import FolderStore
+from usina.kernel.storage.open import open_store
 from usina.kernel.storage.s3 import S3Store
 from usina.kernel.storage.s3_address import S3Place
 from usina.kernel.storage.s3_calls import Patience, S3Calls
@@ -122,6 +123,16 @@ def test_memory_stays_flat_for_large_objects(bucket: str, tmp_path: Path) -> Non
 def test_what_is_no_address_of_a_bucket_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="s3://bucket/prefix"):
         S3Place.of(url)
+
+
+def test_the_address_chooses_the_store(bucket: str, tmp_path: Path) -> None:
+    for url in (f"s3://{bucket}/usina", (tmp_path / "a folder").as_uri()):
+        store = open_store(url, access())
+        store.put(KEY, b"1")
+        store.close()
+    assert (tmp_path / "a folder" / KEY).read_bytes() == b"1"
+    with pytest.raises(ValueError, match="S3_ACCESS_KEY"):
+        open_store(f"s3://{bucket}", None)
 
 
 def test_a_bucket_that_is_not_there_is_told_at_once() -> None:
