@@ -1,6 +1,6 @@
 """The two busiest requests, answered without FastAPI's layers around them.
 
-Submitting a job and waiting for its end are two thirds of what a small job costs the server. Their
+Submitting a job and waiting for its end are about half of what a small job costs the server. Their
 routes are declared like all others, and the same functions answer here: only matching and
 dependencies are done by hand (docs/decisions/0013-two-routes-by-express.md).
 """

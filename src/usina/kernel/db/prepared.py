@@ -1,6 +1,6 @@
 """Statements of the hot paths: built with Core, compiled once, run by the driver itself.
 
-SQLAlchemy's own execution costs some eighty microseconds a statement, whatever it does. Here the
+SQLAlchemy's own execution costs some ten microseconds a statement, ten times the driver. Here the
 SQL, the order of its parameters and the conversions of its types are worked out at the first use
 and kept; what is left is one call of the driver.
 """
