@@ -3,13 +3,18 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from typing import Any, Final
 
+import structlog
 import uvicorn
 
+from usina.kernel.readiness import Readiness
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _CLOSING_SECONDS: Final = 2
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -84,6 +89,34 @@ def make_server(app: AsgiApp) -> Server:
         timeout_graceful_shutdown=_CLOSING_SECONDS,
     )
     return Server(config)
+
+
+async def serve(
+    app: AsgiApp, listener: socket.socket, readiness: Readiness, stop: asyncio.Event
+) -> None:
+    """Serves until ``stop`` is set, and says ``ready`` and the address once it can work."""
+    server = make_server(app)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopped = asyncio.create_task(stop.wait())
+    ready = asyncio.create_task(_until_ready(server, readiness))
+    await asyncio.wait([serving, stopped, ready], return_when=asyncio.FIRST_COMPLETED)
+    if ready.done() and not stopped.done():
+        gc.collect()
+        gc.freeze()
+        print(f"ready {url_of(listener)}", flush=True)  # noqa: T201  # the contract's one line
+    await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    server.should_exit = True
+    await serving
+    stopped.cancel()
+
+
+async def _until_ready(server: Server, readiness: Readiness) -> None:
+    while not server.started:
+        await asyncio.sleep(0.005)
+    while not (found := await readiness.look())[0]:
+        _log.warning("not ready yet", checks=found[1])
+        await asyncio.sleep(0.2)
 
 
 def on_stop_signals(stop: Callable[[], None]) -> None:

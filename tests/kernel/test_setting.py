@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from usina.doctor import diagnose, settings_in_force
+from usina.ground import CanNotStart
 from usina.settings import Settings
-from usina.up import NotServed, refuse_what_is_not_served
+from usina.up import refuse_what_is_distributed
 
 
 def test_the_origins_variables_and_ours_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,17 +64,11 @@ def test_a_bucket_that_can_not_be_reached_so_is_refused(
         Settings()
 
 
-@pytest.mark.parametrize(
-    "name", ["storage_url", "s3_endpoint_url", "s3_public_endpoint_url", "s3_access_key"]
-)
-def test_a_store_that_is_not_served_is_refused_at_the_start(tmp_path: Path, name: str) -> None:
-    keys = {"s3_access_key": "who", "s3_secret_key": "very secret"}
-    value = "s3://bucket" if name == "storage_url" else "https://host"
-    asked = keys if name == "s3_access_key" else {name: value}
-    asked = keys | asked if name == "storage_url" else asked
-    settings = Settings.model_validate({"data": tmp_path / "data", **asked})
-    with pytest.raises(NotServed, match="is set, but this build runs embedded only"):
-        refuse_what_is_not_served(settings)
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
+def test_one_process_does_not_start_on_what_many_share(tmp_path: Path, variable: str) -> None:
+    settings = Settings.model_validate({"data": tmp_path / "data", variable: "redis://h"})
+    with pytest.raises(CanNotStart, match=f"{variable} is set, and `usina up` is one process"):
+        refuse_what_is_distributed(settings)
 
 
 def test_the_doctor_names_what_is_wrong_and_its_fix(tmp_path: Path) -> None:

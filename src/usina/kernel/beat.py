@@ -4,7 +4,7 @@ Every turn is safe to repeat and safe to be killed in: the database decides what
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,11 +19,16 @@ from usina.kernel.jobs import schedule
 from usina.kernel.jobs.retention import forget_ended_before
 from usina.kernel.jobs.service import Jobs
 from usina.kernel.jobs.store.query import depths
+from usina.kernel.jobs.store.worker import forget_unseen_workers
 from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _QUEUES: Final = ("default", "gpu", "io")
 _BATCH: Final = 500
+
+
+Turn = tuple[Callable[[], Awaitable[None]], float]
+"""What is done, and how many seconds lie between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,30 @@ class Beat:
         self._retention = retention
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        turns: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
-            (self.fire_schedules, 1.0),
-            (self.measure_queues, 5.0),
-            (self.forget_old, 600.0),
-            (self._sweep, 3600.0),
-        )
+    @property
+    def measures(self) -> Mapping[str, Turn]:
+        """What every process that shows metrics does for itself."""
+        return {"measure_queues": (self.measure_queues, 5.0)}
+
+    @property
+    def turns(self) -> Mapping[str, Turn]:
+        """All that one process has to do for the platform."""
+        return {
+            "fire_schedules": (self.fire_schedules, 1.0),
+            "forget_old": (self.forget_old, 600.0),
+            "sweep": (self._sweep, 3600.0),
+            **self.measures,
+        }
+
+    @property
+    def turns_for_many(self) -> Mapping[str, Turn]:
+        """All of it where there are many processes, any of which may be lost."""
+        return {"take_back_lost": (self._jobs.take_back_lost, 1.0), **self.turns}
+
+    def start(self, turns: Mapping[str, Turn]) -> None:
+        """Begins to turn; ``stop`` ends it."""
         self._tasks = [
-            asyncio.create_task(_turn_for_ever(turn, seconds)) for turn, seconds in turns
+            asyncio.create_task(_turn_for_ever(turn, seconds)) for turn, seconds in turns.values()
         ]
 
     async def stop(self) -> None:
@@ -92,6 +112,7 @@ class Beat:
     async def forget_old(self) -> None:
         """Retention by class: jobs with all of theirs, events of no job, replies to repeats."""
         await self._idempotency.forget_expired()
+        await self._database.write(forget_unseen_workers)
         if self._retention.jobs is not None:
             await self._forget_jobs(self._retention.jobs)
         if self._retention.events is not None:

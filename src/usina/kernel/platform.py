@@ -1,6 +1,5 @@
 """The hall assembled: what the faces and the rooms are given."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from usina.kernel.artifacts.service import Artifacts
@@ -11,6 +10,7 @@ from usina.kernel.events.stream import EventStream
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.service import Jobs
+from usina.kernel.readiness import Readiness
 from usina.kernel.registry import Registry
 from usina.kernel.storage.store import Store
 from usina.kernel.tenancy.service import Tenancy
@@ -19,7 +19,7 @@ from usina.settings import Settings
 
 @dataclass(frozen=True)
 class Platform:
-    """One running platform. ``checks`` answers ``ok`` or why not, by dependency."""
+    """One running platform."""
 
     settings: Settings
     clock: Clock
@@ -34,4 +34,4 @@ class Platform:
     events: EventStream
     idempotency: Idempotency
     jobs: Jobs
-    checks: Callable[[], Awaitable[dict[str, str]]]
+    readiness: Readiness

@@ -19,8 +19,8 @@ def create_organization(
     json: JsonFlag = False,
 ) -> None:
     """Make an organization and print its API key, which is shown only now."""
-    from usina.app import create_organization as create
     from usina.faces.cli.setting import settings_with
+    from usina.upkeep import create_organization as create
 
     made = create(settings_with(data=data), name)
     if not json:

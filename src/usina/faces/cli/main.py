@@ -14,6 +14,7 @@ from usina.faces.cli.doctor import doctor
 from usina.faces.cli.failure import ExitCode, report
 from usina.faces.cli.model import models
 from usina.faces.cli.output import JsonFlag, forget_json, show, want_json
+from usina.faces.cli.parts import api, beat, worker
 from usina.faces.cli.run import run
 from usina.faces.cli.seed import seed
 from usina.faces.cli.up import up
@@ -58,6 +59,9 @@ def build() -> typer.Typer:
     app.command(rich_help_panel=_WORK)(demo)
     app.add_typer(runner.app, name="runner", rich_help_panel=_WORK)
     app.command(rich_help_panel=_PLATFORM)(up)
+    app.command(rich_help_panel=_PLATFORM)(api)
+    app.command(rich_help_panel=_PLATFORM)(worker)
+    app.command(rich_help_panel=_PLATFORM)(beat)
     app.command(rich_help_panel=_PLATFORM)(doctor)
     app.command(rich_help_panel=_PLATFORM)(seed)
     app.add_typer(admin.app, name="admin", rich_help_panel=_PLATFORM)

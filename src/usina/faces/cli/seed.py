@@ -6,8 +6,8 @@ from usina.faces.cli.setting import DataOption
 
 def seed(data: DataOption = None, json: JsonFlag = False) -> None:
     """Make or update what FIRST_SUPERUSER_* name; safe to repeat."""
-    from usina.app import seed as run_seed
     from usina.faces.cli.setting import settings_with
+    from usina.upkeep import seed as run_seed
 
     report = run_seed(settings_with(data=data))
     if not json:

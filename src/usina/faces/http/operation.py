@@ -75,8 +75,8 @@ async def health() -> Response:
 )
 async def ready(platform: Platformed) -> Response:
     """Each dependency by name; 503 when one that is needed is down."""
-    checks = await platform.checks()
-    if all(found == "ok" for found in checks.values()):
+    can_work, checks = await platform.readiness.look()
+    if can_work:
         return json_response({"status": "ok", "checks": checks})
     headers = {"retry-after": "5"}
     return json_response({"status": "unavailable", "checks": checks}, 503, headers)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from usina.kernel.clock import Clock
-from usina.kernel.db.migrations import upgrade_on
+from usina.kernel.db.migrations import revision_of, upgrade_on
 from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
 from usina.kernel.errors import StorageFull, Unavailable
 
@@ -220,6 +220,16 @@ async def upgrade_postgres(url: str) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(alone)
+    finally:
+        await engine.dispose()
+
+
+async def revision_of_postgres(url: str) -> str | None:
+    """The revision that the database is at; null for an empty one."""
+    engine = open_postgres(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(revision_of)
     finally:
         await engine.dispose()
 

@@ -1,24 +1,37 @@
-"""Wake-ups inside one process: who waits for a job or an organization is told at once.
+"""Wake-ups: who waits for a job, an organization or a queue is told at once.
 
 A wake-up carries no truth. A listener that is woken reads the log; a listener that missed one
-reads it at its next look all the same.
+reads it at its next look all the same. Inside one process the bus is all there is; with a relay,
+what is told here is told in the other processes too.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Hint
 from usina.kernel.events.log import NewEvent
 
 _HINTS_KEPT = 32
 _UNENDED_KEPT = 20_000
+_END = "end:"
 
 
 def end_topic(job_id: str) -> str:
     """Woken only when the job ends."""
-    return f"end:{job_id}"
+    return f"{_END}{job_id}"
+
+
+def queue_topic(queue: str) -> str:
+    """Woken when the queue may have something to claim."""
+    return f"queue:{queue}"
+
+
+def cancel_topic(job_id: str) -> str:
+    """Woken when the running job is to stop."""
+    return f"cancel:{job_id}"
 
 
 class Listener:
@@ -45,12 +58,38 @@ class Listener:
         return True
 
 
+class Relay(Protocol):
+    """The way to the buses of other processes. Both calls are cheap and may lose what they take."""
+
+    def topics(self, topics: Collection[str]) -> None: ...
+
+    def hint(self, hint: Hint) -> None: ...
+
+
+class _Nowhere:
+    """There is no other process."""
+
+    def topics(self, topics: Collection[str]) -> None: ...
+
+    def hint(self, hint: Hint) -> None: ...
+
+
 class Bus:
-    """Topics are the ids of jobs and of organizations, and free words such as ``queue:default``."""
+    """Topics are the ids of jobs and of organizations, and words such as ``queue:default``."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[Listener]] = {}
+        self._taps: dict[str, Callable[[str], None]] = {}
         self._unended: dict[str, str] = {}
+        self._relay: Relay = _Nowhere()
+
+    def join(self, relay: Relay) -> None:
+        """From now on other processes are told too."""
+        self._relay = relay
+
+    def tap(self, kind: str, told: Callable[[str], None]) -> None:
+        """Calls ``told`` with the rest of every topic that is woken and begins with ``kind:``."""
+        self._taps[kind] = told
 
     @contextmanager
     def listen(self, *topics: str) -> Generator[Listener]:
@@ -71,8 +110,34 @@ class Bus:
             del self._listeners[topic]
 
     def wake(self, topic: str) -> None:
+        self._wake_here(topic)
+        self._relay.topics((topic,))
+
+    def hear(self, topics: Collection[str]) -> None:
+        """What another process told."""
+        for topic in topics:
+            self._wake_here(topic)
+            if topic.startswith(_END):
+                self._unended.pop(topic.removeprefix(_END), None)
+
+    def hear_hint(self, hint: Hint) -> None:
+        for listener in self._listeners.get(hint.job_id, ()):
+            listener.hints.append(hint)
+            listener.wake()
+
+    def hear_anything(self) -> None:
+        """Something may have been told and not heard: everybody looks."""
+        self._unended.clear()
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.wake()
+
+    def _wake_here(self, topic: str) -> None:
         for listener in self._listeners.get(topic, ()):
             listener.wake()
+        kind, mark, rest = topic.partition(":")
+        if mark and (told := self._taps.get(kind)) is not None:
+            told(rest)
 
     def settle(self, topic: str, state: object) -> None:
         """Hands the state that was just committed to those who wait, so that none has to read."""
@@ -90,7 +155,8 @@ class Bus:
             if event.job_id and event.type in JOB_TERMINAL_TYPES
         )
         for topic in topics:
-            self.wake(topic)
+            self._wake_here(topic)
+        self._relay.topics(topics)
 
     def is_unended(self, job_id: str, organization_id: str) -> bool:
         """Whether the job began in this process and has not ended in it, so that one who waits for
@@ -110,9 +176,8 @@ class Bus:
 
     def hint(self, hint: Hint) -> None:
         """Hands a fine step to those who follow the job right now."""
-        for listener in self._listeners.get(hint.job_id, ()):
-            listener.hints.append(hint)
-            listener.wake()
+        self.hear_hint(hint)
+        self._relay.hint(hint)
 
     def has_listeners(self, topic: str) -> bool:
         return topic in self._listeners

@@ -5,12 +5,13 @@ from typing import Final
 
 from usina.kernel.db import meta
 from usina.kernel.db.unit_of_work import Database
-from usina.kernel.events.bus import Bus, Listener
+from usina.kernel.events.bus import Bus
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Event, Hint
 from usina.kernel.events.log import last_position, read_after
 
 _BATCH: Final = 500
-_SILENCE_SECONDS: Final = 15.0
+_LOOK_SECONDS: Final = 5.0
+_SILENT_LOOKS: Final = 3
 
 
 class EventStream:
@@ -40,10 +41,12 @@ class EventStream:
         """Everything after ``after``, then everything new; null after 15 s of silence.
 
         A job's stream begins at its first event and ends after its terminal one (unless the job
-        was reopened since). An organization's begins now. Nobody polls: the bus wakes the reader.
+        was reopened since). An organization's begins now. The bus wakes the reader; in the silence
+        it looks every five seconds, since a word from another process may be lost.
         """
         if after is None and job_id is None:
             after = await self._database.read(lambda tx: last_position(tx, organization_id))
+        silent = 0
         with self._bus.listen(job_id or organization_id) as listener:
             while True:
                 batch = await self.list(organization_id, job_id, after, _BATCH)
@@ -54,13 +57,9 @@ class EventStream:
                     continue
                 if job_id and batch and batch[-1].type in JOB_TERMINAL_TYPES:
                     return
-                async for hint in _hints_until_woken(listener):
-                    yield hint
-
-
-async def _hints_until_woken(listener: Listener) -> AsyncGenerator[Hint | None]:
-    """The hints that came, or null for each silence; ends when the log may have grown."""
-    while not await listener.wait(_SILENCE_SECONDS):
-        yield None
-    while listener.hints:
-        yield listener.hints.popleft()
+                woken = await listener.wait(_LOOK_SECONDS)
+                while listener.hints:
+                    yield listener.hints.popleft()
+                silent = 0 if woken else silent + 1
+                if silent and silent % _SILENT_LOOKS == 0:
+                    yield None

@@ -18,13 +18,15 @@ from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
+from usina.kernel.jobs.store.death import cut_leases_of_dead
+from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
 from usina.kernel.jobs.store.worker import SeenWorker, living
 from usina.kernel.jobs.validation import Checked, Limits, check, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
-from usina.kernel.telemetry import JOBS_FINISHED, JOBS_SUBMITTED
+from usina.kernel.telemetry import JOBS_FINISHED, JOBS_RESCUED, JOBS_SUBMITTED
 from usina.kernel.tenancy.caller import Caller
 
 T = TypeVar("T")
@@ -111,6 +113,17 @@ class Jobs:
             self._dispatch.work(queue)
         for job in made:
             JOBS_SUBMITTED.labels(job.model).inc()
+
+    async def take_back_lost(self) -> None:
+        """Queues again what a lost worker held, in a process that holds nothing itself."""
+        await self._database.write(cut_leases_of_dead)
+        taken = await self._database.write(lambda tx: rescue(tx, (), self._bus.announce))
+        for each in taken:
+            if each.status.terminal:
+                JOBS_FINISHED.labels(each.model, each.status.value).inc()
+            else:
+                self._dispatch.work(each.queue)
+        JOBS_RESCUED.inc(len(taken))
 
     async def get(self, organization_id: str, job_id: str) -> Job:
         if is_id(job_id):

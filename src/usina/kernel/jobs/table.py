@@ -140,6 +140,7 @@ workers = sa.Table(
     sa.Column("started_at", Timestamp, nullable=False),
     sa.Column("seen_at", Timestamp, nullable=False),
     sa.Column("sandbox", Json),
+    sa.Column("holds_session", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 schedules = sa.Table(

@@ -64,9 +64,8 @@ class Reporter:
     def progress(self, fraction: float, stage: str | None) -> None:
         self.stage = stage if stage is not None else self.stage
         self._step = Step(self._lease, fraction, self.stage)
-        if self._bus.has_listeners(self._lease.job_id):
-            data = {"progress": fraction, "stage": self.stage}
-            self._bus.hint(Hint(self._lease.job_id, "job.progress", data))
+        data = {"progress": fraction, "stage": self.stage}
+        self._bus.hint(Hint(self._lease.job_id, "job.progress", data))
         if self._row_timer is None:
             self._row_timer = self._loop.call_later(self._row_delay, self._write_step)
 

@@ -18,6 +18,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, claim
+from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import Taken, hand_back, rescue
 from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
 from usina.kernel.telemetry import JOB_SECONDS, JOBS_FINISHED, JOBS_RESCUED, SLOTS_BUSY
@@ -36,6 +37,8 @@ class WorkerOptions:
     lease: timedelta
     heartbeat_seconds: float
     poll_seconds: float
+    rescue_seconds: float
+    """How often leases are looked over, at least three times in one."""
 
 
 class Worker:
@@ -52,6 +55,8 @@ class Worker:
         self._cancelled: set[str] = set()
         self._releasing: asyncio.Task[None] | None = None
         self._wakeup = asyncio.Event()
+        self._beat_now = asyncio.Event()
+        self._looked: asyncio.Future[None] | None = None
         self._exhausted = False
         """The last look found no more than it took, and nothing was told since."""
         self._loops: list[asyncio.Task[None]] = []
@@ -62,12 +67,39 @@ class Worker:
         if queue in self._options.queues:
             self._wakeup.set()
 
+    async def look(self, queue: str, seconds: float) -> None:
+        """Wakes the worker and returns once it has looked with a slot free, at most so long."""
+        self.wake(queue)
+        if self._looked is None or self._looked.done():
+            self._looked = asyncio.get_running_loop().create_future()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(self._looked)
+
+    def beat_now(self) -> None:
+        """Renews the leases at once: somebody may have cut them short."""
+        self._beat_now.set()
+
     def cancel(self, job_id: str) -> None:
         """Tells the job's program, if it is ours: a hint, since heartbeats bring it too."""
         if job_id in self._active:
             self._active[job_id][0].stop.request()
         elif any(claimed.job.id == job_id for claimed in self._backlog):
             self._cancelled.add(job_id)
+
+    def load_ahead(self, name: str, owner: str | None) -> bool:
+        """Loads a model's warm program before anybody asks; false where that can not be."""
+        model = self._shop.registry.get(name)
+        if model is None or not model.available or model.manifest.mode != "warm":
+            return False
+        if owner is None and not model.manifest.shared:
+            return False
+        self._shop.pool.ahead(model.manifest, owner or "", self._shop.cores)
+        return True
+
+    @property
+    def id(self) -> str:
+        return self._row.id
 
     @property
     def busy(self) -> int:
@@ -117,6 +149,8 @@ class Worker:
             self._exhausted = False
             if self._free > 0:
                 claims = await asyncio.shield(self._claim())
+                if self._looked is not None and not self._looked.done():
+                    self._looked.set_result(None)
                 self._exhausted = claims.exhausted
                 if claims.taken and not claims.exhausted:
                     continue
@@ -207,7 +241,10 @@ class Worker:
 
     async def _beat_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(self._options.heartbeat_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._options.heartbeat_seconds):
+                    await self._beat_now.wait()
+            self._beat_now.clear()
             await self._beat()
 
     async def _beat(self) -> None:
@@ -227,7 +264,9 @@ class Worker:
 
     async def _rescue_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(min(self._options.lease.total_seconds() / 3, 5.0))
+            lease = self._options.lease.total_seconds()
+            await asyncio.sleep(min(lease / 3, self._options.rescue_seconds))
+            await self._shop.database.write(cut_leases_of_dead)
             await self._rescue(everything=False)
 
     async def _rescue(self, *, everything: bool) -> None:
@@ -245,9 +284,9 @@ class Worker:
 
 def _count(taken: Sequence[Taken]) -> None:
     """Those that a lost or stopped worker's end has ended for good."""
-    for model, status in taken:
-        if status.terminal:
-            JOBS_FINISHED.labels(model, status.value).inc()
+    for each in taken:
+        if each.status.terminal:
+            JOBS_FINISHED.labels(each.model, each.status.value).inc()
 
 
 async def _kept_alive(loop: Callable[[], Coroutine[None, None, None]]) -> None:

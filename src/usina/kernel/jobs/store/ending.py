@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -113,8 +113,12 @@ def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
     tx.after_commit(lambda: settle(job))
 
 
-Taken = tuple[str, Status]
-"""A job's model and the state that it went to."""
+class Taken(NamedTuple):
+    """A job that was taken back, and the state that it went to."""
+
+    model: str
+    queue: str
+    status: Status
 
 
 def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> list[Taken]:
@@ -150,7 +154,7 @@ def rescue(
 
 
 def _taken(ended: Sequence[_Ended]) -> list[Taken]:
-    return [(each.row.model, each.verdict.status) for each in ended]
+    return [Taken(each.row.model, each.row.queue, each.verdict.status) for each in ended]
 
 
 def _locked(tx: Transaction, job_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:

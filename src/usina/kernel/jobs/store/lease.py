@@ -32,6 +32,7 @@ class WorkerRow:
     slots: int
     sandbox: Mapping[str, str] = field(default_factory=dict[str, str])
     """By layer why it is not on, and nothing where it is."""
+    holds_session: bool = False
 
 
 def heartbeat(
@@ -42,6 +43,7 @@ def heartbeat(
     if tx.execute(known).rowcount == 0:
         row: dict[str, Any] = {"id": worker.id, "name": worker.name, "slots": worker.slots}
         row["sandbox"] = dict(worker.sandbox)
+        row["holds_session"] = worker.holds_session
         tx.execute(sa.insert(workers), row | {"started_at": tx.now, "seen_at": tx.now})
     if not leases:
         return Standing(frozenset(), frozenset())

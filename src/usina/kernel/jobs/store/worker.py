@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Transaction
-from usina.kernel.jobs.table import workers
+from usina.kernel.jobs.table import RUNNING, jobs, workers
+
+_REMEMBERED: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,13 @@ def living(tx: Transaction, alive: timedelta, after: str | None, limit: int) -> 
         SeenWorker(row.id, row.name, row.slots, row.started_at, row.seen_at, row.sandbox or {})
         for row in tx.execute(query.order_by(workers.c.id.desc()).limit(limit))
     ]
+
+
+def forget_unseen_workers(tx: Transaction) -> None:
+    """Those that died long ago and hold nothing."""
+    holding = sa.select(jobs.c.worker_id).where(RUNNING, jobs.c.worker_id.is_not(None))
+    tx.execute(
+        sa.delete(workers).where(
+            workers.c.seen_at < tx.now - _REMEMBERED, workers.c.id.not_in(holding)
+        )
+    )

@@ -1,0 +1,131 @@
+"""What every process of a platform stands on: the database, the store, the bus.
+
+Embedded, that is a file, a folder and this process alone; distributed, PostgreSQL, a bucket (or a
+folder that all machines share) and Redis.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Final
+
+from usina.kernel.clock import Clock, SystemClock
+from usina.kernel.db import meta
+from usina.kernel.db.migrations import HEAD, revision_of, upgrade
+from usina.kernel.db.postgres import PostgresDatabase, revision_of_postgres
+from usina.kernel.db.sqlite import SqliteDatabase, open_engine
+from usina.kernel.db.unit_of_work import Database
+from usina.kernel.events.bus import Bus
+from usina.kernel.events.relay import RedisRelay
+from usina.kernel.storage.marker import claim
+from usina.kernel.storage.open import open_store
+from usina.kernel.storage.s3_address import S3Access
+from usina.kernel.storage.store import Store
+from usina.settings import Settings
+
+_NEEDED: Final = {
+    "database_url": "DATABASE_URL, a PostgreSQL",
+    "redis_url": "REDIS_URL, a Redis",
+    "storage_url": "USINA_STORAGE_URL, a bucket or a folder that every machine sees",
+}
+
+
+class CanNotStart(Exception):
+    """What is asked for can not be served so; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is pushed onto ``parts`` is closed in reverse order. ``relay`` is null where there is
+    no other process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    store: Store
+    bus: Bus
+    relay: RedisRelay | None
+    secret: bytes
+    parts: contextlib.AsyncExitStack
+
+
+async def embedded_ground(
+    settings: Settings, clock: Clock | None, parts: contextlib.AsyncExitStack
+) -> Ground:
+    """SQLite in the data folder, which the caller holds the lock of."""
+    clock = clock or SystemClock()
+    migrate(settings)
+    database = SqliteDatabase(settings.database_path, clock)
+    parts.push_async_callback(database.close)
+    await database.write(meta.prepare)
+    return await _ground(settings, clock, database, Bus(), None, parts)
+
+
+async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStack) -> Ground:
+    """PostgreSQL and Redis, shared with other processes; raises :class:`CanNotStart`.
+
+    The database tells the time. Redis may be away: its absence is waited for by nobody.
+    """
+    for name, what in _NEEDED.items():
+        if getattr(settings, name) is None:
+            raise CanNotStart(f"Set {what}; or start everything on one machine with `usina up`.")
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    revision = await revision_of_postgres(settings.database_url)
+    if revision != HEAD:
+        found = f"revision {revision}" if revision else "empty"
+        raise CanNotStart(
+            f"The database is {found} and this build needs revision {HEAD}: run `usina db upgrade`."
+        )
+    database = PostgresDatabase(settings.database_url)
+    parts.push_async_callback(database.close)
+    await database.write(meta.prepare)
+    bus = Bus()
+    relay = RedisRelay(settings.redis_url, await database.read(meta.platform_id), bus)
+    relay.start()
+    parts.push_async_callback(relay.stop)
+    return await _ground(settings, SystemClock(), database, bus, relay, parts)
+
+
+def migrate(settings: Settings) -> None:
+    """Brings the embedded platform's database to the newest revision."""
+    engine = open_engine(settings.database_path)
+    try:
+        if revision_of(engine) != HEAD:
+            upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+async def _ground(
+    settings: Settings,
+    clock: Clock,
+    database: Database,
+    bus: Bus,
+    relay: RedisRelay | None,
+    parts: contextlib.AsyncExitStack,
+) -> Ground:
+    secret, platform_id = await database.read(lambda tx: (meta.secret(tx), meta.platform_id(tx)))
+    store = _open_store(settings)
+    parts.callback(store.close)
+    await store.run(lambda: claim(store, platform_id))
+    return Ground(settings, clock, database, store, bus, relay, secret, parts)
+
+
+def _open_store(settings: Settings) -> Store:
+    url = settings.storage_url or (settings.data / "store").as_uri()
+    key, secret = settings.s3_access_key, settings.s3_secret_key
+    if key is None or secret is None:
+        return open_store(url, None)
+    scheme = "https" if settings.minio_secure else "http"
+    access = S3Access(
+        key.get_secret_value(),
+        secret.get_secret_value(),
+        settings.s3_region,
+        _with_scheme(settings.s3_endpoint_url, scheme),
+        _with_scheme(settings.s3_public_endpoint_url, scheme),
+    )
+    return open_store(url, access)
+
+
+def _with_scheme(endpoint: str | None, scheme: str) -> str | None:
+    return endpoint if endpoint is None or "://" in endpoint else f"{scheme}://{endpoint}"

@@ -1,0 +1,126 @@
+"""Celery: how a queue of work reaches a worker's machine, and what operators already know.
+
+A message names a queue, not a job, and holds nothing: it is acknowledged when it arrives, and its
+result is ignored. Losing, repeating or reordering messages costs time. Messages are published by a
+thread, never by the event loop, and at most a few lie in a queue however much work there is.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from usina.kernel.dispatch.hint import BusDispatch
+from usina.kernel.events.bus import Bus
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+WORK: Final = "usina.work"
+_TOGETHER_SECONDS: Final = 0.05
+_ENOUGH: Final = 16
+_ANSWER_SECONDS: Final = 2.0
+_EXPIRES_SECONDS: Final = 300
+
+
+def make_celery(redis_url: str, queues: Sequence[str]) -> Celery:
+    """A Celery application that takes from these queues; it waits for Redis as long as it must."""
+    broker = redis_url.replace("unix://", "redis+socket://", 1)  # as Celery writes it
+    app = Celery("usina", broker=broker, set_as_current=False)
+    app.conf.update(
+        task_queues=[Queue(name) for name in queues],
+        task_default_queue=queues[0],
+        task_create_missing_queues=False,
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_serializer="json",
+        accept_content=["json"],
+        task_publish_retry=False,
+        worker_pool="threads",
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_timeout": _ANSWER_SECONDS,
+            "socket_connect_timeout": _ANSWER_SECONDS,
+        },
+        enable_utc=True,
+    )
+    return app
+
+
+class CeleryDispatch(BusDispatch):
+    """Tells the workers over the bus at once, and through Celery those that the bus has missed."""
+
+    def __init__(self, bus: Bus, redis_url: str, queues: Sequence[str]) -> None:
+        super().__init__(bus)
+        self._publisher = _Publisher(redis_url, queues)
+
+    def work(self, queue: str) -> None:
+        super().work(queue)
+        self._publisher.tell(queue)
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+class _Publisher:
+    """A thread that publishes what it is told, as one message where many come together."""
+
+    def __init__(self, redis_url: str, queues: Sequence[str]) -> None:
+        self._app = make_celery(redis_url, queues)
+        self._redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
+            redis_url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS
+        )
+        self._told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="usina-celery", daemon=True)
+        self._thread.start()
+
+    def tell(self, name: str) -> None:
+        self._told.put(name)
+
+    def close(self) -> None:
+        self._told.put(None)
+        self._thread.join(2 * _ANSWER_SECONDS)
+        self._redis.close()
+        self._app.close()
+
+    def _run(self) -> None:
+        answers = True
+        while (first := self._told.get()) is not None:
+            names, end = self._gathered(first)
+            try:
+                for name in names:
+                    self._publish(name)
+                answers = True
+            except (RedisError, OperationalError, OSError) as error:
+                if answers:
+                    _log.warning("Celery's broker does not answer", error=repr(error))
+                answers = False
+            if end:
+                return
+            time.sleep(_TOGETHER_SECONDS)
+
+    def _gathered(self, first: str) -> tuple[set[str], bool]:
+        names = {first}
+        while not self._told.empty():
+            name = self._told.get()
+            if name is None:
+                return names, True
+            names.add(name)
+        return names, False
+
+    def _publish(self, name: str) -> None:
+        """Unless enough messages lie there already: whoever takes one works until none is left."""
+        if self._redis.llen(name) < _ENOUGH:
+            self._app.send_task(WORK, args=[name], queue=name, expires=_EXPIRES_SECONDS)

@@ -1,0 +1,83 @@
+"""The bus between processes: what one tells its own waiters, it tells the others through Redis.
+
+What is told while a message is on its way goes with the next one: under load many wake-ups cost one
+message. Of a job's fine steps only the newest is sent.
+"""
+
+import asyncio
+from collections.abc import Collection
+from typing import Any, Final
+
+import structlog
+from pydantic_core import from_json, to_json
+
+from usina.kernel.events.bus import Bus
+from usina.kernel.events.event import Hint
+from usina.kernel.ids import new_id
+from usina.kernel.redis import Channel
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_MOST_TOPICS: Final = 10_000
+
+
+class RedisRelay:
+    """Joins a bus to those of the other processes of the same platform."""
+
+    def __init__(self, url: str, platform_id: str, bus: Bus) -> None:
+        self._bus = bus
+        self._me = new_id()
+        self._channel = Channel(url, f"usina:{platform_id}", self._hear, bus.hear_anything)
+        self._topics: set[str] = set()
+        self._hints: dict[str, Hint] = {}
+        self._sending: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._channel.start()
+        self._bus.join(self)
+
+    async def stop(self) -> None:
+        if self._sending is not None:
+            await self._sending
+        await self._channel.stop()
+
+    @property
+    def answers(self) -> bool:
+        """Whether Redis answered when it was last spoken to."""
+        return self._channel.answers
+
+    def topics(self, topics: Collection[str]) -> None:
+        self._topics.update(topics)
+        self._send_soon()
+
+    def hint(self, hint: Hint) -> None:
+        self._hints[hint.job_id] = hint
+        self._send_soon()
+
+    def _send_soon(self) -> None:
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send())
+
+    async def _send(self) -> None:
+        while self._topics or self._hints:
+            topics, self._topics = self._topics, set()
+            hints, self._hints = self._hints, {}
+            message = {
+                "from": self._me,
+                "topics": list(topics)[:_MOST_TOPICS],
+                "hints": [[hint.job_id, hint.type, hint.data] for hint in hints.values()],
+            }
+            await self._channel.send(to_json(message))
+
+    def _hear(self, message: bytes) -> None:
+        try:
+            told: dict[str, Any] = from_json(message)
+            if told["from"] == self._me:
+                return
+            hints = [Hint(*hint) for hint in told["hints"]]
+            topics = [str(topic) for topic in told["topics"]]
+        except (ValueError, KeyError, TypeError):
+            _log.warning("a message that is none of ours came over Redis")
+            return
+        for hint in hints:
+            self._bus.hear_hint(hint)
+        self._bus.hear(topics)

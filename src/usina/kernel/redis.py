@@ -1,0 +1,100 @@
+"""Redis, spoken to in one place: a channel between the processes of one platform.
+
+Nothing that Redis holds or carries is the truth. It may be empty, absent or slow: what is sent then
+is lost, and whoever waited for it looks in the database a little later.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_ANSWER_SECONDS: Final = 2.0
+_SILENCE_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 0.5
+
+
+class Channel:
+    """Sends to every other process on the channel and hears what they send.
+
+    ``heard`` is given each message, our own included; ``joined`` is called whenever hearing begins
+    (again), since what was sent before is gone.
+    """
+
+    def __init__(
+        self, url: str, name: str, heard: Callable[[bytes], None], joined: Callable[[], None]
+    ) -> None:
+        self._redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
+            url,
+            socket_timeout=_ANSWER_SECONDS,
+            socket_connect_timeout=_ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            client_name="usina",
+        )
+        self._name = name
+        self._heard = heard
+        self._joined = joined
+        self._hearing: asyncio.Task[None] | None = None
+        self.answers = False
+        """Whether Redis answered when it was last spoken to."""
+
+    def start(self) -> None:
+        self._hearing = asyncio.create_task(self._hear_for_ever())
+
+    async def stop(self) -> None:
+        if self._hearing is not None:
+            self._hearing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._hearing
+        await self._redis.aclose()
+
+    async def send(self, message: bytes) -> bool:
+        """False when it was lost; it then waits a moment, so that nobody hammers what is away."""
+        try:
+            await self._redis.publish(self._name, message)  # pyright: ignore[reportUnknownMemberType]
+        except (RedisError, OSError) as error:
+            self._lost(error)
+            await asyncio.sleep(_AGAIN_SECONDS)
+            return False
+        self.answers = True
+        return True
+
+    async def _hear_for_ever(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as subscription:  # pyright: ignore[reportUnknownMemberType]
+                    await subscription.subscribe(self._name)  # pyright: ignore[reportUnknownMemberType]
+                    await self._hear(subscription)
+            except (RedisError, OSError) as error:
+                self._lost(error)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _hear(self, subscription: Any) -> None:
+        """Until the connection breaks. One that is silent is asked whether it still lives."""
+        asked = False
+        while True:
+            told = await subscription.get_message(timeout=_SILENCE_SECONDS)
+            if told is None:
+                if asked:
+                    raise ConnectionError("Redis is silent.")
+                await subscription.ping()
+                asked = True
+                continue
+            asked = False
+            if told["type"] == "subscribe":
+                self.answers = True
+                self._joined()
+            elif told["type"] == "message":
+                self._heard(told["data"])
+
+    def _lost(self, error: Exception) -> None:
+        if self.answers:
+            _log.warning("Redis does not answer; work goes on more slowly", error=repr(error))
+        self.answers = False

@@ -1,0 +1,187 @@
+"""``usina worker``, and plain ``celery -A usina.worker worker -P threads``: the same worker.
+
+Celery has the main thread: signals, the broker, remote control, Flower. One event loop, in a thread
+of its own, has the database, the leases, the programs and the slots. A Celery task only asks it to
+look at a queue; it looks by itself as well, so a worker that no message reaches works all the same.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
+from typing import Any, Final
+
+import structlog
+import uvloop
+from celery import Celery, bootsteps
+from celery.concurrency.thread import TaskPool
+from celery.signals import setup_logging, worker_shutdown
+
+from usina.app import registry_of
+from usina.ground import CanNotStart, distributed_ground
+from usina.kernel.db.session import Session
+from usina.kernel.dispatch.celery import WORK, make_celery
+from usina.kernel.jobs.store.death import session_name
+from usina.kernel.telemetry import configure_logging
+from usina.kernel.worker.worker import Worker
+from usina.settings import Settings
+from usina.workforce import QUEUES, load_ahead, make_worker, own_place
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_LOOK_SECONDS: Final = 2.0
+_COMMAND: Final = "celery -A usina.worker worker -P threads"
+
+
+def work(settings: Settings, queues: Sequence[str] = QUEUES) -> int:
+    """Works until TERM or Ctrl-C; returns the exit code."""
+    try:
+        app = celery_of(settings)
+        started = app.Worker(
+            pool="threads",
+            concurrency=settings.slots,
+            queues=list(queues),
+            hostname=f"worker-{os.getpid()}@%h",
+            loglevel=settings.log_level.upper(),
+            quiet=True,
+        )
+        started.start()
+    except CanNotStart as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return 1
+    return int(started.exitcode or 0)
+
+
+def celery_of(settings: Settings) -> Celery:
+    """The Celery application whose worker is ours; raises :class:`CanNotStart` without Redis."""
+    if settings.redis_url is None:
+        raise CanNotStart("Set REDIS_URL; or start everything on one machine with `usina up`.")
+    configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
+    setup_logging.connect(_keep_logging, weak=False)
+    app = make_celery(settings.redis_url, QUEUES)
+    app.conf.worker_concurrency = settings.slots
+    hall = Hall(settings)
+
+    def close(**_: Any) -> None:
+        hall.close()
+
+    class Step(bootsteps.StartStopStep):
+        """The hall opens after Celery's threads and closes before them."""
+
+        requires = ("celery.worker.components:Pool",)
+
+        def __init__(self, parent: Any, **options: Any) -> None:
+            if not issubclass(parent.pool_cls, TaskPool):
+                raise SystemExit(
+                    f"The pool {parent.pool_cls.__module__} can not hold our worker, whose slots "
+                    f"are programs of their own. Start it with: {_COMMAND}"
+                )
+            super().__init__(parent, **options)
+
+        def start(self, parent: Any) -> None:
+            hall.open(parent.concurrency, list(parent.app.amqp.queues.consume_from))
+            worker_shutdown.connect(close, weak=False)
+
+        def stop(self, parent: Any) -> None:
+            hall.close()
+
+        def terminate(self, parent: Any) -> None:
+            hall.close(at_once=True)
+
+    app.steps["worker"].add(Step)
+
+    @app.task(name=WORK)
+    def look(queue: str) -> None:  # pyright: ignore[reportUnusedFunction]  # Celery calls it
+        hall.look(queue)
+
+    return app
+
+
+class Hall:
+    """Our worker on its own event loop, in its own thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker: Worker | None = None
+        self._leave: asyncio.Event | None = None
+
+    def open(self, slots: int, queues: Sequence[str]) -> None:
+        """Returns when the worker is at work; raises :class:`CanNotStart`."""
+        settings = self._settings.model_copy(update={"slots": slots})
+        ready: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                uvloop.run(self._serve(settings, queues, ready))
+            except BaseException as error:
+                if not ready.done():
+                    ready.set_exception(error)
+                    return
+                _log.exception("the worker broke; its process leaves")
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        self._thread = threading.Thread(target=run, name="usina-worker")
+        self._thread.start()
+        try:
+            ready.result()
+        except CanNotStart as refusal:
+            raise SystemExit(str(refusal)) from None
+
+    def look(self, queue: str) -> None:
+        """Asks the worker to look at the queue; returns once it has, or soon."""
+        if self._loop is None or self._worker is None:
+            return
+        with contextlib.suppress(RuntimeError, CancelledError, TimeoutError):
+            asyncio.run_coroutine_threadsafe(
+                self._worker.look(queue, _LOOK_SECONDS), self._loop
+            ).result(2 * _LOOK_SECONDS)
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Lets what runs come to its end within the grace and hands the rest back; once."""
+        if self._thread is None or self._loop is None or self._leave is None:
+            return
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._leave.set)
+        self._thread.join()
+
+    async def _serve(
+        self, settings: Settings, queues: Sequence[str], ready: "Future[None]"
+    ) -> None:
+        self._leave = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as parts:
+            work_root = parts.enter_context(own_place(settings.data))
+            ground = await distributed_ground(settings, parts)
+            registry = await registry_of(settings)
+            self._worker = worker = await make_worker(
+                ground, registry, work_root, queues, holds_session=True
+            )
+            load_ahead(worker, settings.warm_ahead, None)
+            assert settings.database_url is not None
+            session = Session(settings.database_url, session_name(worker.id), worker.beat_now)
+            await session.start()
+            parts.push_async_callback(session.stop)
+            await worker.start(take_over=False)
+            parts.push_async_callback(worker.stop)
+            ready.set_result(None)
+            print(f"ready {worker.id}", flush=True)  # noqa: T201  # for whoever started it
+            await self._leave.wait()
+
+
+def _keep_logging(**_: Any) -> None:
+    """Celery leaves logging as it is once somebody listens to its signal."""
+
+
+def __getattr__(name: str) -> Any:
+    """``app``, as ``celery -A usina.worker`` looks for it: made of the environment's settings."""
+    if name != "app":
+        raise AttributeError(name)
+    try:
+        return globals().setdefault("app", celery_of(Settings.model_validate({})))
+    except CanNotStart as refusal:
+        raise SystemExit(str(refusal)) from None
