@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from usina.app import beat_of, platform_on, registry_of
-from usina.ground import CanNotStart, Ground, distributed_ground
+from usina.ground import CanNotStart, Ground, distributed_ground, redis_of
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.readiness import Check
 from usina.kernel.telemetry import configure_logging
@@ -37,13 +37,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     on_stop_signals(stop.set)
     async with contextlib.AsyncExitStack() as parts:
         ground = await distributed_ground(settings, parts)
-        assert settings.redis_url is not None
-        dispatch = CeleryDispatch(ground.bus, settings.redis_url, QUEUES)
+        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES)
         parts.callback(dispatch.close)
         others = {"redis": Check(_redis_answers(ground), needed=False)}
         platform = platform_on(ground, await registry_of(settings), dispatch, others)
         beat = beat_of(platform)
-        beat.start(beat.measures)
+        beat.start(beat.turns_of_faces)
         parts.push_async_callback(beat.stop)
         await serve(create_app(platform), listener, platform.readiness, stop)
 

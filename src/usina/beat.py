@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from usina.app import beat_of, platform_on, registry_of
-from usina.ground import CanNotStart, distributed_ground
+from usina.ground import CanNotStart, distributed_ground, redis_of
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.telemetry import configure_logging
 from usina.server import on_stop_signals
@@ -31,8 +31,7 @@ async def _turn(settings: Settings) -> None:
     on_stop_signals(stop.set)
     async with contextlib.AsyncExitStack() as parts:
         ground = await distributed_ground(settings, parts)
-        assert settings.redis_url is not None
-        dispatch = CeleryDispatch(ground.bus, settings.redis_url, QUEUES)
+        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES)
         parts.callback(dispatch.close)
         platform = platform_on(ground, await registry_of(settings), dispatch, {})
         clockwork = beat_of(platform)

@@ -22,11 +22,7 @@ from usina.kernel.storage.s3_address import S3Access
 from usina.kernel.storage.store import Store
 from usina.settings import Settings
 
-_NEEDED: Final = {
-    "database_url": "DATABASE_URL, a PostgreSQL",
-    "redis_url": "REDIS_URL, a Redis",
-    "storage_url": "USINA_STORAGE_URL, a bucket or a folder that every machine sees",
-}
+_OR_EMBEDDED: Final = "or start everything on one machine with `usina up`."
 
 
 class CanNotStart(Exception):
@@ -48,6 +44,15 @@ class Ground:
     parts: contextlib.AsyncExitStack
 
 
+def redis_of(settings: Settings) -> str:
+    """The address of Redis, whole or by the origins' parts; raises :class:`CanNotStart`."""
+    if settings.redis_url is not None:
+        return settings.redis_url
+    if settings.redis_host is not None:
+        return f"redis://{settings.redis_host}:{settings.redis_port}/0"
+    raise CanNotStart("Set REDIS_URL, a Redis; " + _OR_EMBEDDED)
+
+
 async def embedded_ground(
     settings: Settings, clock: Clock | None, parts: contextlib.AsyncExitStack
 ) -> Ground:
@@ -65,11 +70,12 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
 
     The database tells the time. Redis may be away: its absence is waited for by nobody.
     """
-    for name, what in _NEEDED.items():
-        if getattr(settings, name) is None:
-            raise CanNotStart(f"Set {what}; or start everything on one machine with `usina up`.")
-    assert settings.database_url is not None
-    assert settings.redis_url is not None
+    redis_url = redis_of(settings)
+    if settings.database_url is None:
+        raise CanNotStart("Set DATABASE_URL, a PostgreSQL; " + _OR_EMBEDDED)
+    if settings.storage_url is None:
+        place = "a bucket, or a folder that every machine sees"
+        raise CanNotStart(f"Set USINA_STORAGE_URL, {place}; " + _OR_EMBEDDED)
     revision = await revision_of_postgres(settings.database_url)
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
@@ -80,7 +86,7 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
     parts.push_async_callback(database.close)
     await database.write(meta.prepare)
     bus = Bus()
-    relay = RedisRelay(settings.redis_url, await database.read(meta.platform_id), bus)
+    relay = RedisRelay(redis_url, await database.read(meta.platform_id), bus)
     relay.start()
     parts.push_async_callback(relay.stop)
     return await _ground(settings, SystemClock(), database, bus, relay, parts)

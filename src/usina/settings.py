@@ -38,12 +38,19 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
     grpc_port: int = Field(50_051, ge=0, le=65_535)
-    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    slots: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=1024,
+        validation_alias=_named("USINA_SLOTS", "slots", "CELERY_WORKER_CONCURRENCY"),
+    )
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
 
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
+    redis_host: str | None = Field(None, validation_alias=_named("REDIS_HOST"))
+    redis_port: int = Field(6379, ge=1, le=65_535, validation_alias=_named("REDIS_PORT"))
     storage_url: str | None = None
     s3_endpoint_url: str | None = Field(
         None, validation_alias=_named("S3_ENDPOINT_URL", "MINIO_ENDPOINT")

@@ -35,7 +35,11 @@ def up(settings: Settings, *, idle_exit_seconds: float | None = None) -> int:
 
 def refuse_what_is_distributed(settings: Settings) -> None:
     """Better no start than one on another database than the one that was asked for."""
-    asked = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    asked = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "REDIS_HOST": settings.redis_host,
+    }
     for variable, value in asked.items():
         if value is not None:
             raise CanNotStart(

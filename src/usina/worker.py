@@ -22,7 +22,7 @@ from celery.concurrency.thread import TaskPool
 from celery.signals import setup_logging, worker_shutdown
 
 from usina.app import registry_of
-from usina.ground import CanNotStart, distributed_ground
+from usina.ground import CanNotStart, distributed_ground, redis_of
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.celery import WORK, make_celery
 from usina.kernel.jobs.store.death import session_name
@@ -57,11 +57,9 @@ def work(settings: Settings, queues: Sequence[str] = QUEUES) -> int:
 
 def celery_of(settings: Settings) -> Celery:
     """The Celery application whose worker is ours; raises :class:`CanNotStart` without Redis."""
-    if settings.redis_url is None:
-        raise CanNotStart("Set REDIS_URL; or start everything on one machine with `usina up`.")
     configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
     setup_logging.connect(_keep_logging, weak=False)
-    app = make_celery(settings.redis_url, QUEUES)
+    app = make_celery(redis_of(settings), QUEUES)
     app.conf.worker_concurrency = settings.slots
     hall = Hall(settings)
 

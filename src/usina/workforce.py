@@ -77,7 +77,14 @@ async def make_worker(
         poll_seconds=settings.poll_seconds,
         rescue_seconds=_RESCUE_SECONDS if holds_session else _LEASE_LOOK_SECONDS,
     )
-    row = WorkerRow(new_id(), socket.gethostname(), settings.slots, layers, holds_session)
+    row = WorkerRow(
+        new_id(),
+        socket.gethostname(),
+        settings.slots,
+        layers,
+        holds_session,
+        registry.reasons(),
+    )
     worker = Worker(workshop, row, options)
     attend(bus, worker)
     return worker

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from usina.doctor import diagnose, settings_in_force
-from usina.ground import CanNotStart
+from usina.ground import CanNotStart, redis_of
 from usina.settings import Settings
 from usina.up import refuse_what_is_distributed
 
@@ -23,7 +23,7 @@ def test_the_origins_variables_and_ours_are_understood(monkeypatch: pytest.Monke
 
 def test_a_value_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USINA_SLOTS", "0")
-    with pytest.raises(ValidationError, match="slots"):
+    with pytest.raises(ValidationError, match="USINA_SLOTS"):
         Settings()
 
 
@@ -62,6 +62,16 @@ def test_a_bucket_that_can_not_be_reached_so_is_refused(
         monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=told):
         Settings()
+
+
+def test_redis_is_found_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_HOST", "there")
+    monkeypatch.setenv("CELERY_WORKER_CONCURRENCY", "7")
+    assert (redis_of(Settings()), Settings().slots) == ("redis://there:6379/0", 7)
+    monkeypatch.setenv("REDIS_PORT", "6380")
+    assert redis_of(Settings()) == "redis://there:6380/0"
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere/1")
+    assert redis_of(Settings()) == "redis://elsewhere/1"
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])

@@ -65,6 +65,11 @@ class Beat:
         return {"measure_queues": (self.measure_queues, 5.0)}
 
     @property
+    def turns_of_faces(self) -> Mapping[str, Turn]:
+        """What a process without a worker of its own does for itself."""
+        return {"learn_models": (self._jobs.learn_models, 2.0), **self.measures}
+
+    @property
     def turns(self) -> Mapping[str, Turn]:
         """All that one process has to do for the platform."""
         return {
@@ -77,7 +82,8 @@ class Beat:
     @property
     def turns_for_many(self) -> Mapping[str, Turn]:
         """All of it where there are many processes, any of which may be lost."""
-        return {"take_back_lost": (self._jobs.take_back_lost, 1.0), **self.turns}
+        lost = {"take_back_lost": (self._jobs.take_back_lost, 1.0)}
+        return lost | dict(self.turns_of_faces) | dict(self.turns)
 
     def start(self, turns: Mapping[str, Turn]) -> None:
         """Begins to turn; ``stop`` ends it."""

@@ -3,8 +3,8 @@
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -62,7 +62,22 @@ class Registry:
 
     def __init__(self, models: Iterable[Model], problems: Sequence[str] = ()) -> None:
         self._models = {model.name: model for model in sorted(models, key=lambda m: m.name)}
+        self._own = dict(self._models)
         self.problems = tuple(problems)
+
+    def learn(self, told: Sequence[Mapping[str, str]]) -> None:
+        """What the workers of other machines say of their models: by name why one can not run
+        there, and nothing where it can. A model can run if it can anywhere."""
+        for name, model in self._own.items():
+            reasons = [each[name] for each in told if name in each]
+            if reasons:
+                reason = min(reasons) or None
+                model = replace(model, available=reason is None, unavailable_reason=reason)
+            self._models[name] = model
+
+    def reasons(self) -> dict[str, str]:
+        """By name why a model can not run here, and nothing where it can."""
+        return {name: model.unavailable_reason or "" for name, model in self._own.items()}
 
     def all(self) -> Sequence[Model]:
         return tuple(self._models.values())

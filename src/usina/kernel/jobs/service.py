@@ -22,7 +22,7 @@ from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
-from usina.kernel.jobs.store.worker import SeenWorker, living
+from usina.kernel.jobs.store.worker import SeenWorker, living, models_of_living
 from usina.kernel.jobs.validation import Checked, Limits, check, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
@@ -170,6 +170,11 @@ class Jobs:
         """Those that were heard of lately; they belong to no organization."""
         found = await self._database.read(lambda tx: living(tx, self._alive, after, limit + 1))
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    async def learn_models(self) -> None:
+        """What can run is what some worker can run; while none is there, what could here."""
+        told = await self._database.read(lambda tx: models_of_living(tx, self._alive))
+        self._registry.learn(told)
 
     async def cancel(self, organization_id: str, job_id: str) -> tuple[Status, Job]:
         """The state that the job was in, and the job."""

@@ -141,6 +141,7 @@ workers = sa.Table(
     sa.Column("seen_at", Timestamp, nullable=False),
     sa.Column("sandbox", Json),
     sa.Column("holds_session", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("models", Json),
 )
 
 schedules = sa.Table(

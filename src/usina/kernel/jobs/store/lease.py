@@ -33,6 +33,8 @@ class WorkerRow:
     sandbox: Mapping[str, str] = field(default_factory=dict[str, str])
     """By layer why it is not on, and nothing where it is."""
     holds_session: bool = False
+    models: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By name why a model can not run there, and nothing where it can."""
 
 
 def heartbeat(
@@ -44,6 +46,7 @@ def heartbeat(
         row: dict[str, Any] = {"id": worker.id, "name": worker.name, "slots": worker.slots}
         row["sandbox"] = dict(worker.sandbox)
         row["holds_session"] = worker.holds_session
+        row["models"] = dict(worker.models)
         tx.execute(sa.insert(workers), row | {"started_at": tx.now, "seen_at": tx.now})
     if not leases:
         return Standing(frozenset(), frozenset())

@@ -36,6 +36,12 @@ def living(tx: Transaction, alive: timedelta, after: str | None, limit: int) -> 
     ]
 
 
+def models_of_living(tx: Transaction, alive: timedelta) -> list[Mapping[str, str]]:
+    """What each worker that was heard of lately says of its models."""
+    query = sa.select(workers.c.models).where(workers.c.seen_at > tx.now - alive)
+    return [models for models in tx.execute(query).scalars() if models]
+
+
 def forget_unseen_workers(tx: Transaction) -> None:
     """Those that died long ago and hold nothing."""
     holding = sa.select(jobs.c.worker_id).where(RUNNING, jobs.c.worker_id.is_not(None))
