@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from usina.app import beat_of, platform_on, registry_of
-from usina.ground import CanNotStart, distributed_ground, redis_of
+from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.telemetry import configure_logging
 from usina.server import on_stop_signals
@@ -30,6 +30,7 @@ async def _turn(settings: Settings) -> None:
     stop = asyncio.Event()
     on_stop_signals(stop.set)
     async with contextlib.AsyncExitStack() as parts:
+        show_metrics(settings, parts)
         ground = await distributed_ground(settings, parts)
         dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES)
         parts.callback(dispatch.close)

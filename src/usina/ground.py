@@ -20,6 +20,7 @@ from usina.kernel.storage.marker import claim
 from usina.kernel.storage.open import open_store
 from usina.kernel.storage.s3_address import S3Access
 from usina.kernel.storage.store import Store
+from usina.kernel.telemetry import serve_metrics
 from usina.settings import Settings
 
 _OR_EMBEDDED: Final = "or start everything on one machine with `usina up`."
@@ -90,6 +91,18 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
     relay.start()
     parts.push_async_callback(relay.stop)
     return await _ground(settings, SystemClock(), database, bus, relay, parts)
+
+
+def show_metrics(settings: Settings, parts: contextlib.AsyncExitStack) -> None:
+    """Serves the metrics of a process without an API, where a port for them is set."""
+    if settings.metrics_port is not None:
+        try:
+            parts.callback(serve_metrics(settings.host, settings.metrics_port))
+        except OSError as error:
+            raise CanNotStart(
+                f"USINA_METRICS_PORT: can not listen on {settings.host}:{settings.metrics_port}: "
+                f"{error.strerror}."
+            ) from None
 
 
 def migrate(settings: Settings) -> None:

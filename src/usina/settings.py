@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=_default_data)
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
+    metrics_port: int | None = Field(None, ge=1, le=65_535)
     grpc_port: int = Field(50_051, ge=0, le=65_535)
     slots: int = Field(
         default_factory=lambda: os.cpu_count() or 1,

@@ -22,7 +22,7 @@ from celery.concurrency.thread import TaskPool
 from celery.signals import setup_logging, worker_shutdown
 
 from usina.app import registry_of
-from usina.ground import CanNotStart, distributed_ground, redis_of
+from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.celery import WORK, make_celery
 from usina.kernel.jobs.store.death import session_name
@@ -154,6 +154,7 @@ class Hall:
         self._loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as parts:
             work_root = parts.enter_context(own_place(settings.data))
+            show_metrics(settings, parts)
             ground = await distributed_ground(settings, parts)
             registry = await registry_of(settings)
             self._worker = worker = await make_worker(

@@ -2,10 +2,18 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Final, Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    start_http_server,
+)
 from pydantic_core import to_json
 
 REGISTRY: Final = CollectorRegistry()
@@ -43,6 +51,21 @@ SLOTS_BUSY: Final = Gauge("usina_slots_busy", "Slots that run a job here.", regi
 def metrics_text() -> bytes:
     """All metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)
+
+
+def serve_metrics(host: str, port: int) -> Callable[[], None]:
+    """Answers with all metrics over HTTP, from a thread; returns what ends it.
+
+    For a process that has no API. Raises ``OSError`` where it can not listen.
+    """
+    server, thread = start_http_server(port, host, REGISTRY)
+
+    def close() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return close
 
 
 def _json_text(event: structlog.typing.EventDict, **_: object) -> str:
