@@ -197,3 +197,15 @@ def test_a_folder_that_is_gone_does_not_pass_its_check(tmp_path: Path) -> None:
         store.check()
     assert str(tmp_path) not in refusal.value.detail
     store.close()
+
+
+def test_what_goes_while_a_list_is_read_is_not_in_it(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    keys = [f"files/organization/{number}" for number in range(9)]
+    for key in keys:
+        store.put(key, b"1")
+    listing = store.list("files/")
+    first = next(listing).key
+    store.delete([key for key in keys if key != first])
+    assert list(listing) == []
+    store.close()

@@ -108,8 +108,7 @@ class FolderStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         for entry in _files_below(self._root / prefix):
-            if _UNFINISHED.fullmatch(entry.name) is None:
-                status = entry.stat(follow_symlinks=False)
+            if _UNFINISHED.fullmatch(entry.name) is None and (status := _status(entry)):
                 modified = datetime.fromtimestamp(status.st_mtime, UTC)
                 key = entry.path[len(str(self._root)) + 1 :]
                 yield StoredObject(key, status.st_size, modified)
@@ -118,7 +117,8 @@ class FolderStore:
         cleared = 0
         for entry in _files_below(self._root):
             unfinished = _UNFINISHED.fullmatch(entry.name) is not None
-            if unfinished and entry.stat(follow_symlinks=False).st_mtime < before.timestamp():
+            status = _status(entry) if unfinished else None
+            if status is not None and status.st_mtime < before.timestamp():
                 path = Path(entry.path)
                 path.unlink(missing_ok=True)
                 drop_empty(self._root, path.parent)
@@ -196,6 +196,14 @@ def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield from _files_below(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
                 yield entry
+
+
+def _status(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    """Null for what has gone since the folder was looked into."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
