@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
 TOOLS := curl gcc jq
+CEPH := ceph-mon ceph-osd radosgw
 VALIDATOR := tests/threed/validator
 
 .DEFAULT_GOAL := help
-.PHONY: help tools setup demo run test check format bench torture lock clean
+.PHONY: help tools ceph setup demo run test test-s3 check format bench torture lock clean
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## Install everything into .venv
 
@@ -46,6 +47,16 @@ $(VALIDATOR)/node_modules/.package-lock.json: $(STAMP) $(VALIDATOR)/package-lock
 
 test: setup tools $(VALIDATOR)/node_modules/.package-lock.json ## Every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+ceph: # A real object gateway, by apt where we may
+	@command -v radosgw >/dev/null && command -v ceph-mon >/dev/null && command -v ceph-osd >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CEPH) >/dev/null; \
+	else echo "Install these first: apt-get install" $(CEPH); exit 1; fi
+
+test-s3: setup ceph ## The tests of buckets over Ceph, which checks signatures
+	$(BIN)/python -m tests.storage.ceph $(BIN)/python -m pytest -k "not folder" \
+		tests/storage tests/storage/strict.py tests/files tests/http/test_form.py
 
 check: setup ## Lint, types, and the order of the house
 	$(BIN)/ruff check .

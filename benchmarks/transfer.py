@@ -73,8 +73,8 @@ def run(size_mib: int, pairs: int) -> list[Result]:
     """Both measurements, the median over the pairs."""
     with (
         tempfile.TemporaryDirectory(prefix="usina-transfer-") as folder,
-        _server("platform", Path(folder) / "platform") as platform,
-        _server("bare", Path(folder) / "bare") as bare,
+        server("platform", Path(folder) / "platform") as platform,
+        server("bare", Path(folder) / "bare") as bare,
     ):
         rig = _Rig(platform, bare, size_mib, pairs)
         return [_measure_uploads(rig), _measure_downloads(rig)]
@@ -90,27 +90,27 @@ class _Rig:
 
 def _measure_uploads(rig: _Rig) -> Result:
     """Each file is deleted before the next one, on both sides: fresh memory is slow to get."""
-    warm = [_upload(side, 1) for side in (rig.platform, rig.bare)]
+    warm = [upload(side, 1) for side in (rig.platform, rig.bare)]
     kept = {rig.platform: warm[0], rig.bare: warm[1]}
 
     def once(side: Served) -> Callable[[], None]:
         def work() -> None:
-            kept[side] = _upload(side, rig.size_mib)
+            kept[side] = upload(side, rig.size_mib)
 
         return work
 
     def forget() -> None:
         for side, file_id in kept.items():
-            _delete(side, file_id)
+            delete(side, file_id)
 
     return _measure("upload", UPLOAD_LEAST, rig, once, forget)
 
 
 def _measure_downloads(rig: _Rig) -> Result:
-    ids = {side: _upload(side, rig.size_mib) for side in (rig.platform, rig.bare)}
+    ids = {side: upload(side, rig.size_mib) for side in (rig.platform, rig.bare)}
 
     def once(side: Served) -> Callable[[], None]:
-        return lambda: _download(side, f"/api/v1/files/{ids[side]}/content", rig.size_mib)
+        return lambda: download(side, f"/api/v1/files/{ids[side]}/content", rig.size_mib)
 
     return _measure("download", DOWNLOAD_LEAST, rig, once, lambda: None)
 
@@ -129,12 +129,12 @@ def _measure(
         before()
         sides = (rig.platform, rig.bare) if pair % 2 else (rig.bare, rig.platform)
         for side in sides:
-            start = _start_peak(side.pid)
+            start = start_peak(side.pid)
             begin = time.perf_counter()
             once(side)()
             seconds[side].append(time.perf_counter() - begin)
             if side is rig.platform:
-                growth = max(growth, _peak_mib(side.pid) - start)
+                growth = max(growth, peak_mib(side.pid) - start)
     ours, theirs = seconds[rig.platform], seconds[rig.bare]
     megabytes = rig.size_mib * MIB / 1e6
     return Result(
@@ -147,7 +147,7 @@ def _measure(
     )
 
 
-def _upload(served: Served, size_mib: int) -> str:
+def upload(served: Served, size_mib: int) -> str:
     """Sends a file and returns its id."""
     head, tail = (_FORM_HEAD, _FORM_TAIL) if served.key else (b"", b"")
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=600)
@@ -168,14 +168,14 @@ def _upload(served: Served, size_mib: int) -> str:
     return str(document["id"])
 
 
-def _delete(served: Served, file_id: str) -> None:
+def delete(served: Served, file_id: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.request("DELETE", f"/api/v1/files/{file_id}", headers={"x-api-key": served.key})
     assert connection.getresponse().status == 204
     connection.close()
 
 
-def _download(served: Served, path: str, size_mib: int) -> None:
+def download(served: Served, path: str, size_mib: int) -> None:
     with socket.create_connection(("127.0.0.1", served.port), timeout=600) as connection:
         head = f"GET {path} HTTP/1.1\r\nHost: x\r\nx-api-key: {served.key}\r\nConnection: close\r\n"
         connection.sendall(f"{head}\r\n".encode())
@@ -185,13 +185,13 @@ def _download(served: Served, path: str, size_mib: int) -> None:
     assert received > size_mib * MIB, "the file came whole, with its head"
 
 
-def _start_peak(pid: int) -> float:
+def start_peak(pid: int) -> float:
     """Resets the peak of the process and returns its present memory, in MiB."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     return _status_mib(pid, "VmRSS:")
 
 
-def _peak_mib(pid: int) -> float:
+def peak_mib(pid: int) -> float:
     return _status_mib(pid, "VmHWM:")
 
 
@@ -203,7 +203,7 @@ def _status_mib(pid: int, name: str) -> float:
 
 
 @contextmanager
-def _server(side: str, folder: Path) -> Iterator[Served]:
+def server(side: str, folder: Path) -> Iterator[Served]:
     folder.mkdir()
     command = [sys.executable, "-m", "benchmarks.transfer", "--serve", side, str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

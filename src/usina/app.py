@@ -7,14 +7,12 @@ neither.
 
 import asyncio
 import contextlib
-import os
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -107,6 +105,7 @@ def platform_on(
     settings, clock, database, store = ground.settings, ground.clock, ground.database, ground.store
     artifacts = Artifacts(database, store, clock)
     file_limits = FileLimits(settings.max_upload_bytes, timedelta(seconds=settings.upload_seconds))
+    files = Files(database, store, clock, query.file_in_use, file_limits)
     alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
     limits = Limits(settings.max_timeout_seconds)
     return Platform(
@@ -117,12 +116,14 @@ def platform_on(
         tenancy=Tenancy(database),
         registry=registry,
         store=store,
-        files=Files(database, store, clock, query.file_in_use, file_limits),
+        files=files,
         artifacts=artifacts,
         bus=ground.bus,
         events=EventStream(database, ground.bus),
         idempotency=Idempotency(database, settings.idempotency_seconds),
-        jobs=Jobs(database, ground.bus, registry, artifacts, dispatch, limits, alive),
+        jobs=Jobs(
+            database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive
+        ),
         readiness=Readiness({**_own_checks(ground), **more}),
     )
 
@@ -133,12 +134,13 @@ def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
     files_kept = _days(settings.retention_files_days)
     files = FileOwner(query.files_in_jobs, files_kept)
     owners = [files, UploadOwner(), ArtifactOwner(), CheckpointOwner()]
-    sweeper = Sweeper(database, platform.store, owners)
+    settle = platform.files.uploads.settle_late
+    sweeper = Sweeper(database, platform.store, owners, settle)
     grace = timedelta(0) if alone else _SWEEP_GRACE
 
     async def sweep() -> None:
         nonlocal grace
-        report = await sweeper.sweep(platform.clock.now(), grace)
+        report = await sweeper.sweep(grace)
         grace = _SWEEP_GRACE
         _log.info("store swept", **asdict(report))
 
@@ -163,15 +165,12 @@ def _own_checks(ground: Ground) -> dict[str, Check]:
             await ground.database.read(meta.epoch)
         return "ok"
 
-    url = ground.settings.storage_url or (ground.settings.data / "store").as_uri()
+    async def store_answers() -> str:
+        async with asyncio.timeout(_LOOK_SECONDS):
+            await asyncio.to_thread(ground.store.check)
+        return "ok"
 
-    async def store_writable() -> str:
-        if not url.startswith("file:"):
-            return "ok"
-        folder = urlsplit(url).path
-        return "ok" if os.access(folder, os.W_OK) else "the folder is read-only"
-
-    return {"database": Check(database_answers), "storage": Check(store_writable)}
+    return {"database": Check(database_answers), "storage": Check(store_answers)}
 
 
 async def _introduce(settings: Settings, tenancy: Tenancy) -> Credentials:

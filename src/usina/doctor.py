@@ -8,18 +8,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
+from usina.kernel.errors import Unavailable
 from usina.kernel.registry import discover_apps, load_registry
 from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.sandbox import Sandbox
 from usina.kernel.runners.trial import missing, try_sandbox
+from usina.kernel.storage.s3_address import S3Place
 from usina.settings import Settings, variable_of
+from usina.storage import s3_access, store_url
 
+_SKEW_SECONDS: Final = 30
 _LOW_DISK_BYTES: Final = 2 * 1024**3
 _NAMESPACES: Final = "Allow this user namespaces, or run only programs you trust."
 _WITHOUT: Final = {
@@ -79,14 +85,10 @@ def _platform(settings: Settings) -> Iterator[Check]:
     yield _disk(settings.data)
     yield _database()
     yield _clock()
+    yield from _bucket(settings)
     for variable, value in (
         ("DATABASE_URL", settings.database_url),
         ("REDIS_URL", settings.redis_url),
-        ("USINA_STORAGE_URL", settings.storage_url),
-        ("S3_ENDPOINT_URL", settings.s3_endpoint_url),
-        ("S3_PUBLIC_ENDPOINT_URL", settings.s3_public_endpoint_url),
-        ("S3_ACCESS_KEY", settings.s3_access_key),
-        ("S3_SECRET_KEY", settings.s3_secret_key),
     ):
         if value is not None:
             yield Check(
@@ -124,6 +126,37 @@ def _disk(folder: Path) -> Check:
             "platform", "disk", None, detail, "Free some space; jobs stop when it is full."
         )
     return Check("platform", "disk", True, detail)
+
+
+def _bucket(settings: Settings) -> Iterator[Check]:
+    """Whether the store's server lets us in, and how far its clock is from ours."""
+    access, url = s3_access(settings), store_url(settings)
+    if access is None or not url.startswith("s3://"):
+        return
+    from usina.kernel.storage.s3 import S3Store
+    from usina.kernel.storage.s3_calls import Patience
+
+    where = f"{url} at {access.url}"
+    try:
+        store = S3Store(S3Place.of(url), access, Patience(2, 5, ()))
+    except Unavailable as error:
+        why = f" ({error.__cause__})" if error.code == "storage_unavailable" else ""
+        fix = "Start the server, or set S3_ENDPOINT_URL, S3_ACCESS_KEY and S3_SECRET_KEY right."
+        yield Check("platform", "bucket", False, f"{where}: {error.detail}{why}", fix)
+        return
+    with closing(store):
+        yield Check("platform", "bucket", True, f"{where}; clients reach it at {access.public_url}")
+        yield _skew((store.opened_at - datetime.now(UTC)).total_seconds())
+
+
+def _skew(seconds: float) -> Check:
+    """Times are whole seconds there, and signatures of 15 minutes ago are refused."""
+    apart = abs(round(seconds))
+    if apart < _SKEW_SECONDS:
+        return Check("platform", "bucket's clock", True, "as ours")
+    way = "ahead of" if seconds > 0 else "behind"
+    detail = f"{apart} s {way} ours"
+    return Check("platform", "bucket's clock", None, detail, "Let both machines follow NTP.")
 
 
 def _database() -> Check:

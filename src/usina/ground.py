@@ -17,11 +17,10 @@ from usina.kernel.db.unit_of_work import Database
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
 from usina.kernel.storage.marker import claim
-from usina.kernel.storage.open import open_store
-from usina.kernel.storage.s3_address import S3Access
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import serve_metrics
 from usina.settings import Settings
+from usina.storage import open_chosen_store
 
 _OR_EMBEDDED: Final = "or start everything on one machine with `usina up`."
 
@@ -124,27 +123,7 @@ async def _ground(
     parts: contextlib.AsyncExitStack,
 ) -> Ground:
     secret, platform_id = await database.read(lambda tx: (meta.secret(tx), meta.platform_id(tx)))
-    store = _open_store(settings)
+    store = open_chosen_store(settings)
     parts.callback(store.close)
     await store.run(lambda: claim(store, platform_id))
     return Ground(settings, clock, database, store, bus, relay, secret, parts)
-
-
-def _open_store(settings: Settings) -> Store:
-    url = settings.storage_url or (settings.data / "store").as_uri()
-    key, secret = settings.s3_access_key, settings.s3_secret_key
-    if key is None or secret is None:
-        return open_store(url, None)
-    scheme = "https" if settings.minio_secure else "http"
-    access = S3Access(
-        key.get_secret_value(),
-        secret.get_secret_value(),
-        settings.s3_region,
-        _with_scheme(settings.s3_endpoint_url, scheme),
-        _with_scheme(settings.s3_public_endpoint_url, scheme),
-    )
-    return open_store(url, access)
-
-
-def _with_scheme(endpoint: str | None, scheme: str) -> str | None:
-    return endpoint if endpoint is None or "://" in endpoint else f"{scheme}://{endpoint}"

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     max_work_bytes: int = Field(100 * _GIB, ge=1024**2)
     max_work_files: int = Field(500_000, ge=100)
     max_open_files: int = Field(4096, ge=16)
-    upload_seconds: int = Field(24 * 3600, ge=1)
+    upload_seconds: int = Field(24 * 3600, ge=1, le=7 * 24 * 3600)
     link_seconds: int = Field(3600, ge=1)
     idempotency_seconds: int = Field(24 * 3600, ge=1)
     warm_idle_seconds: float = Field(300, ge=0)

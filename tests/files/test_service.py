@@ -172,7 +172,8 @@ def test_a_kill_between_object_and_row_leaves_an_orphan_that_the_sweep_takes(
 ) -> None:
     environment = os.environ | {"USINA_FAILPOINTS": failpoint}
     command = [sys.executable, "-m", "tests.files.killed", str(tmp_path)]
-    killed = subprocess.run(command, env=environment, check=False, capture_output=True)
+    receive = [*command, "receive"]
+    killed = subprocess.run(receive, env=environment, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     again = subprocess.run([*command, "sweep"], check=True, capture_output=True, text=True)
     assert again.stdout.split() == ["rows:0", "orphans:1", "objects:0"]

@@ -1,7 +1,7 @@
 """The whole platform behind a real server on loopback, and an organization for each test."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from tests.storage.s3_server import settings_of_bucket
 from usina.app import embedded
 from usina.faces.http.app import create_app
 from usina.kernel.platform import Platform
@@ -101,6 +102,10 @@ class Api:
         return await self.ended(job_id)
 
 
+STORES: dict[str, Callable[[], dict[str, str]]] = {"folder": dict, "s3": settings_of_bucket}
+"""What chooses each store that the routes of bytes are specified over."""
+
+
 def settings_of(folder: Path, **more: Any) -> Settings:
     runners = (Path(__file__).parent / "runners",)
     return Settings(
@@ -108,14 +113,20 @@ def settings_of(folder: Path, **more: Any) -> Settings:
     )
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
-    settings = settings_of(tmp_path_factory.mktemp("http"))
+@asynccontextmanager
+async def at_work(settings: Settings) -> AsyncGenerator[Running]:
+    """A whole platform behind a server, until the context ends."""
     async with (
         embedded(settings) as platform,
         served(create_app(platform.platform)) as client,
     ):
         yield Running(platform.platform, client)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
+    async with at_work(settings_of(tmp_path_factory.mktemp("http"))) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -4,14 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import pytest_asyncio
 from PIL import Image
 
-from tests.http.conftest import Api, Running
+from tests.http.conftest import STORES, Api, Running, at_work, settings_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,9 +31,17 @@ async def _send(api: Api, parts: Parts, **headers: str) -> httpx2.Response:
     return await api.post("/api/v1/jobs", files=parts, headers=headers)
 
 
-def _objects(running: Running) -> set[Path]:
-    store = running.platform.settings.data / "store"
-    return {path for path in store.rglob("*") if path.is_file() and "files/" in str(path)}
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=sorted(STORES))
+async def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Running]:
+    chosen = STORES[request.param]()
+    async with at_work(settings_of(tmp_path_factory.mktemp("form"), **chosen)) as made:
+        yield made
+
+
+def _objects(running: Running) -> set[str]:
+    return {stored.key for stored in running.platform.store.list("files/")}
 
 
 def _form(**fields: Any) -> Parts:

@@ -25,9 +25,20 @@ def error(status: int, code: str) -> Fault:
     return answer
 
 
+def dated(date: str) -> Fault:
+    """The true answer, from a server whose clock says ``date``."""
+
+    def answer(handler: "_Handler", forward: Forward) -> None:
+        true = forward()
+        handler.answer(true.status_code, {**true.headers, "date": date}, true.content)
+
+    return answer
+
+
 def hang(handler: "_Handler", forward: Forward) -> None:
     """No answer, for as long as the proxy lives."""
     handler.proxy.closing.wait()
+    handler.close_connection = True
 
 
 def truncated(handler: "_Handler", forward: Forward) -> None:

@@ -21,15 +21,31 @@ def access() -> S3Access:
     if given is not None:
         access_key, secret_key, endpoint = given.split(" ")
         return S3Access(access_key, secret_key, endpoint=endpoint)
-    return S3Access("key", "secret", endpoint=f"http://127.0.0.1:{_started()}")
+    return S3Access("key", "kept-from-every-log", endpoint=f"http://127.0.0.1:{_started()}")
+
+
+def settings_of_bucket(behind: S3Access | None = None) -> dict[str, str]:
+    """The settings of a platform whose store is a part of a fresh bucket."""
+    used = behind or access()
+    return {
+        "storage_url": f"s3://{fresh_bucket()}/a/platform",
+        "s3_endpoint_url": used.url,
+        "s3_public_endpoint_url": used.public_url,
+        "s3_access_key": used.access_key,
+        "s3_secret_key": used.secret_key,
+    }
 
 
 def fresh_bucket() -> str:
     bucket = f"usina-{uuid4()}"
-    url = f"{access().url}/{bucket}"
-    headers = signed_headers(access(), "PUT", url, {}, {}, b"", datetime.now(UTC))
-    httpx2.put(url, headers=headers, timeout=30).raise_for_status()
+    make_bucket(access(), bucket)
     return bucket
+
+
+def make_bucket(owner: S3Access, bucket: str) -> None:
+    url = f"{owner.url}/{bucket}"
+    headers = signed_headers(owner, "PUT", url, {}, {}, b"", datetime.now(UTC))
+    httpx2.put(url, headers=headers, timeout=90).raise_for_status()
 
 
 def _started() -> int:

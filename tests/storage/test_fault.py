@@ -1,12 +1,14 @@
 """A server that stumbles is not noticed; one that lies down is told of, in bounded time."""
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
-from tests.storage.proxy import Fault, Proxy, error, hang, lost, proxy_before, truncated
+from tests.storage.proxy import Fault, Proxy, dated, error, hang, lost, proxy_before, truncated
 from tests.storage.s3_server import access, fresh_bucket
 from usina.kernel.errors import StorageFull, Unavailable
 from usina.kernel.storage.s3 import S3Store
@@ -191,3 +193,37 @@ def test_a_server_that_is_not_there_is_told_so() -> None:
     with pytest.raises(Unavailable) as refusal:
         S3Store(S3Place.of("s3://bucket"), gone, SHORT)
     assert refusal.value.code == "storage_unavailable"
+
+
+def test_the_time_is_the_servers_however_ours_goes(proxy: Proxy, store: S3Store) -> None:
+    proxy.break_next(dated("Tue, 01 Jan 2030 00:00:00 GMT"), times=1000)
+    assert store.now() == datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("fault", ["slow-down", "hang"])
+def test_a_check_is_decided_within_two_seconds(proxy: Proxy, store: S3Store, fault: str) -> None:
+    proxy.break_next(FAULTS[fault], times=1000)
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as refusal:
+        store.check()
+    assert time.monotonic() - began < 2.5
+    assert proxy.broken == 1
+    assert refusal.value.code == "storage_unavailable"
+
+
+def test_a_copy_whose_answer_is_lost_is_made(proxy: Proxy, store: S3Store) -> None:
+    proxy.break_next(lost, times=1, method="PUT")
+    store.copy("files/organization/here", KEY)
+    assert proxy.broken == 1
+    assert b"".join(store.chunks(KEY, 0, 10)) == b"0123456789"
+
+
+def test_a_copy_in_parts_that_fails_leaves_none(
+    proxy: Proxy, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usina.kernel.storage.s3_copy.STEP_BYTES", 5)
+    proxy.break_next(error(503, "SlowDown"), times=TRIES, method="PUT")
+    with pytest.raises(Unavailable):
+        store.copy("files/organization/here", KEY)
+    assert store.size(KEY) is None
+    assert store.clear_unfinished(store.opened_at.replace(year=9999)) == 0

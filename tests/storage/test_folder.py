@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.conftest import SMALL_DISK_BYTES, everything_in
-from usina.kernel.errors import StorageFull
+from usina.kernel.errors import StorageFull, Unavailable
 from usina.kernel.storage.folder import FolderStore
 from usina.kernel.storage.store import ObjectMissing
 
@@ -188,3 +188,24 @@ def test_a_jobs_folder_goes_with_its_last_object(tmp_path: Path) -> None:
 def test_others_can_not_look_into_the_store(tmp_path: Path) -> None:
     FolderStore(tmp_path / "store").close()
     assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_is_gone_does_not_pass_its_check(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    with pytest.raises(Unavailable) as refusal:
+        store.check()
+    assert str(tmp_path) not in refusal.value.detail
+    store.close()
+
+
+def test_what_goes_while_a_list_is_read_is_not_in_it(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    keys = [f"files/organization/{number}" for number in range(9)]
+    for key in keys:
+        store.put(key, b"1")
+    listing = store.list("files/")
+    first = next(listing).key
+    store.delete([key for key in keys if key != first])
+    assert list(listing) == []
+    store.close()

@@ -166,6 +166,7 @@ def test_a_presigned_download_has_the_headers_of_the_platforms_own(
 
 def test_a_presigned_upload_is_stored_without_a_type_that_runs(store: S3Store) -> None:
     presigned = store.presigned_put(KEY, 60, 8)
+    assert presigned is not None
     assert presigned.headers == {"content-length": "8", "content-type": "application/octet-stream"}
     assert _request(presigned, b"<script>").status_code == 200
     assert b"".join(store.chunks(KEY, 0, 8)) == b"<script>"
@@ -180,6 +181,7 @@ def test_presigned_addresses_are_those_that_clients_reach(bucket: str) -> None:
         store.presigned_get(KEY, 60, "a/b", "inline"),
         store.presigned_put(KEY, 9, 1),
     ):
+        assert presigned is not None
         assert presigned.url.startswith(f"https://files.example.org/{bucket}/usina/{KEY}?")
     store.put(KEY, b"through the endpoint within")
     assert store.size(KEY) == 27
@@ -198,3 +200,36 @@ def test_a_key_that_the_platform_never_makes_is_not_presigned(store: S3Store) ->
         store.presigned_get("files/../../other", 60, "image/png", "inline")
     with pytest.raises(ValueError, match="not a key"):
         store.presigned_put("files/a b", 60, 8)
+
+
+def test_a_large_object_is_copied_in_parts_that_are_seen_when_all_are_there(
+    bucket: str, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usina.kernel.storage.s3_copy.STEP_BYTES", 5 * 1024**2)
+    content = os.urandom(12 * 1024**2 + 1)
+    store.put(KEY, content)
+    store.copy(KEY, "files/organization/two")
+    assert b"".join(store.chunks("files/organization/two", 0, len(content))) == content
+    calls = S3Calls(access(), bucket, Patience())
+    assert list(calls.unfinished("")) == []
+    calls.close()
+
+
+def test_a_copy_has_no_type_that_a_client_gave(store: S3Store) -> None:
+    sent = store.presigned_put(KEY, 60, None)
+    assert sent is not None
+    headers = {"content-type": "text/html"}
+    httpx2.put(sent.url, content=b"<script>", headers=headers).raise_for_status()
+    store.copy(KEY, "files/organization/two")
+    plain = _request(store.presigned_get("files/organization/two", 60, "", ""))
+    assert plain.headers.get("content-type", "") in {"", "application/octet-stream"}
+
+
+def test_what_one_request_can_not_bring_is_not_presigned(store: S3Store) -> None:
+    assert store.presigned_put(KEY, 60, 5 * 1024**3) is not None
+    assert store.presigned_put(KEY, 60, 5 * 1024**3 + 1) is None
+
+
+def test_an_address_lasts_a_week_at_most(store: S3Store) -> None:
+    presigned = store.presigned_get(KEY, 30 * 24 * 3600, "a/b", "inline")
+    assert "X-Amz-Expires=604800&" in presigned.url

@@ -15,9 +15,11 @@ from usina.kernel.artifacts.table import artifacts
 from usina.kernel.db import meta
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.files.file import File, Upload
+from usina.kernel.files.limit import FileLimits
 from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.store import insert_files, insert_upload
 from usina.kernel.files.table import files
+from usina.kernel.files.upload import Uploads
 from usina.kernel.ids import new_id
 from usina.kernel.storage.marker import MARKER, belongs_to, claim
 from usina.kernel.storage.store import Store
@@ -34,8 +36,10 @@ NOW = datetime.now(UTC) + 24 * HOUR
 class House:
     """A platform's store and database, with as much in them as a test needs."""
 
-    def __init__(self, database: Database, opening: Opening) -> None:
+    def __init__(self, database: Database, opening: Opening, clock: FakeClock) -> None:
         self.database = database
+        self.clock = clock
+        self.store_time = NOW
         self.opening = opening
         self.store = opening()
         self.used: set[str] = set()
@@ -44,7 +48,10 @@ class House:
 
     def _sweeper(self) -> Sweeper:
         owners = [FileOwner(self._used, 30 * 24 * HOUR), UploadOwner(), ArtifactOwner()]
-        return Sweeper(self.database, self.store, owners)
+        limits = FileLimits(1000, HOUR)
+        uploads = Uploads(self.database, self.store, self.clock, limits)
+        self.store.now = lambda: self.store_time
+        return Sweeper(self.database, self.store, owners, uploads.settle_late)
 
     def _used(self, tx: Transaction, file_ids: Sequence[str]) -> set[str]:
         return self.used & set(file_ids)
@@ -65,7 +72,7 @@ class House:
         self.sweeper = self._sweeper()
 
     async def sweep(self, grace: timedelta = HOUR) -> SweepReport:
-        return await self.sweeper.sweep(NOW, grace)
+        return await self.sweeper.sweep(grace)
 
     async def file(self, content: bytes = b"content") -> File:
         file = File(new_id(), self.organization_id, "f", "text/plain", len(content), "0" * 64, NOW)
@@ -106,8 +113,8 @@ class House:
 
 
 @pytest.fixture
-async def house(database: Database, opening: Opening) -> AsyncIterator[House]:
-    made = House(database, opening)
+async def house(database: Database, opening: Opening, clock: FakeClock) -> AsyncIterator[House]:
+    made = House(database, opening, clock)
     await made.begin()
     yield made
     made.store.close()
@@ -162,9 +169,9 @@ async def test_a_row_that_comes_between_two_looks_saves_its_object(house: House)
 async def test_a_young_object_is_left_alone(house: House) -> None:
     key = f"files/{house.organization_id}/{new_id()}"
     house.store.put(key, b"1")
+    house.store_time = datetime.now(UTC) + HOUR / 2
     for _ in range(2):
-        report = await house.sweeper.sweep(datetime.now(UTC) + HOUR / 2, HOUR)
-        assert report.orphans == 0
+        assert (await house.sweep()).orphans == 0
     assert house.objects() == [key]
 
 

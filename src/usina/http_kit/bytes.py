@@ -65,6 +65,10 @@ class StoredBytes:
     def etag(self) -> str:
         return f'"{self.sha256}"'
 
+    def is_known(self, asked: Headers) -> bool:
+        """Whether who asks has these bytes already."""
+        return is_listed(asked.get("if-none-match"), self.etag)
+
 
 class BytesResponse(Response):
     """Answers ``Range``, ``If-Range``, ``If-None-Match`` and HEAD by itself."""
@@ -76,7 +80,7 @@ class BytesResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = Headers(scope=scope)
-        if is_listed(asked.get("if-none-match"), self._stored.etag):
+        if self._stored.is_known(asked):
             await _send_start(send, 304, self.raw_headers)
             await send({"type": "http.response.body", "body": b""})
             return

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from usina.kernel.errors import Unavailable
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -31,6 +33,9 @@ class Readiness:
 async def _look(name: str, check: Check) -> str:
     try:
         return await check.look()
+    except Unavailable as problem:
+        _log.warning("check failed", check=name, error=problem.code)
+        return problem.detail
     except Exception as error:
         _log.warning("check failed", check=name, error=repr(error))
         return f"it does not answer ({type(error).__name__})"

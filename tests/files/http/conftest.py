@@ -9,25 +9,35 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from tests.http.conftest import Api, Running, served, settings_of
-from usina.app import embedded
-from usina.faces.http.app import create_app
+from tests.http.conftest import Api, Running, at_work, settings_of
+from tests.storage.s3_server import settings_of_bucket
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.store import insert_artifacts
 from usina.kernel.files.table import files
 from usina.kernel.ids import new_id
+from usina.kernel.storage.s3 import S3Store
 
 MAX_BYTES = 20 * 1024**2
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
+async def on_folder(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
     settings = settings_of(tmp_path_factory.mktemp("files"), max_upload_bytes=MAX_BYTES)
-    async with (
-        embedded(settings) as platform,
-        served(create_app(platform.platform)) as client,
-    ):
-        yield Running(platform.platform, client)
+    async with at_work(settings) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def on_bucket(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
+    folder, chosen = tmp_path_factory.mktemp("bucket"), settings_of_bucket()
+    async with at_work(settings_of(folder, max_upload_bytes=MAX_BYTES, **chosen)) as made:
+        yield made
+
+
+@pytest.fixture(params=["on_bucket", "on_folder"])
+def running(request: pytest.FixtureRequest) -> Running:
+    """The routes are specified over both stores."""
+    return request.getfixturevalue(request.param)
 
 
 @dataclass(frozen=True)
@@ -74,11 +84,20 @@ class Office(Api):
 
     async def is_empty(self) -> bool:
         """Whether nothing of the organization is kept, once requests under way have ended."""
-        root = self.platform.settings.data / "store"
         async with asyncio.timeout(10):
-            while any(self.caller.organization_id in str(path) for path in root.rglob("*#*")):
+            while self.unfinished():
                 await asyncio.sleep(0.01)
         return not self.objects() and await self.rows() == 0
+
+    def unfinished(self) -> list[str]:
+        """Objects on their way into the store, of this organization."""
+        store = self.platform.store
+        if isinstance(store, S3Store):
+            found = [begun.key for begun in store._calls.unfinished(store._place.prefix)]
+        else:
+            root = self.platform.settings.data / "store"
+            found = [str(path) for path in root.rglob("*#*")]
+        return [name for name in found if self.caller.organization_id in name]
 
 
 async def _office(running: Running) -> Office:

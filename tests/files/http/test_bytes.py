@@ -218,7 +218,7 @@ async def test_an_artifact_is_described_with_a_link_that_needs_no_key(office: Of
         "sha256": artifact.sha256,
     }
     for address in (url, f"{url}&redirect=1"):
-        answer = await office.client.get(address)
+        answer = await office.client.get(address, follow_redirects=True)
         assert (answer.status_code, answer.content) == (200, DATA)
     assert (await office.client.head(url)).status_code == 200
 

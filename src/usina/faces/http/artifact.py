@@ -3,9 +3,9 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from usina.http_kit.bytes import BYTES_ANSWERS, BytesResponse, StoredBytes
+from usina.http_kit.bytes import BYTES_ANSWERS, BytesResponse, StoredBytes, content_headers
 from usina.http_kit.call import Called, authenticated, platform_of
 from usina.http_kit.job import ArtifactDocument, artifact_document
 from usina.http_kit.links import is_signed, verify
@@ -53,22 +53,31 @@ async def get_artifact(artifact_id: ArtifactId, call: Called) -> Response:
     "/{artifact_id}/content",
     summary="Get an artifact's bytes",
     response_class=Response,
-    responses={**BYTES_ANSWERS, **problems(401, 404, 410, 416)},
+    responses={
+        **BYTES_ANSWERS,
+        302: {"description": "They are there: asked for with `redirect=1`, and the store is S3."},
+        **problems(401, 404, 410, 416),
+    },
     openapi_extra=_SIGNED,
 )
 async def get_artifact_content(artifact_id: ArtifactId, request: Request) -> Response:
     """With a key, or by a signed link without one (an `<img>` can use it)."""
     artifacts = platform_of(request).artifacts
     artifact = await _asked_for(artifact_id, request)
-    return BytesResponse(
-        StoredBytes(
-            name=artifact.name,
-            media_type=artifact.media_type,
-            size_bytes=artifact.size_bytes,
-            sha256=artifact.sha256,
-            read=lambda start, stop: artifacts.read(artifact, start, stop),
-        )
+    stored = StoredBytes(
+        name=artifact.name,
+        media_type=artifact.media_type,
+        size_bytes=artifact.size_bytes,
+        sha256=artifact.sha256,
+        read=lambda start, stop: artifacts.read(artifact, start, stop),
     )
+    if request.query_params.get("redirect") == "1" and not stored.is_known(request.headers):
+        content_type, disposition = content_headers(artifact.name, artifact.media_type)
+        seconds = platform_of(request).settings.link_seconds
+        moved = await artifacts.presigned(artifact, seconds, content_type, disposition)
+        if moved is not None:
+            return RedirectResponse(moved.url, 302, {"cache-control": "no-store"})
+    return BytesResponse(stored)
 
 
 async def _asked_for(artifact_id: str, request: Request) -> Artifact:

@@ -27,6 +27,7 @@ from usina.kernel.errors import Malformed
 from usina.kernel.files.file import Upload
 from usina.kernel.files.upload import Piece, Progress
 from usina.kernel.idempotency.service import Answer
+from usina.kernel.storage.store import Presigned
 
 router = APIRouter(tags=["files"])
 
@@ -117,7 +118,7 @@ async def open_upload(request: Request, call: Called) -> Response:
             call,
             asked,
             _Wanted(wanted.name, wanted.media_type, wanted.size_bytes),
-            lambda upload: _upload_document(upload, _address(request, call, upload)),
+            lambda upload: _upload_document(upload, _sending(request, call, upload)),
         )
 
 
@@ -140,7 +141,7 @@ async def open_ticket(request: Request, call: Called) -> Response:
             asked,
             _Wanted(wanted.filename, wanted.content_type, None),
             lambda upload: {
-                "upload_url": _address(request, call, upload),
+                "upload_url": _sending(request, call, upload).url,
                 "object_name": upload.id,
             },
         )
@@ -170,22 +171,25 @@ async def _open(
     return answer_response(answer)
 
 
-def _address(request: Request, call: Call, upload: Upload) -> str:
-    """Absolute, as a presigned address of an S3 store would be."""
+def _sending(request: Request, call: Call, upload: Upload) -> Presigned:
+    """To the store's own server where it has one, else to the platform."""
+    presigned = call.platform.files.uploads.presigned(upload)
+    if presigned is not None:
+        return presigned
     seconds = (upload.expires_at - upload.created_at).total_seconds()
     path = f"/api/v1/uploads/{upload.id}"
-    return str(request.base_url).rstrip("/") + sign(
-        call.platform.secret, path, seconds, method="PUT"
-    )
+    signed = sign(call.platform.secret, path, seconds, method="PUT")
+    url = str(request.base_url).rstrip("/") + signed
+    return Presigned("PUT", url, {"content-type": upload.media_type})
 
 
-def _upload_document(upload: Upload, address: str) -> dict[str, Any]:
+def _upload_document(upload: Upload, sending: Presigned) -> dict[str, Any]:
     """The upload as clients see it (:class:`UploadDocument`)."""
     return {
         "id": upload.id,
-        "upload_url": address,
-        "method": "PUT",
-        "headers": {"Content-Type": upload.media_type},
+        "upload_url": sending.url,
+        "method": sending.method,
+        "headers": {name.title(): value for name, value in sending.headers.items()},
         "expires_at": rfc3339(upload.expires_at),
     }
 
@@ -232,7 +236,7 @@ async def put_upload(upload_id: UploadId, request: Request) -> Response:
     "/api/v1/files/uploads/{upload_id}/complete",
     summary="Complete an upload",
     response_model=FileDocument,
-    responses={201: {"model": FileDocument}, **problems(401, 404, 409, 503)},
+    responses={201: {"model": FileDocument}, **problems(401, 404, 409, 413, 422, 503)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
 async def complete_upload(upload_id: UploadId, request: Request, call: Called) -> Response:

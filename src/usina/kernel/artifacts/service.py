@@ -1,6 +1,7 @@
 """Artifacts: outputs with their hashes. Objects come before rows and go after them."""
 
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 from usina.kernel.artifacts import store as rows
 from usina.kernel.artifacts.artifact import Artifact
@@ -9,7 +10,7 @@ from usina.kernel.clock import Clock
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import NotFound
 from usina.kernel.ids import is_id
-from usina.kernel.storage.store import Store
+from usina.kernel.storage.store import Presigned, Store
 
 __all__ = ["Artifacts", "NewArtifact", "OutputRefused"]
 
@@ -70,6 +71,18 @@ class Artifacts:
         if artifact.content is not None:
             return _once(memoryview(artifact.content)[start:stop])
         return self._store.read(artifact.key, start, stop)
+
+    async def presigned(
+        self, artifact: Artifact, seconds: int, content_type: str, disposition: str
+    ) -> Presigned | None:
+        """How to read it from the store itself; null where it can not be, or is not there."""
+        if artifact.inline:
+            return None
+        presigned = self._store.presigned_get(artifact.key, seconds, content_type, disposition)
+        if presigned is None:
+            return None
+        size = await self._store.run(partial(self._store.size, artifact.key))
+        return None if size is None else presigned
 
     def keys_of_jobs(self, tx: Transaction, job_ids: Sequence[str]) -> list[str]:
         """The objects to delete once the jobs are gone."""

@@ -6,7 +6,11 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A complete file; its bytes lie in the store under ``key`` and never change."""
+    """A complete file; its bytes lie in the store under ``key`` and never change.
+
+    ``object_id`` tells the object from others that were made for the same file at once; null where
+    there is only one.
+    """
 
     id: str
     organization_id: str
@@ -15,14 +19,21 @@ class File:
     size_bytes: int
     sha256: str
     created_at: datetime
+    object_id: str | None = None
 
     @property
     def key(self) -> str:
-        return self.key_of(self.organization_id, self.id)
+        return self.key_of(self.organization_id, self.id, self.object_id)
 
     @staticmethod
-    def key_of(organization_id: str, file_id: str) -> str:
-        return f"files/{organization_id}/{file_id}"
+    def key_of(organization_id: str, file_id: str, object_id: str | None = None) -> str:
+        name = file_id if object_id is None else f"{file_id}.{object_id}"
+        return f"files/{organization_id}/{name}"
+
+    @staticmethod
+    def id_in(key: str) -> str:
+        """The last part of a key without what follows the file's id."""
+        return key.rpartition("/")[2].partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +61,8 @@ class Upload:
     @property
     def parts_prefix(self) -> str:
         return f"uploads/{self.organization_id}/{self.id}/"
+
+    @property
+    def sent_key(self) -> str:
+        """Where a client puts the bytes into the store itself."""
+        return f"{self.parts_prefix}sent"

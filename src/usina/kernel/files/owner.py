@@ -13,7 +13,12 @@ from usina.kernel.files.table import files
 from usina.kernel.ids import is_id
 from usina.kernel.storage.sweep import Expired, StoredRow
 
-_COLUMNS: Final = (files.c.organization_id, files.c.id, files.c.missing_at)
+_COLUMNS: Final = (
+    files.c.organization_id,
+    files.c.id,
+    files.c.object_id,
+    files.c.missing_at,
+)
 
 
 UsedByJobs = Callable[[Transaction, Sequence[str]], set[str]]
@@ -31,7 +36,7 @@ class FileOwner:
         self._kept_for = kept_for
 
     def known(self, tx: Transaction, keys: Sequence[str]) -> set[str]:
-        ids = [last for key in keys if is_id(last := key.rpartition("/")[2])]
+        ids = list(filter(is_id, map(File.id_in, keys)))
         rows = tx.execute(sa.select(*_COLUMNS).where(files.c.id.in_(ids)))
         return {_key(row) for row in rows}
 
@@ -47,9 +52,7 @@ class FileOwner:
     def expire(self, tx: Transaction, limit: int) -> Expired:
         if self._kept_for is None:
             return Expired(0, ())
-        old = sa.select(files.c.organization_id, files.c.id).where(
-            READY, files.c.last_used_at < tx.now - self._kept_for
-        )
+        old = sa.select(*_COLUMNS).where(READY, files.c.last_used_at < tx.now - self._kept_for)
         oldest = old.order_by(files.c.last_used_at).limit(limit)
         rows = tx.execute(oldest.with_for_update(skip_locked=True))
         keys = {row.id: _key(row) for row in rows}
@@ -84,9 +87,7 @@ class UploadOwner:
 
     def expire(self, tx: Transaction, limit: int) -> Expired:
         """The rows; parts then have no row any more, and go in the same sweep."""
-        late = sa.select(files.c.organization_id, files.c.id).where(
-            PENDING, files.c.expires_at <= tx.now
-        )
+        late = sa.select(*_COLUMNS).where(PENDING, files.c.expires_at <= tx.now)
         oldest = late.order_by(files.c.expires_at).limit(limit)
         rows = tx.execute(oldest.with_for_update(skip_locked=True)).all()
         tx.execute(sa.delete(files).where(files.c.id.in_([row.id for row in rows])))
@@ -94,4 +95,4 @@ class UploadOwner:
 
 
 def _key(row: sa.Row[Any]) -> str:
-    return File.key_of(row.organization_id, row.id)
+    return File.key_of(row.organization_id, row.id, row.object_id)

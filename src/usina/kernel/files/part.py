@@ -26,6 +26,8 @@ def parts_of(store: Store, upload: Upload) -> list[Part]:
     """What has arrived, in order; parts may overlap. Blocks."""
     found: list[Part] = []
     for stored in store.list(upload.parts_prefix):
+        if stored.key == upload.sent_key:
+            continue
         start, _, stop = stored.key.rpartition("/")[2].partition("-")
         found.append(Part(int(start), int(stop), stored.key))
     return sorted(found, key=lambda part: (part.start, part.stop))

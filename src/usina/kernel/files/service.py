@@ -1,11 +1,12 @@
 """Files: received as a stream, kept under their hash, deleted when nothing needs them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
 from typing import Final
 
 from usina.kernel.clock import Clock
 from usina.kernel.db.unit_of_work import Database, Transaction
-from usina.kernel.errors import Conflict, NotFound
+from usina.kernel.errors import Conflict, Invalid, NotFound, TooLarge
 from usina.kernel.files import store as rows
 from usina.kernel.files.file import File
 from usina.kernel.files.limit import FileLimits
@@ -47,13 +48,22 @@ class Files:
             return file
 
     async def get(self, caller: Caller, file_id: str) -> File:
-        if is_id(file_id):
-            found = await self._database.read(
-                lambda tx: rows.find_file(tx, caller.organization_id, file_id)
-            )
-            if found is not None:
-                return found
-        raise NotFound
+        if not is_id(file_id):
+            raise NotFound
+        look = partial(rows.find_file, organization_id=caller.organization_id, file_id=file_id)
+        found = await self._database.read(look)
+        if found is None and await self._settled(caller, file_id):
+            found = await self._database.read(look)
+        if found is None:
+            raise NotFound
+        return found
+
+    async def _settled(self, caller: Caller, file_id: str) -> bool:
+        """Bytes that no file may have make none, so there is nothing to tell of."""
+        try:
+            return await self.uploads.settle(caller.organization_id, [file_id])
+        except (Invalid, TooLarge):
+            return False
 
     def read(self, file: File, start: int, stop: int) -> AsyncGenerator[memoryview]:
         """The bytes from ``start`` to before ``stop`` in large steps."""
@@ -76,5 +86,10 @@ class Files:
             rows.delete_file(tx, file_id)
             return file
 
-        file = await self._database.write(unit)
+        try:
+            file = await self._database.write(unit)
+        except NotFound:
+            if not await self._settled(caller, file_id):
+                raise
+            file = await self._database.write(unit)
         await self._store.run(lambda: self._store.delete([file.key]))

@@ -10,6 +10,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.failpoints import reach
 from usina.kernel.files.file import File, Upload
 from usina.kernel.files.table import files
+from usina.kernel.storage.digest import Digest
 from usina.kernel.tenancy.caller import owned_by
 
 _FILE: Final = tuple(files.c[name] for name in File.__dataclass_fields__)
@@ -17,6 +18,8 @@ _UPLOAD: Final = tuple(files.c[name] for name in Upload.__dataclass_fields__)
 PENDING: Final = files.c.status == sa.literal("pending", literal_execute=True)
 READY: Final = files.c.status == sa.literal("ready", literal_execute=True)
 """Written out in the statement, so that SQLite sees that its partial indexes fit."""
+
+_WAITING: Final = (PENDING, files.c.completes_itself, files.c.sha256.is_(None))
 
 
 def insert_files(tx: Transaction, received: Sequence[File]) -> None:
@@ -61,8 +64,27 @@ def find_upload(tx: Transaction, upload_id: str) -> Upload | File | None:
     return File(*(getattr(row, name) for name in File.__dataclass_fields__))
 
 
+def find_tickets(tx: Transaction, organization_id: str, ids: Collection[str]) -> Sequence[Upload]:
+    """Those of the uploads that complete themselves and have no bytes yet, late ones too."""
+    mine = owned_by(organization_id, files)
+    found = tx.execute(sa.select(*_UPLOAD).where(mine, files.c.id.in_(ids), *_WAITING))
+    return [Upload(*row) for row in found]
+
+
+def late_tickets(tx: Transaction, after_id: str, limit: int) -> Sequence[Upload]:
+    """Those of anybody whose time is over, in order of their ids."""
+    late = sa.select(*_UPLOAD).where(*_WAITING, files.c.expires_at <= tx.now)
+    page = late.where(files.c.id > after_id).order_by(files.c.id).limit(limit)
+    return [Upload(*row) for row in tx.execute(page)]
+
+
+def awaits_content(tx: Transaction, upload_id: str) -> bool:
+    empty = sa.select(files.c.id).where(PENDING, files.c.sha256.is_(None))
+    return tx.execute(empty.where(files.c.id == upload_id)).one_or_none() is not None
+
+
 def record_content(
-    tx: Transaction, upload: Upload, media_type: str, size_bytes: int, sha256: str
+    tx: Transaction, upload: Upload, media_type: str, content: Digest, object_id: str | None = None
 ) -> bool:
     """Every byte is there: what was declared gives way to what is so.
 
@@ -70,8 +92,9 @@ def record_content(
     """
     values: dict[str, object] = {
         "media_type": media_type,
-        "size_bytes": size_bytes,
-        "sha256": sha256,
+        "size_bytes": content.size_bytes,
+        "sha256": content.sha256,
+        "object_id": object_id,
     }
     if upload.completes_itself:
         values |= _completed(tx.now)

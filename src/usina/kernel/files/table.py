@@ -19,10 +19,12 @@ files = sa.Table(
     sa.Column("last_used_at", Timestamp, nullable=False),
     sa.Column("expires_at", Timestamp),
     sa.Column("missing_at", Timestamp),
+    sa.Column("object_id", Id),
 )
 """While pending, ``media_type`` and ``size_bytes`` are as declared (null when not), ``sha256`` is
 null until every byte is there, and ``expires_at`` is set. ``completes_itself``: the last byte
-makes the file ready. ``missing_at`` is when a sweep found the object gone."""
+makes the file ready. ``missing_at`` is when a sweep found the object gone. ``object_id`` ends the
+object's key where several could be made at once; null: the key ends with the row's id."""
 
 _PENDING = files.c.status == "pending"
 _READY = files.c.status == "ready"

@@ -4,11 +4,17 @@ One piece that holds everything goes straight into the file's object. A piece th
 is cut into part objects as it arrives, so that a broken connection loses nothing; once every byte
 is there the parts are joined, and the platform reads the hash. The store is the truth of what has
 arrived.
+
+Where the store has a server of its own the bytes are sent there, and nobody tells the platform: it
+looks when the upload is completed, or when what completes itself is asked for.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 from weakref import WeakValueDictionary
 
 from usina.kernel.clock import Clock
@@ -19,13 +25,17 @@ from usina.kernel.files import store as rows
 from usina.kernel.files.file import File, Upload
 from usina.kernel.files.limit import FileLimits
 from usina.kernel.files.name import display_name
-from usina.kernel.files.part import Part, join, parts_of, received_bytes, take_parts
+from usina.kernel.files.part import join, parts_of, received_bytes, take_parts
+from usina.kernel.files.sent import take_sent
 from usina.kernel.files.sniff import UNKNOWN, sniff
 from usina.kernel.ids import is_id, new_id
 from usina.kernel.storage.digest import Digest
 from usina.kernel.storage.intake import Intake
-from usina.kernel.storage.store import Store
+from usina.kernel.storage.store import Presigned, Store
 from usina.kernel.tenancy.caller import Caller
+
+_BATCH: Final = 100
+_FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 Also = Callable[[Transaction, Upload], None]
 """What must be written together with a new upload, such as its idempotency record."""
@@ -99,6 +109,32 @@ class Uploads:
             expires_at=now + self._limits.upload_time,
         )
 
+    def presigned(self, upload: Upload) -> Presigned | None:
+        """How to send the bytes into the store itself; null where the platform takes them."""
+        seconds = int((upload.expires_at - upload.created_at).total_seconds())
+        return self._store.presigned_put(upload.sent_key, seconds, upload.size_bytes)
+
+    async def settle(self, organization_id: str, ids: Collection[str]) -> bool:
+        """Makes files of those that complete themselves and whose bytes the store has by now.
+
+        Whether there may be a file more than before. Raises ``Invalid`` or ``TooLarge`` for bytes
+        that no file may have.
+        """
+        tickets = await self._database.read(lambda tx: rows.find_tickets(tx, organization_id, ids))
+        settled = [await self._take_sent(ticket) for ticket in tickets]
+        return any(settled)
+
+    async def settle_late(self) -> None:
+        """The same for all whose time is over: what was sent in time is not swept as late."""
+        last_id = _FIRST_ID
+        while late := await self._database.read(
+            partial(rows.late_tickets, after_id=last_id, limit=_BATCH)
+        ):
+            last_id = late[-1].id
+            for ticket in late:
+                with suppress(Invalid, TooLarge, NotFound):
+                    await self._take_sent(ticket)
+
     async def progress(self, upload_id: str, total: int | None) -> Progress:
         """How far an upload has come; ``total`` is its size by who asks."""
         upload = await self._open(upload_id)
@@ -126,7 +162,11 @@ class Uploads:
         upload = await self._open(upload_id)
         if upload.organization_id != caller.organization_id:
             raise NotFound
-        if isinstance(upload, Upload) and upload.sha256 is None:
+        if (
+            isinstance(upload, Upload)
+            and upload.sha256 is None
+            and not await self._take_sent(upload)
+        ):
             progress = await self._joined(upload, upload.size_bytes)
             if not progress.complete and not await self._adopt(upload):
                 raise _incomplete(progress.received_bytes, upload.size_bytes)
@@ -168,6 +208,15 @@ class Uploads:
                 " (USINA_MAX_UPLOAD_BYTES)."
             )
 
+    def _check_sent(self, upload: Upload, size_bytes: int) -> None:
+        self._check_size(size_bytes)
+        if upload.size_bytes not in {None, size_bytes}:
+            raise Invalid(
+                f"The upload was opened for {upload.size_bytes} bytes, {size_bytes} were sent;"
+                " send it again.",
+                code="upload_size",
+            )
+
     async def _receive_whole(
         self, upload: Upload, expected: int | None, chunks: AsyncIterator[bytes]
     ) -> Progress:
@@ -195,8 +244,23 @@ class Uploads:
             if received > expected:
                 raise TooLarge(f"There are {received} bytes, {expected} were announced.")
             digest = await self._store.run(lambda: join(self._store, upload, parts))
-            await self._record(upload, digest, parts)
+            await self._record(upload, digest, [part.key for part in parts])
             return Progress(received, complete=True)
+
+    async def _take_sent(self, upload: Upload) -> bool:
+        """Whether there was something, here or, in the meantime, for another request."""
+        async with self._lock(upload):
+            if not await self._database.read(lambda tx: rows.awaits_content(tx, upload.id)):
+                return True
+            object_id = new_id()
+            key = File.key_of(upload.organization_id, upload.id, object_id)
+
+            check = partial(self._check_sent, upload)
+            digest = await self._store.run(lambda: take_sent(self._store, upload, key, check))
+            if digest is None:
+                return False
+            await self._record(upload, digest, [upload.sent_key], object_id)
+            return True
 
     async def _adopt(self, upload: Upload) -> bool:
         """Takes an object that is whole already: its row was not written before a crash."""
@@ -219,18 +283,24 @@ class Uploads:
         now = await self._open(upload.id)
         return isinstance(now, File) or now.sha256 is not None
 
-    async def _record(self, upload: Upload, digest: Digest, parts: Sequence[Part]) -> None:
+    async def _record(
+        self, upload: Upload, digest: Digest, sources: Sequence[str], object_id: str | None = None
+    ) -> None:
+        """The upload's row tells of the object; what the object was made of goes."""
         reach("upload.after_put")
         media_type = sniff(
             digest.head, digest.size_bytes, declared=upload.media_type, name=upload.name
         )
         recorded = await self._database.write(
-            lambda tx: rows.record_content(tx, upload, media_type, digest.size_bytes, digest.sha256)
+            lambda tx: rows.record_content(tx, upload, media_type, digest, object_id)
         )
         if recorded:
-            await self._store.run(lambda: self._store.delete([part.key for part in parts]))
-        else:
-            await self._open(upload.id)
+            await self._store.run(lambda: self._store.delete(sources))
+            return
+        if object_id is not None:
+            key = File.key_of(upload.organization_id, upload.id, object_id)
+            await self._store.run(lambda: self._store.delete([key]))
+        await self._open(upload.id)
 
     def _lock(self, upload: Upload) -> asyncio.Lock:
         """One request at a time may give an upload its content."""
@@ -238,7 +308,8 @@ class Uploads:
 
 
 def _incomplete(received: int, expected: int | None) -> Conflict:
+    of_all = "" if expected is None else f" of {expected}"
     return Conflict(
-        f"{received} of {expected} bytes are there; send the rest, then complete the upload.",
+        f"{received}{of_all} bytes are there; send the rest, then complete the upload.",
         code="upload_incomplete",
     )

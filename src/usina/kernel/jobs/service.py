@@ -9,9 +9,10 @@ from typing import Final, Protocol, TypeVar
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.batch import Batch
 from usina.kernel.db.unit_of_work import Database, Transaction, Unit
-from usina.kernel.errors import NotFound
+from usina.kernel.errors import Invalid, NotFound
 from usina.kernel.events.bus import Bus, end_topic
 from usina.kernel.failpoints import reach
+from usina.kernel.files.upload import Uploads
 from usina.kernel.ids import is_id
 from usina.kernel.jobs import checkpoint, log, schedule
 from usina.kernel.jobs.job import Job, JobRequest
@@ -23,7 +24,7 @@ from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
 from usina.kernel.jobs.store.worker import SeenWorker, living, models_of_living
-from usina.kernel.jobs.validation import Checked, Limits, check, resolve
+from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
 from usina.kernel.telemetry import JOBS_FINISHED, JOBS_RESCUED, JOBS_SUBMITTED
@@ -63,6 +64,7 @@ class Jobs:
         bus: Bus,
         registry: Registry,
         artifacts: Artifacts,
+        uploads: Uploads,
         dispatch: Dispatch,
         limits: Limits,
         alive: timedelta,
@@ -71,6 +73,7 @@ class Jobs:
         self._bus = bus
         self._registry = registry
         self._artifacts = artifacts
+        self._uploads = uploads
         self._dispatch = dispatch
         self._limits = limits
         self._alive = alive
@@ -81,13 +84,24 @@ class Jobs:
     ) -> list[Job]:
         """Accepts the jobs in one commit, all or none; what returns is durable and QUEUED."""
         checked = [check(request, self._registry, self._limits) for request in requests]
-        accepted = await self._submissions.add(_Submission(caller.organization_id, checked, also))
+        accepted = await self._accepted(_Submission(caller.organization_id, checked, also))
         reach("submit.after_commit")
         for queue in {job.queue for job in accepted}:
             self._dispatch.work(queue)
         for job in accepted:
             JOBS_SUBMITTED.labels(job.model).inc()
         return accepted
+
+    async def _accepted(self, submission: _Submission) -> list[Job]:
+        """An input may have been sent past the platform, which then looks for it."""
+        try:
+            return await self._submissions.add(submission)
+        except Invalid as refusal:
+            ids = input_ids(submission.checked)
+            lacking = refusal.code == "input_not_found"
+            if not lacking or not await self._uploads.settle(submission.organization_id, ids):
+                raise
+            return await self._submissions.add(submission)
 
     def _insert(self, tx: Transaction, submissions: Sequence[_Submission]) -> list[list[Job]]:
         new = [resolve(tx, s.organization_id, s.checked) for s in submissions]

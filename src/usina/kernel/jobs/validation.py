@@ -61,15 +61,20 @@ def check(request: JobRequest, registry: Registry, limits: Limits) -> Checked:
     )
 
 
-def resolve(tx: Transaction, organization_id: str, checked: Sequence[Checked]) -> list[NewJob]:
-    """Looks the inputs up among the organization's files and artifacts, in one go."""
-    wanted = {
+def input_ids(checked: Iterable[Checked]) -> set[str]:
+    """What all the inputs name, without what can be no id."""
+    return {
         source_id
         for item in checked
         for value in item.request.inputs.values()
         for source_id in _listed(value)
         if is_id(source_id)
     }
+
+
+def resolve(tx: Transaction, organization_id: str, checked: Sequence[Checked]) -> list[NewJob]:
+    """Looks the inputs up among the organization's files and artifacts, in one go."""
+    wanted = input_ids(checked)
     sources = find_sources(tx, organization_id, wanted, keep=True) if wanted else {}
     return [_new_job(organization_id, item, sources) for item in checked]
 

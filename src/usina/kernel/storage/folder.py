@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 import obstore
 from obstore.store import LocalStore
 
+from usina.kernel.errors import Unavailable
 from usina.kernel.storage.durable import OpenFolder, drop_empty
 from usina.kernel.storage.fetch import copy_out
 from usina.kernel.storage.full import refusing_when_full
@@ -41,6 +42,15 @@ class FolderStore:
         self._objects = LocalStore(self._root)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="usina-store")
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def check(self) -> None:
+        if not os.access(self._root, os.W_OK | os.X_OK):
+            raise Unavailable(
+                "The folder of the store is gone or may not be written to.", code="storage_refused"
+            )
+
     async def run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -61,6 +71,14 @@ class FolderStore:
                     self._objects, key, start=at, end=min(at + STEP_BYTES, stop)
                 )
             yield memoryview(step)
+
+    def copy(self, source: str, target: str) -> None:
+        self._existing(source)
+        path = self._path(target)
+        with refusing_when_full(), closing(OpenFolder(self._root, path.parent)) as folder:
+            with _missing(source):
+                obstore.copy(self._objects, source, target)
+            folder.sync(path)
 
     async def fetch(self, key: str, target: Path, sha256: str) -> None:
         await self.run(lambda: copy_out(self, key, target, sha256))
@@ -90,8 +108,7 @@ class FolderStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         for entry in _files_below(self._root / prefix):
-            if _UNFINISHED.fullmatch(entry.name) is None:
-                status = entry.stat(follow_symlinks=False)
+            if _UNFINISHED.fullmatch(entry.name) is None and (status := _status(entry)):
                 modified = datetime.fromtimestamp(status.st_mtime, UTC)
                 key = entry.path[len(str(self._root)) + 1 :]
                 yield StoredObject(key, status.st_size, modified)
@@ -100,7 +117,8 @@ class FolderStore:
         cleared = 0
         for entry in _files_below(self._root):
             unfinished = _UNFINISHED.fullmatch(entry.name) is not None
-            if unfinished and entry.stat(follow_symlinks=False).st_mtime < before.timestamp():
+            status = _status(entry) if unfinished else None
+            if status is not None and status.st_mtime < before.timestamp():
                 path = Path(entry.path)
                 path.unlink(missing_ok=True)
                 drop_empty(self._root, path.parent)
@@ -110,7 +128,7 @@ class FolderStore:
     def presigned_get(self, key: str, seconds: int, content_type: str, disposition: str) -> None:
         """Null: a folder has no server of its own."""
 
-    def presigned_put(self, key: str, seconds: int, size_bytes: int) -> None:
+    def presigned_put(self, key: str, seconds: int, size_bytes: int | None) -> None:
         """Null likewise."""
 
     def close(self) -> None:
@@ -178,6 +196,14 @@ def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield from _files_below(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
                 yield entry
+
+
+def _status(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    """Null for what has gone since the folder was looked into."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from obstore.store import S3Store as Bucket
 
 from usina.kernel.storage.fetch import copy_out
 from usina.kernel.storage.s3_address import S3Access, S3Place
-from usina.kernel.storage.s3_calls import Patience, S3Calls
+from usina.kernel.storage.s3_calls import UNTYPED, Patience, S3Calls
+from usina.kernel.storage.s3_copy import copy_within
 from usina.kernel.storage.s3_failure import told_plainly
 from usina.kernel.storage.s3_writer import S3Writer
-from usina.kernel.storage.signature import signed_url
+from usina.kernel.storage.signature import LONGEST_SECONDS, signed_url
 from usina.kernel.storage.store import (
     STEP_BYTES,
     Data,
@@ -32,7 +33,10 @@ from usina.kernel.storage.store import (
 T = TypeVar("T")
 
 _THREADS: Final = 16
-_UNTYPED: Final = "application/octet-stream"
+_LARGEST_PUT_BYTES: Final = 5 * 1024**3
+"""What S3 takes in one request."""
+_GLANCE: Final = Patience(connect_seconds=0.7, answer_seconds=1.2, pauses_seconds=())
+"""For :meth:`S3Store.check`: one try, and less than two seconds in all."""
 
 
 class S3Store:
@@ -47,8 +51,19 @@ class S3Store:
         self._access = access
         self._objects = _bucket(place, access, patience)
         self._calls = S3Calls(access, place.bucket, patience)
-        self.opened_at = self._calls.now()
+        self._glances = S3Calls(access, place.bucket, _GLANCE)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="usina-store")
+        try:
+            self.opened_at = self._calls.now()
+        except BaseException:
+            self.close()
+            raise
+
+    def now(self) -> datetime:
+        return self._calls.now()
+
+    def check(self) -> None:
+        self._glances.now()
 
     async def run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -70,6 +85,13 @@ class S3Store:
                     self._objects, key, start=at, end=min(at + STEP_BYTES, stop)
                 )
             yield memoryview(step)
+
+    def copy(self, source: str, target: str) -> None:
+        size = self.size(source)
+        if size is None:
+            raise ObjectMissing(source)
+        prefix = self._place.prefix
+        copy_within(self._calls, f"{prefix}{source}", f"{prefix}{checked(target)}", size)
 
     async def fetch(self, key: str, target: Path, sha256: str) -> None:
         await self.run(lambda: copy_out(self, key, target, sha256))
@@ -122,21 +144,27 @@ class S3Store:
         }
         return self._presigned("GET", key, seconds, query, {})
 
-    def presigned_put(self, key: str, seconds: int, size_bytes: int) -> Presigned:
-        headers = {"content-length": str(size_bytes), "content-type": _UNTYPED}
+    def presigned_put(self, key: str, seconds: int, size_bytes: int | None) -> Presigned | None:
+        if size_bytes is None:
+            return self._presigned("PUT", key, seconds, {}, {})
+        if size_bytes > _LARGEST_PUT_BYTES:
+            return None
+        headers = {"content-length": str(size_bytes), "content-type": UNTYPED}
         return self._presigned("PUT", key, seconds, {}, headers)
 
     def close(self) -> None:
         self._threads.shutdown()
         self._calls.close()
+        self._glances.close()
 
     def _presigned(
         self, method: str, key: str, seconds: int, query: dict[str, str], headers: dict[str, str]
     ) -> Presigned:
         place = self._place
         url = f"{self._access.public_url}/{place.bucket}/{place.prefix}{checked(key)}"
+        lasting = min(seconds, LONGEST_SECONDS)
         now = datetime.now(UTC)
-        signed = signed_url(self._access, method, url, query, headers, seconds, now)
+        signed = signed_url(self._access, method, url, query, headers, lasting, now)
         return Presigned(method, signed, headers)
 
 

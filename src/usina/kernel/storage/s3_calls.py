@@ -22,6 +22,7 @@ from usina.kernel.storage.s3_failure import UploadGone, failure
 from usina.kernel.storage.signature import encoded, signed_headers
 from usina.kernel.storage.store import Data, ObjectMissing
 
+UNTYPED: Final = "application/octet-stream"
 _WRITE: Final = "x-amz-meta-usina-write"
 
 
@@ -49,6 +50,7 @@ class S3Calls:
 
     def __init__(self, access: S3Access, bucket: str, patience: Patience) -> None:
         self._access = access
+        self._bucket = bucket
         self._url = f"{access.url}/{bucket}"
         self._patience = patience
         self._http = httpx2.Client(
@@ -73,6 +75,23 @@ class S3Calls:
         """Sends one part, counted from 1; returns its tag."""
         query = {"partNumber": str(number), "uploadId": upload_id}
         return self._send("PUT", key, query, body=bytes(data)).headers["etag"]
+
+    def copy(self, source: str, key: str) -> None:
+        """The object again under another key, without its type and metadata."""
+        headers = {"x-amz-metadata-directive": "REPLACE", "content-type": UNTYPED}
+        self._send("PUT", key, {}, {**self._source(source), **headers})
+
+    def part_copied(
+        self, source: str, key: str, upload_id: str, number: int, span: tuple[int, int]
+    ) -> str:
+        """One part out of an object's bytes, from the first of ``span`` to before the last."""
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        headers = {"x-amz-copy-source-range": f"bytes={span[0]}-{span[1] - 1}"}
+        answer = self._send("PUT", key, query, {**self._source(source), **headers})
+        return _text(_document(answer), "ETag")
+
+    def _source(self, key: str) -> dict[str, str]:
+        return {"x-amz-copy-source": f"/{self._bucket}/{key}"}
 
     def complete(self, key: str, upload_id: str, tags: Sequence[str], write: str) -> None:
         """Makes the object out of its parts; also when an earlier answer to this was lost."""

@@ -16,7 +16,7 @@ from usina.kernel.storage.s3_address import S3Access
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
-_LONGEST_SECONDS: Final = 7 * 24 * 3600
+LONGEST_SECONDS: Final = 7 * 24 * 3600
 
 
 def signed_headers(
@@ -55,8 +55,8 @@ def signed_url(
 
     ``headers`` (names in lower case) must be sent exactly so. The body is not signed.
     """
-    if not 1 <= seconds <= _LONGEST_SECONDS:
-        raise ValueError(f"a signature lasts 1 to {_LONGEST_SECONDS} seconds, not {seconds}")
+    if not 1 <= seconds <= LONGEST_SECONDS:
+        raise ValueError(f"a signature lasts 1 to {LONGEST_SECONDS} seconds, not {seconds}")
     full_query = encoded(
         {
             **query,

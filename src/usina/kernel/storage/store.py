@@ -66,6 +66,17 @@ class Store(Protocol):
 
     opened_at: datetime
 
+    def now(self) -> datetime:
+        """The time by the clock that also gives the objects theirs."""
+        ...
+
+    def check(self) -> None:
+        """Asks the store itself whether it is there for us; raises ``Unavailable`` with why not.
+
+        Cheap, and decided within two seconds.
+        """
+        ...
+
     async def run(self, work: Callable[[], T]) -> T:
         """Runs blocking work on the store's own threads."""
         ...
@@ -84,6 +95,10 @@ class Store(Protocol):
 
     def put(self, key: str, data: Data) -> None:
         """A small object at once."""
+        ...
+
+    def copy(self, source: str, target: str) -> None:
+        """A second object of the same bytes, made by the store; raises ``ObjectMissing``."""
         ...
 
     async def fetch(self, key: str, target: Path, sha256: str) -> None:
@@ -118,8 +133,11 @@ class Store(Protocol):
         """
         ...
 
-    def presigned_put(self, key: str, seconds: int, size_bytes: int) -> Presigned | None:
-        """How to write an object of just this size without the platform, or null likewise."""
+    def presigned_put(self, key: str, seconds: int, size_bytes: int | None) -> Presigned | None:
+        """How to write an object of just this size without the platform, or null likewise.
+
+        Null also where one request can not bring as much. Without a size any will do.
+        """
         ...
 
     def close(self) -> None: ...

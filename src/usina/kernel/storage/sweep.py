@@ -6,7 +6,7 @@ only marked and told of. Nothing at all is deleted from a store whose marker doe
 database's platform, so that neither an empty nor a foreign database can do harm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -84,19 +84,28 @@ class SweepReport:
 
 
 class Sweeper:
-    def __init__(self, database: Database, store: Store, owners: Sequence[Owner]) -> None:
+    """``settle`` gives what is late its last chance, before rows expire."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        owners: Sequence[Owner],
+        settle: Callable[[], Awaitable[None]],
+    ) -> None:
         self._database = database
         self._store = store
         self._owners = owners
+        self._settle = settle
         self._suspects: set[str] = set()
 
-    async def sweep(self, now: datetime, grace: timedelta) -> SweepReport:
+    async def sweep(self, grace: timedelta) -> SweepReport:
         """Looks at everything once.
 
         An object without a row is deleted when it is older than ``grace`` and an earlier sweep
         has seen it too: a suspended machine may wake between an object and its row. A grace of
         zero is for a store that nobody else writes to: what is older than its opening can not
-        await a row any more, and one look is enough.
+        await a row any more, and one look is enough. Ages are by the store's clock alone.
         """
         platform = await self._database.read(platform_id)
         if not await self._store.run(lambda: belongs_to(self._store, platform)):
@@ -104,7 +113,10 @@ class Sweeper:
             return SweepReport(refused=True)
         report = SweepReport()
         alone = grace == timedelta(0)
-        before = self._store.opened_at - _COARSE if alone else now - grace
+        before = self._store.opened_at - _COARSE
+        if not alone:
+            before = await self._store.run(self._store.now) - grace
+        await self._settle()
         report.unfinished = await self._store.run(lambda: self._store.clear_unfinished(before))
         suspects: set[str] = set()
         for owner in self._owners:

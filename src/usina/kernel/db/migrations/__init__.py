@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 
 
 def revision_of(database: sa.Engine | sa.Connection) -> str | None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.table import artifacts
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.files.file import File
 from usina.kernel.files.table import files
 from usina.kernel.tenancy.caller import owned_by
 
@@ -39,7 +40,7 @@ def find_sources(
     if keep:
         ready = ready.order_by(files.c.id).with_for_update(read=True)
     for row in tx.execute(ready):
-        key = f"files/{row.organization_id}/{row.id}"
+        key = File.key_of(row.organization_id, row.id, row.object_id)
         found[row.id] = Source("file", row.id, row.name, row.media_type, row.sha256, key)
     made = tx.execute(
         sa.select(artifacts).where(owned_by(organization_id, artifacts), artifacts.c.id.in_(wanted))
