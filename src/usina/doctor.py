@@ -26,6 +26,8 @@ from usina.settings import Settings, variable_of
 from usina.storage import s3_access, store_url
 
 _SKEW_SECONDS: Final = 30
+_PATIENCE: Final = 5.0
+_OLDEST_POSTGRES: Final = 150_000
 _LOW_DISK_BYTES: Final = 2 * 1024**3
 _NAMESPACES: Final = "Allow this user namespaces, or run only programs you trust."
 _WITHOUT: Final = {
@@ -86,18 +88,8 @@ def _platform(settings: Settings) -> Iterator[Check]:
     yield _database()
     yield _clock()
     yield from _bucket(settings)
-    for variable, value in (
-        ("DATABASE_URL", settings.database_url),
-        ("REDIS_URL", settings.redis_url),
-    ):
-        if value is not None:
-            yield Check(
-                "service",
-                variable,
-                False,
-                "This build runs embedded only: SQLite, a folder and one process.",
-                f"Unset {variable}.",
-            )
+    yield from _database_server(settings)
+    yield from _redis(settings)
 
 
 def _data_folder(folder: Path) -> Check:
@@ -169,6 +161,55 @@ def _database() -> Check:
             "Use a Python that was built with SQLite 3.35 or newer.",
         )
     return Check("platform", "sqlite", True, sqlite3.sqlite_version)
+
+
+def _database_server(settings: Settings) -> Iterator[Check]:
+    """The PostgreSQL of a distributed platform: whether it answers, its schema and its clock."""
+    if settings.database_url is None:
+        return
+    from usina.kernel.db.migrations import HEAD
+    from usina.kernel.db.postgres import look_at_postgres
+
+    try:
+        found = asyncio.run(asyncio.wait_for(look_at_postgres(settings.database_url), _PATIENCE))
+    except Exception as error:
+        why = f"it does not answer ({type(error).__name__})"
+        fix = "Start it, or correct DATABASE_URL: host, port, user, password, name."
+        yield Check("service", "database", False, why, fix)
+        return
+    detail = f"PostgreSQL {found.version // 10_000}, revision {found.revision or 'none'}"
+    if found.version < _OLDEST_POSTGRES:
+        yield Check("service", "database", False, detail, "Use PostgreSQL 15 or newer.")
+    elif found.revision != HEAD:
+        fix = f"This build needs revision {HEAD}: run `usina db upgrade`."
+        yield Check("service", "database", False, detail, fix)
+    else:
+        yield Check("service", "database", True, detail)
+    if abs(found.ahead_seconds) > _SKEW_SECONDS:
+        fix = "Let both machines follow a time server."
+        yield Check("service", "database clock", None, f"{found.ahead_seconds:+.1f} s of ours", fix)
+
+
+def _redis(settings: Settings) -> Iterator[Check]:
+    """The Redis of a distributed platform: whether it answers, and that it drops nothing."""
+    if settings.redis_url is None and settings.redis_host is None:
+        return
+    from usina.ground import redis_of
+    from usina.kernel.redis import look_at_redis
+
+    try:
+        version, policy = look_at_redis(redis_of(settings))
+    except Exception as error:
+        why = f"it does not answer ({type(error).__name__})"
+        fix = "Start it, or correct REDIS_URL; until then every job begins some seconds late."
+        yield Check("service", "redis", None, why, fix)
+        return
+    detail = f"Redis {version}, {policy}"
+    if policy != "noeviction":
+        fix = "Set its maxmemory-policy to noeviction, or messages are dropped when it is full."
+        yield Check("service", "redis", None, detail, fix)
+    else:
+        yield Check("service", "redis", True, detail)
 
 
 def _clock() -> Check:

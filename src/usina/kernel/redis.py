@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
+import redis
 import structlog
 from redis.asyncio import Redis
 from redis.backoff import NoBackoff
@@ -98,3 +99,14 @@ class Channel:
         if self.answers:
             _log.warning("Redis does not answer; work goes on more slowly", error=repr(error))
         self.answers = False
+
+
+def look_at_redis(url: str) -> tuple[str, str]:
+    """The server's version and what it drops when its memory is full; raises what the way to it
+    raises."""
+    client = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
+        url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS
+    )
+    with client:
+        info: Any = client.info()  # pyright: ignore[reportUnknownMemberType]
+    return str(info["redis_version"]), str(info["maxmemory_policy"])

@@ -10,6 +10,7 @@ until it has answered, a lost connection is a matter of trying again.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -230,6 +231,29 @@ async def revision_of_postgres(url: str) -> str | None:
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(revision_of)
+    finally:
+        await engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresFound:
+    """``version`` as the server counts it (150004), ``ahead_seconds`` of its clock before ours."""
+
+    version: int
+    revision: str | None
+    ahead_seconds: float
+
+
+async def look_at_postgres(url: str) -> PostgresFound:
+    """What the server says of itself; raises what the way to it raises."""
+    engine = open_postgres(url)
+    question = sa.text("SELECT current_setting('server_version_num')::int, clock_timestamp()")
+    try:
+        async with engine.connect() as connection:
+            revision = await connection.run_sync(revision_of)
+            [(version, now)] = (await connection.execute(question)).all()
+            ahead = (now - datetime.now(UTC)).total_seconds()
+            return PostgresFound(version, revision, ahead)
     finally:
         await engine.dispose()
 
