@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -21,6 +22,9 @@ from usina.kernel.runners.trial import missing, try_sandbox
 from usina.settings import Settings, variable_of
 
 _LOW_DISK_BYTES: Final = 2 * 1024**3
+_PASSWORD: Final = re.compile(r"(?<=:)[^:/@]*(?=@)")
+"""In an address, between the user and the host."""
+
 _NAMESPACES: Final = "Allow this user namespaces, or run only programs you trust."
 _WITHOUT: Final = {
     "cgroup": "Nothing is missing: memory and processes are watched instead.",
@@ -67,7 +71,7 @@ def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
         elif name == "warm_ahead":
             text = ",".join(settings.warm_ahead)
         else:
-            text = "" if value is None else str(value)
+            text = "" if value is None else _PASSWORD.sub("********", str(value))
         shown.append((variable_of(name), text))
     return shown
 
