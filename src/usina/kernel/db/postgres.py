@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from usina.kernel.clock import Clock
-from usina.kernel.db.migrations import revision_of, upgrade_on
+from usina.kernel.db.migrations import upgrade_on
 from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
 from usina.kernel.errors import StorageFull, Unavailable
 
@@ -119,7 +119,7 @@ class PostgresDatabase:
                     await connection.run_sync(attempt.run)
                 return attempt
             except Exception as error:
-                if (refusal := _refusal(error)) is not None:
+                if (refusal := refusal_of(error)) is not None:
                     raise refusal from error
                 if attempt.began or not _is_away(error, connected=attempt.connected):
                     raise
@@ -224,16 +224,6 @@ async def upgrade_postgres(url: str) -> None:
         await engine.dispose()
 
 
-async def revision_of_postgres(url: str) -> str | None:
-    """The revision that the database is at; null for an empty one."""
-    engine = open_postgres(url)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(revision_of)
-    finally:
-        await engine.dispose()
-
-
 def _sqlstate(error: BaseException) -> str:
     """The server's five letters; empty where it was not the server that refused."""
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -247,7 +237,7 @@ def _is_away(error: BaseException, *, connected: bool) -> bool:
     return isinstance(error, OSError) or state.startswith(_AWAY) or (connected and not state)
 
 
-def _refusal(error: Exception) -> Unavailable | None:
+def refusal_of(error: Exception) -> Unavailable | None:
     """A full disk and a busy database are refusals that callers understand."""
     state = _sqlstate(error)
     if state == _FULL:
