@@ -10,10 +10,12 @@ from typing import Final
 
 from usina.kernel.clock import Clock, SystemClock
 from usina.kernel.db import meta
+from usina.kernel.db.connect import revision_at
 from usina.kernel.db.migrations import HEAD, revision_of, upgrade
-from usina.kernel.db.postgres import PostgresDatabase, revision_of_postgres
+from usina.kernel.db.postgres import PostgresDatabase
 from usina.kernel.db.sqlite import SqliteDatabase, open_engine
 from usina.kernel.db.unit_of_work import Database
+from usina.kernel.errors import Conflict, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
 from usina.kernel.storage.marker import claim
@@ -61,7 +63,7 @@ async def embedded_ground(
     migrate(settings)
     database = SqliteDatabase(settings.database_path, clock)
     parts.push_async_callback(database.close)
-    await database.write(meta.prepare)
+    await _prepare(database)
     return await _ground(settings, clock, database, Bus(), None, parts)
 
 
@@ -76,7 +78,10 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
     if settings.storage_url is None:
         place = "a bucket, or a folder that every machine sees"
         raise CanNotStart(f"Set USINA_STORAGE_URL, {place}; " + _OR_EMBEDDED)
-    revision = await revision_of_postgres(settings.database_url)
+    try:
+        revision = await revision_at(settings.database_url)
+    except Unavailable as error:
+        raise CanNotStart(error.detail) from error
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
         raise CanNotStart(
@@ -84,7 +89,7 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
         )
     database = PostgresDatabase(settings.database_url)
     parts.push_async_callback(database.close)
-    await database.write(meta.prepare)
+    await _prepare(database)
     bus = Bus()
     relay = RedisRelay(redis_url, await database.read(meta.platform_id), bus)
     relay.start()
@@ -102,6 +107,14 @@ def show_metrics(settings: Settings, parts: contextlib.AsyncExitStack) -> None:
                 f"USINA_METRICS_PORT: can not listen on {settings.host}:{settings.metrics_port}: "
                 f"{error.strerror}."
             ) from None
+
+
+async def _prepare(database: Database) -> None:
+    """A database that is only half there is no ground to stand on."""
+    try:
+        await database.write(meta.prepare)
+    except Conflict as error:
+        raise CanNotStart(error.detail) from error
 
 
 def migrate(settings: Settings) -> None:

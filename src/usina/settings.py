@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -48,6 +48,13 @@ class Settings(BaseSettings):
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
 
+    postgres_server: str | None = Field(
+        None, validation_alias=_named("POSTGRES_SERVER", "POSTGRES_HOST")
+    )
+    postgres_port: int = Field(5432, ge=1, le=65_535, validation_alias=_named("POSTGRES_PORT"))
+    postgres_user: str = Field("postgres", validation_alias=_named("POSTGRES_USER"))
+    postgres_password: SecretStr | None = Field(None, validation_alias=_named("POSTGRES_PASSWORD"))
+    postgres_db: str = Field("usina", validation_alias=_named("POSTGRES_DB"))
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
     redis_host: str | None = Field(None, validation_alias=_named("REDIS_HOST"))
@@ -161,6 +168,12 @@ class Settings(BaseSettings):
             raise ValueError("USINA_STORAGE_URL: a bucket needs S3_ACCESS_KEY and S3_SECRET_KEY")
         return self
 
+    @model_validator(mode="after")
+    def _the_database_comes_whole_or_in_pieces(self) -> Self:
+        if self.database_url is None and self.postgres_server is not None:
+            object.__setattr__(self, "database_url", _database_of_parts(self))
+        return self
+
     @cached_property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
@@ -169,6 +182,15 @@ class Settings(BaseSettings):
     def database_path(self) -> Path:
         """The SQLite file of the embedded platform."""
         return self.data / "usina.sqlite"
+
+
+def _database_of_parts(settings: Settings) -> str:
+    """``DATABASE_URL``, out of the pieces that the origins write it in."""
+    secret = settings.postgres_password
+    user = quote(settings.postgres_user, safe="")
+    user += f":{quote(secret.get_secret_value(), safe='')}" if secret else ""
+    place = f"{settings.postgres_server}:{settings.postgres_port}"
+    return f"postgresql://{user}@{place}/{quote(settings.postgres_db, safe='')}"
 
 
 def variable_of(name: str) -> str:

@@ -27,6 +27,47 @@ def test_a_value_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         Settings()
 
 
+def test_servers_are_named_in_the_origins_pieces_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_SERVER", "db")
+    monkeypatch.setenv("POSTGRES_USER", "usina")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "p@ss/w:rd")
+    monkeypatch.setenv("REDIS_HOST", "redis")
+    monkeypatch.setenv("CELERY_WORKER_CONCURRENCY", "3")
+    found = Settings()
+    assert found.database_url == "postgresql://usina:p%40ss%2Fw%3Ard@db:5432/usina"
+    assert redis_of(found) == "redis://redis:6379/0"
+    assert found.slots == 3
+    monkeypatch.setenv("DATABASE_URL", "postgresql://whole")
+    monkeypatch.setenv("REDIS_URL", "redis://whole")
+    monkeypatch.setenv("USINA_SLOTS", "4")
+    assert (Settings().database_url, Settings().redis_url) == (
+        "postgresql://whole",
+        "redis://whole",
+    )
+    assert Settings().slots == 4
+
+
+def test_pieces_without_a_server_are_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_USER", "usina")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "secret")
+    assert Settings().database_url is None
+
+
+def test_the_password_of_an_address_is_masked_too() -> None:
+    shown = dict(
+        settings_in_force(
+            Settings.model_validate(
+                {
+                    "database_url": "postgresql://usina:very secret@db/usina",
+                    "redis_url": "redis://:very secret@redis:6379/0",
+                }
+            )
+        )
+    )
+    assert shown["DATABASE_URL"] == "postgresql://usina:********@db/usina"
+    assert shown["REDIS_URL"] == "redis://:********@redis:6379/0"
+
+
 def test_secrets_are_masked_where_settings_are_shown() -> None:
     shown = dict(settings_in_force(Settings(first_superuser_api_key="very secret")))
     assert shown["FIRST_SUPERUSER_API_KEY"] == "********"

@@ -120,7 +120,7 @@ class PostgresDatabase:
                     await connection.run_sync(attempt.run)
                 return attempt
             except Exception as error:
-                if (refusal := _refusal(error)) is not None:
+                if (refusal := refusal_of(error)) is not None:
                     raise refusal from error
                 if attempt.began or not _is_away(error, connected=attempt.connected):
                     raise
@@ -225,16 +225,6 @@ async def upgrade_postgres(url: str) -> None:
         await engine.dispose()
 
 
-async def revision_of_postgres(url: str) -> str | None:
-    """The revision that the database is at; null for an empty one."""
-    engine = open_postgres(url)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(revision_of)
-    finally:
-        await engine.dispose()
-
-
 @dataclass(frozen=True, slots=True)
 class PostgresFound:
     """``version`` as the server counts it (150004), ``ahead_seconds`` of its clock before ours."""
@@ -271,7 +261,7 @@ def _is_away(error: BaseException, *, connected: bool) -> bool:
     return isinstance(error, OSError) or state.startswith(_AWAY) or (connected and not state)
 
 
-def _refusal(error: Exception) -> Unavailable | None:
+def refusal_of(error: Exception) -> Unavailable | None:
     """A full disk and a busy database are refusals that callers understand."""
     state = _sqlstate(error)
     if state == _FULL:
