@@ -25,11 +25,12 @@ from usina.app import registry_of
 from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.celery import WORK, make_celery
+from usina.kernel.jobs.queue import QUEUES
 from usina.kernel.jobs.store.death import session_name
 from usina.kernel.telemetry import configure_logging
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
-from usina.workforce import QUEUES, load_ahead, make_worker, own_place
+from usina.workforce import load_ahead, make_worker, own_place
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LOOK_SECONDS: Final = 2.0
@@ -158,7 +159,12 @@ class Hall:
             ground = await distributed_ground(settings, parts)
             registry = await registry_of(settings)
             self._worker = worker = await make_worker(
-                ground, registry, work_root, queues, holds_session=True
+                ground,
+                registry,
+                work_root,
+                queues,
+                grace_seconds=settings.grace_seconds,
+                holds_session=True,
             )
             load_ahead(worker, settings.warm_ahead, None)
             assert settings.database_url is not None

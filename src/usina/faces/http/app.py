@@ -19,6 +19,7 @@ from usina.faces.http import (
     log,
     model,
     operation,
+    queue,
     submit,
     upload,
     worker,
@@ -41,6 +42,7 @@ _ROUTERS = (
     artifact.router,
     model.router,
     worker.router,
+    queue.router,
     operation.router,
 )
 

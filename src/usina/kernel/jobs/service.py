@@ -23,7 +23,7 @@ from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
-from usina.kernel.jobs.store.worker import SeenWorker, living, models_of_living
+from usina.kernel.jobs.store.worker import models_of_living
 from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
@@ -178,11 +178,6 @@ class Jobs:
         found = await self._database.read(
             lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive)
         )
-        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
-
-    async def workers(self, after: str | None, limit: int) -> Page[SeenWorker]:
-        """Those that were heard of lately; they belong to no organization."""
-        found = await self._database.read(lambda tx: living(tx, self._alive, after, limit + 1))
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
     async def learn_models(self) -> None:
