@@ -36,6 +36,7 @@ from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.checkpoint import CheckpointOwner
 from usina.kernel.jobs.queue import QUEUES, Queues
+from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Dispatch, Jobs
 from usina.kernel.jobs.store import query
 from usina.kernel.jobs.validation import Limits
@@ -131,6 +132,7 @@ def platform_on(
         ),
         workers=Workers(database, ground.bus, alive),
         queues=Queues(database, dispatch, registry, alive),
+        schedules=Schedules(database, registry, limits),
         readiness=Readiness({**_own_checks(ground), **more}),
     )
 

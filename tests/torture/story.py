@@ -42,6 +42,7 @@ def kill_at(failpoint: str, data: Path, seed: int) -> list[str]:
         return [f"{failpoint}:{visit} was never reached (seed {seed})"]
     with running(data) as platform, platform.client() as client:
         _repeat_submits(client, history)
+        _end_schedules(client)
         _drain(client)
         again = _settled(data, history)
         stopped = platform.stop()
@@ -72,6 +73,8 @@ def _work_until_death(failpoint: str, data: Path, random_: random.Random, histor
     with platform.client() as client:
         if name.startswith("stop."):
             _stop_amid_work(platform, client, history)
+        if name.startswith("fire."):
+            _schedule(client)
         while platform.process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(httpx2.HTTPError):
                 _one_thing(client, random_, history)
@@ -102,6 +105,17 @@ def _stop_amid_work(platform: Running, client: httpx2.Client, history: History) 
     while not get_json(client, "/jobs?status=RUNNING")["items"]:
         assert time.monotonic() < deadline, "no job began"
     platform.process.terminate()
+
+
+def _schedule(client: httpx2.Client) -> None:
+    """Jobs by the clock, besides all others."""
+    plan = {"name": "tick", "every_seconds": 1, "catch_up": "all", "job": {"model": "echo-v1"}}
+    client.post("/schedules", json=plan).raise_for_status()
+
+
+def _end_schedules(client: httpx2.Client) -> None:
+    for found in get_json(client, "/schedules")["items"]:
+        client.delete(f"/schedules/{found['id']}").raise_for_status()
 
 
 def _one_thing(client: httpx2.Client, random_: random.Random, history: History) -> None:

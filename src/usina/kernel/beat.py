@@ -15,9 +15,9 @@ from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.log import forget_before
 from usina.kernel.idempotency.service import Idempotency
-from usina.kernel.jobs import schedule
 from usina.kernel.jobs.queue import QUEUES
 from usina.kernel.jobs.retention import forget_ended_before
+from usina.kernel.jobs.schedule.store import next_due
 from usina.kernel.jobs.service import Jobs
 from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
@@ -100,7 +100,7 @@ class Beat:
         """Makes the jobs of every schedule that is due."""
 
         def is_due(tx: Transaction) -> bool:
-            due = schedule.next_due(tx)
+            due = next_due(tx)
             return due is not None and due <= tx.now
 
         if await self._database.read(is_due):

@@ -31,6 +31,8 @@ NAMES: Final = frozenset(
         "rescue.in_transaction",
         "reopen.after_commit",
         "delete.after_commit",
+        "fire.in_transaction",
+        "fire.after_commit",
         "stop.after_told",
         "stop.before_hand_back",
         "sweep.after_object",

@@ -10,6 +10,7 @@ from usina.kernel.events.stream import EventStream
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.queue import Queues
+from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Jobs
 from usina.kernel.jobs.worker import Workers
 from usina.kernel.readiness import Readiness
@@ -38,4 +39,5 @@ class Platform:
     jobs: Jobs
     workers: Workers
     queues: Queues
+    schedules: Schedules
     readiness: Readiness

@@ -14,9 +14,10 @@ from usina.kernel.events.bus import Bus, end_topic
 from usina.kernel.failpoints import reach
 from usina.kernel.files.upload import Uploads
 from usina.kernel.ids import is_id
-from usina.kernel.jobs import checkpoint, log, schedule
+from usina.kernel.jobs import checkpoint, log
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
+from usina.kernel.jobs.schedule.store import fire_due
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
 from usina.kernel.jobs.store.death import cut_leases_of_dead
@@ -122,7 +123,9 @@ class Jobs:
             new = resolve(tx, organization_id, [checked])
             return insert_jobs(tx, new, self._bus.announce)[0]
 
-        made = await self._database.write(lambda tx: schedule.fire_due(tx, insert))
+        made = await self._database.write(lambda tx: fire_due(tx, insert))
+        if made:
+            reach("fire.after_commit")
         for queue in {job.queue for job in made}:
             self._dispatch.work(queue)
         for job in made:
