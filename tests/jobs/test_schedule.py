@@ -14,11 +14,13 @@ from tests.jobs.make import organization, silent
 from usina.kernel.db.postgres import PostgresDatabase
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Invalid, NotFound
+from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.schedule import store
 from usina.kernel.jobs.schedule.rule import Rule
 from usina.kernel.jobs.schedule.store import Plan, Schedule
 from usina.kernel.jobs.store.insert import NewJob, insert_jobs
+from usina.kernel.jobs.store.query import files_in_jobs
 from usina.kernel.jobs.table import jobs
 
 REQUEST = JobRequest(model="echo-v1", params={"seconds": 0}, labels={"by": "schedule"})
@@ -174,6 +176,17 @@ async def test_only_another_rule_moves_the_next_moment(
     assert (await put(Rule("0 5 * * *", timezone="Asia/Tokyo"))).next_at != first
     stepped = await put(Rule(every_seconds=5))
     assert stepped.next_at == clock.now() + timedelta(seconds=5)
+
+
+async def test_a_file_that_a_schedule_names_is_kept_for_it(database: Database) -> None:
+    owner = await organization(database)
+    one, two, gone = new_id(), new_id(), new_id()
+    reads = JobRequest("echo-v1", inputs={"image": one, "others": [two]})
+    schedule_id = await add(database, owner, every_seconds=60, job=reads)
+    named = await database.read(lambda tx: files_in_jobs(tx, [one, two, gone]))
+    assert named == {one, two}
+    await database.write(lambda tx: store.delete(tx, owner, schedule_id))
+    assert await database.read(lambda tx: files_in_jobs(tx, [one, two, gone])) == set()
 
 
 async def test_another_organization_finds_none(database: Database) -> None:

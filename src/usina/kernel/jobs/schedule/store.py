@@ -131,6 +131,13 @@ def next_due(tx: Transaction) -> datetime | None:
     ).scalar_one()
 
 
+def scheduled_inputs(tx: Transaction) -> set[str]:
+    """The ids of all that the jobs of schedules will read."""
+    every: list[dict[str, Any]] = list(tx.execute(sa.select(schedules.c.job)).scalars())
+    named = [named for job in every for named in JobRequest(**job).inputs.values()]
+    return {each for ids in named for each in (ids if isinstance(ids, list) else [ids])}
+
+
 def _fire(tx: Transaction, due: Schedule, insert: Insert) -> list[Job]:
     assert due.next_at is not None, "only what has a moment is due"
     wanted, following = due.plan.rule.passed(due.next_at, tx.now, due.plan.catch_up)

@@ -11,6 +11,7 @@ from usina.kernel.artifacts.store import of_jobs
 from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.schedule.store import scheduled_inputs
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.queue import paused
 from usina.kernel.jobs.store.row import job_of
@@ -142,6 +143,6 @@ def file_in_use(tx: Transaction, file_id: str) -> bool:
 
 
 def files_in_jobs(tx: Transaction, file_ids: Sequence[str]) -> set[str]:
-    """Those of the files that any job names, finished or not."""
+    """Those of the files that any job names, finished or not, or a schedule for its next one."""
     query = sa.select(job_inputs.c.source_id).where(job_inputs.c.source_id.in_(file_ids))
-    return set(tx.execute(query).scalars())
+    return set(tx.execute(query).scalars()) | (scheduled_inputs(tx) & set(file_ids))
