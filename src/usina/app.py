@@ -35,9 +35,12 @@ from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.checkpoint import CheckpointOwner
+from usina.kernel.jobs.queue import QUEUES, Queues
+from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Dispatch, Jobs
 from usina.kernel.jobs.store import query
 from usina.kernel.jobs.validation import Limits
+from usina.kernel.jobs.worker import Workers
 from usina.kernel.platform import Platform
 from usina.kernel.readiness import Check, Readiness
 from usina.kernel.registry import Registry, discover_apps, load_registry
@@ -46,12 +49,14 @@ from usina.kernel.tenancy.service import Tenancy
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
 from usina.upkeep import seed_in
-from usina.workforce import QUEUES, load_ahead, make_worker
+from usina.workforce import load_ahead, make_worker
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _OWNER: Final = "owner@localhost"
 _SWEEP_GRACE: Final = timedelta(hours=1)
 _LOOK_SECONDS: Final = 2.0
+_MOST_GRACE_SECONDS: Final = 0.5
+"""An embedded platform is gone within ten seconds, whatever else has to end."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ async def _embed(ground: Ground) -> Embedded:
         _introduce(settings, Tenancy(ground.database)), registry_of(settings)
     )
     work_root = settings.data / "work"
-    worker = await make_worker(ground, registry, work_root, QUEUES)
+    grace_seconds = min(settings.grace_seconds, _MOST_GRACE_SECONDS)
+    worker = await make_worker(ground, registry, work_root, QUEUES, grace_seconds=grace_seconds)
     turning = {"worker": Check(turns(worker))}
     platform = platform_on(ground, registry, BusDispatch(ground.bus), turning)
     load_ahead(worker, settings.warm_ahead, credentials.organization_id)
@@ -124,6 +130,9 @@ def platform_on(
         jobs=Jobs(
             database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive
         ),
+        workers=Workers(database, ground.bus, alive),
+        queues=Queues(database, dispatch, registry, alive),
+        schedules=Schedules(database, registry, limits),
         readiness=Readiness({**_own_checks(ground), **more}),
     )
 

@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(5, gt=0, le=600)
     retry_seconds: float = Field(1, ge=0, le=300)
     poll_seconds: float = Field(5, gt=0, le=5)
+    grace_seconds: float = Field(25, ge=0, le=86_400)
     max_timeout_seconds: int = Field(604_800, ge=1)
     max_upload_bytes: int = Field(5 * _GIB, ge=1)
     max_body_bytes: int = Field(16 * 1024**2, ge=1024)

@@ -12,7 +12,7 @@ import uvloop
 from usina.app import Embedded, embedded
 from usina.data_folder import FolderInUse, write_credentials
 from usina.ground import CanNotStart
-from usina.kernel.jobs.store import query
+from usina.kernel.jobs.store import queue
 from usina.kernel.telemetry import configure_logging
 from usina.server import Activity, PortInUse, bind, on_stop_signals, serve, url_of
 from usina.settings import Settings
@@ -74,7 +74,7 @@ async def _leave_when_idle(
     idle_since = loop.time()
     while loop.time() - idle_since < seconds:
         await asyncio.sleep(min(_LOOK_SECONDS, seconds))
-        waiting = await running.platform.database.read(query.depths)
+        waiting = await running.platform.database.read(queue.depths)
         if activity.open or running.worker.busy or waiting:
             idle_since = loop.time()
         idle_since = max(idle_since, activity.last)

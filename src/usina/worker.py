@@ -19,17 +19,18 @@ import structlog
 import uvloop
 from celery import Celery, bootsteps
 from celery.concurrency.thread import TaskPool
-from celery.signals import setup_logging, worker_shutdown
+from celery.signals import setup_logging, worker_shutdown, worker_shutting_down
 
 from usina.app import registry_of
 from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.celery import WORK, make_celery
+from usina.kernel.jobs.queue import QUEUES
 from usina.kernel.jobs.store.death import session_name
 from usina.kernel.telemetry import configure_logging
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
-from usina.workforce import QUEUES, load_ahead, make_worker, own_place
+from usina.workforce import load_ahead, make_worker, own_place
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LOOK_SECONDS: Final = 2.0
@@ -66,6 +67,9 @@ def celery_of(settings: Settings) -> Celery:
     def close(**_: Any) -> None:
         hall.close()
 
+    def told(**_: Any) -> None:
+        hall.told_to_stop()
+
     class Step(bootsteps.StartStopStep):
         """The hall opens after Celery's threads and closes before them."""
 
@@ -81,6 +85,7 @@ def celery_of(settings: Settings) -> Celery:
 
         def start(self, parent: Any) -> None:
             hall.open(parent.concurrency, list(parent.app.amqp.queues.consume_from))
+            worker_shutting_down.connect(told, weak=False)
             worker_shutdown.connect(close, weak=False)
 
         def stop(self, parent: Any) -> None:
@@ -107,6 +112,7 @@ class Hall:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: Worker | None = None
         self._leave: asyncio.Event | None = None
+        self._told = 0
 
     def open(self, slots: int, queues: Sequence[str]) -> None:
         """Returns when the worker is at work; raises :class:`CanNotStart`."""
@@ -139,13 +145,26 @@ class Hall:
                 self._worker.look(queue, _LOOK_SECONDS), self._loop
             ).result(2 * _LOOK_SECONDS)
 
+    def told_to_stop(self) -> None:
+        """By a signal; the second one cuts the grace short."""
+        self._told += 1
+        if self._told > 1:
+            self._hurry()
+
     def close(self, *, at_once: bool = False) -> None:
         """Lets what runs come to its end within the grace and hands the rest back; once."""
         if self._thread is None or self._loop is None or self._leave is None:
             return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._leave.set)
+        if at_once:
+            self._hurry()
         self._thread.join()
+
+    def _hurry(self) -> None:
+        if self._loop is not None and self._worker is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._worker.hurry)
 
     async def _serve(
         self, settings: Settings, queues: Sequence[str], ready: "Future[None]"
@@ -158,7 +177,12 @@ class Hall:
             ground = await distributed_ground(settings, parts)
             registry = await registry_of(settings)
             self._worker = worker = await make_worker(
-                ground, registry, work_root, queues, holds_session=True
+                ground,
+                registry,
+                work_root,
+                queues,
+                grace_seconds=settings.grace_seconds,
+                holds_session=True,
             )
             load_ahead(worker, settings.warm_ahead, None)
             assert settings.database_url is not None

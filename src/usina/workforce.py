@@ -29,7 +29,6 @@ from usina.kernel.worker.worker import Worker, WorkerOptions
 from usina.settings import Settings
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-QUEUES: Final = ("default", "gpu", "io")
 _RESCUE_SECONDS: Final = 0.4
 _LEASE_LOOK_SECONDS: Final = 5.0
 
@@ -40,6 +39,7 @@ async def make_worker(
     work_root: Path,
     queues: Sequence[str],
     *,
+    grace_seconds: float,
     holds_session: bool = False,
 ) -> Worker:
     """A worker that is told what the bus hears; it is started and stopped by whoever made it.
@@ -75,6 +75,7 @@ async def make_worker(
         lease=settings.lease,
         heartbeat_seconds=settings.heartbeat_seconds,
         poll_seconds=settings.poll_seconds,
+        grace_seconds=grace_seconds,
         rescue_seconds=_RESCUE_SECONDS if holds_session else _LEASE_LOOK_SECONDS,
     )
     row = WorkerRow(

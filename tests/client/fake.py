@@ -52,7 +52,7 @@ class FakePlatform:
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen()
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        methods = ["GET", "POST", "DELETE"]
+        methods = ["GET", "POST", "PUT", "DELETE"]
         app = Starlette(routes=[Route("/{path:path}", self._answer, methods=methods)])
         config = uvicorn.Config(app, log_level="critical", ws="none", lifespan="off")
         self._server = uvicorn.Server(config)

@@ -40,16 +40,20 @@ async def served(app: AsgiApp) -> AsyncGenerator[httpx2.AsyncClient]:
 
 @dataclass(frozen=True)
 class Running:
-    """A platform that is at work, and a client without a key."""
+    """A platform that is at work, a client without a key, and the first organization's key."""
 
     platform: Platform
     anyone: httpx2.AsyncClient
+    first_key: str = ""
 
     async def new_organization(self) -> "Api":
         made = await self.platform.tenancy.create_organization(f"organization {next(_NUMBER)}")
-        caller = await self.platform.tenancy.authenticate(made.api_key)
+        return await self.with_key(made.api_key)
+
+    async def with_key(self, key: str) -> "Api":
+        caller = await self.platform.tenancy.authenticate(key)
         assert caller is not None
-        return Api(self.platform, self.anyone, caller, made.api_key)
+        return Api(self.platform, self.anyone, caller, key)
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ async def at_work(settings: Settings) -> AsyncGenerator[Running]:
         embedded(settings) as platform,
         served(create_app(platform.platform)) as client,
     ):
-        yield Running(platform.platform, client)
+        yield Running(platform.platform, client, platform.credentials.api_key)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -132,6 +136,12 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ru
 @pytest_asyncio.fixture(loop_scope="session")
 async def api(running: Running) -> Api:
     return await running.new_organization()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def operator(running: Running) -> Api:
+    """The first organization, whose keys steer the platform."""
+    return await running.with_key(running.first_key)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

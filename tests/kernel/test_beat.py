@@ -12,9 +12,9 @@ from usina.app import embedded
 from usina.kernel.beat import Beat, Retention
 from usina.kernel.clock import SystemClock
 from usina.kernel.db.schema import metadata
-from usina.kernel.jobs import schedule
 from usina.kernel.jobs.job import JobRequest
-from usina.kernel.jobs.schedule import NewSchedule
+from usina.kernel.jobs.schedule.rule import Rule
+from usina.kernel.jobs.schedule.store import Plan
 from usina.kernel.jobs.state import Status
 from usina.kernel.telemetry import metrics_text
 
@@ -89,8 +89,8 @@ async def test_without_a_retention_nothing_goes(plant: Plant, clock: ShiftedCloc
 async def test_a_schedule_makes_a_job_that_runs(plant: Plant, clock: ShiftedClock) -> None:
     owner = plant.caller.organization_id
     request = JobRequest("echo-v1", labels={"by": "schedule"})
-    new = NewSchedule(owner, "hourly", request, every_seconds=3600)
-    await plant.platform.database.write(lambda tx: schedule.create(tx, new))
+    plan = Plan("hourly", request, Rule(every_seconds=3600))
+    made = await plant.platform.schedules.create(owner, plan)
     clock.ahead = timedelta(hours=1, seconds=1)
 
     async def ran() -> bool:
@@ -98,6 +98,9 @@ async def test_a_schedule_makes_a_job_that_runs(plant: Plant, clock: ShiftedCloc
 
     await until(ran)
     assert await plant.count(Status.QUEUED) == 0
+    found = await plant.platform.schedules.get(owner, made.id)
+    assert found.last_job_id is not None
+    assert (await plant.get(found.last_job_id)).labels == {"by": "schedule"}
 
 
 async def test_queues_are_measured(plant: Plant) -> None:

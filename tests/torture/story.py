@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 
 from tests.torture.invariant import violations
-from tests.torture.platform import get_json, running, start
+from tests.torture.platform import Running, get_json, running, start
 from usina.kernel.failpoints import NAMES
 
 PLACES = sorted(name for name in NAMES if not name.startswith("copy."))
@@ -40,12 +40,13 @@ def kill_at(failpoint: str, data: Path, seed: int) -> list[str]:
     """
     random_ = random.Random(f"{failpoint} {seed}")
     history = History()
-    visit = random_.choice([1, 1, 2, 3]) if not failpoint.startswith("sweep") else 1
+    visit = 1 if failpoint.startswith(("sweep.", "stop.")) else random_.choice([1, 1, 2, 3])
     died = _work_until_death(f"{failpoint}:{visit}", data, random_, history)
     if not died:
         return [f"{failpoint}:{visit} was never reached (seed {seed})"]
     with running(data) as platform, platform.client() as client:
         _repeat_submits(client, history)
+        _end_schedules(client)
         _drain(client)
         again = _settled(data, history)
         stopped = platform.stop()
@@ -74,6 +75,10 @@ def _work_until_death(failpoint: str, data: Path, random_: random.Random, histor
         return True
     deadline = time.monotonic() + 20
     with platform.client() as client:
+        if name.startswith("stop."):
+            _stop_amid_work(platform, client, history)
+        if name.startswith("fire."):
+            _schedule(client)
         while platform.process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(httpx2.HTTPError):
                 _one_thing(client, random_, history)
@@ -94,6 +99,27 @@ def _leave_a_mess(data: Path, history: History) -> None:
     orphan = data / "store/artifacts" / str(uuid.uuid4()) / str(uuid.uuid4()) / str(uuid.uuid4())
     orphan.parent.mkdir(parents=True)
     orphan.write_bytes(b"orphan")
+
+
+def _stop_amid_work(platform: Running, client: httpx2.Client, history: History) -> None:
+    """TERM while programs are at work that will not end within the grace."""
+    for _ in range(3):
+        _submit(client, {"seconds": 4}, history)
+    deadline = time.monotonic() + 10
+    while not get_json(client, "/jobs?status=RUNNING")["items"]:
+        assert time.monotonic() < deadline, "no job began"
+    platform.process.terminate()
+
+
+def _schedule(client: httpx2.Client) -> None:
+    """Jobs by the clock, besides all others."""
+    plan = {"name": "tick", "every_seconds": 1, "catch_up": "all", "job": {"model": "echo-v1"}}
+    client.post("/schedules", json=plan).raise_for_status()
+
+
+def _end_schedules(client: httpx2.Client) -> None:
+    for found in get_json(client, "/schedules")["items"]:
+        client.delete(f"/schedules/{found['id']}").raise_for_status()
 
 
 def _one_thing(client: httpx2.Client, random_: random.Random, history: History) -> None:

@@ -54,7 +54,8 @@ def settings(folder: Path, **changes: Any) -> Settings:
         data=folder / "data",
         slots=changes.pop("slots", 2),
         retry_seconds=0.01,
-        heartbeat_seconds=0.1,
+        heartbeat_seconds=changes.pop("heartbeat_seconds", 0.1),
+        grace_seconds=changes.pop("grace_seconds", 0),
         **changes,
     )
 

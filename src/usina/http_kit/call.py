@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from usina.http_kit.links import sign
-from usina.kernel.errors import Unauthorized
+from usina.kernel.errors import Forbidden, Unauthorized
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
 
@@ -46,4 +46,16 @@ async def authenticated(request: Request) -> Call:
 
 
 Called = Annotated[Call, Depends(authenticated)]
+
+
+async def operating(call: Called) -> Call:
+    """The caller of a request that steers what belongs to the platform."""
+    if not call.caller.operator:
+        raise Forbidden(
+            "Workers and queues belong to the platform: use a key of its first organization."
+        )
+    return call
+
+
+Operating = Annotated[Call, Depends(operating)]
 Platformed = Annotated[Platform, Depends(platform_of)]

@@ -128,6 +128,7 @@ def _message(kind: str, message: str) -> str:
 _TITLES: Final[Mapping[int, str]] = {
     400: "The body is not JSON, or not strictly.",
     401: "No valid credentials.",
+    403: "Known, but not allowed.",
     404: "Not there, or another organization's.",
     409: "The present state does not allow it.",
     410: "The cursor is not of this log.",

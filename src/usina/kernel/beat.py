@@ -15,15 +15,15 @@ from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.log import forget_before
 from usina.kernel.idempotency.service import Idempotency
-from usina.kernel.jobs import schedule
+from usina.kernel.jobs.queue import QUEUES
 from usina.kernel.jobs.retention import forget_ended_before
+from usina.kernel.jobs.schedule.store import next_due
 from usina.kernel.jobs.service import Jobs
-from usina.kernel.jobs.store.query import depths
+from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
 from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-_QUEUES: Final = ("default", "gpu", "io")
 _BATCH: Final = 500
 
 
@@ -100,7 +100,7 @@ class Beat:
         """Makes the jobs of every schedule that is due."""
 
         def is_due(tx: Transaction) -> bool:
-            due = schedule.next_due(tx)
+            due = next_due(tx)
             return due is not None and due <= tx.now
 
         if await self._database.read(is_due):
@@ -109,7 +109,7 @@ class Beat:
     async def measure_queues(self) -> None:
         found, now = await self._database.read(lambda tx: (depths(tx), tx.now))
         waiting = {depth.queue: depth for depth in found}
-        for queue in _QUEUES:
+        for queue in QUEUES:
             depth = waiting.get(queue)
             QUEUE_DEPTH.labels(queue).set(depth.depth if depth else 0)
             since = depth.oldest if depth else None

@@ -9,7 +9,10 @@ from usina.kernel.events.bus import Bus
 from usina.kernel.events.stream import EventStream
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
+from usina.kernel.jobs.queue import Queues
+from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Jobs
+from usina.kernel.jobs.worker import Workers
 from usina.kernel.readiness import Readiness
 from usina.kernel.registry import Registry
 from usina.kernel.storage.store import Store
@@ -34,4 +37,7 @@ class Platform:
     events: EventStream
     idempotency: Idempotency
     jobs: Jobs
+    workers: Workers
+    queues: Queues
+    schedules: Schedules
     readiness: Readiness

@@ -36,6 +36,7 @@ from usina_client._error import (
 )
 from usina_client._model import (
     Artifact,
+    CatchUp,
     DeclaredGate,
     Event,
     File,
@@ -45,12 +46,21 @@ from usina_client._model import (
     JobError,
     JobStatus,
     Json,
+    Layer,
     Metrics,
     Model,
     Page,
+    Queue,
+    QueueResources,
     Readiness,
     Resources,
+    Schedule,
+    ScheduledJob,
+    Throughput,
+    WarmModel,
+    Worker,
 )
+from usina_client._schedule import SchedulePlan, plan_of
 from usina_client._submission import Inputs, InputValue, JobRequest
 from usina_client._upload import OnProgress, Source, Upload
 
@@ -60,12 +70,18 @@ from ._async.file import AsyncFiles
 from ._async.job import AsyncJobs
 from ._async.model import AsyncModels
 from ._async.pager import AsyncPager
+from ._async.queue import AsyncQueues
+from ._async.schedule import AsyncSchedules
+from ._async.worker import AsyncWorkers
 from ._sync.artifact import Artifacts
 from ._sync.client import Client
 from ._sync.file import Files
 from ._sync.job import Jobs
 from ._sync.model import Models
 from ._sync.pager import Pager
+from ._sync.queue import Queues
+from ._sync.schedule import Schedules
+from ._sync.worker import Workers
 
 __all__ = [
     "ApiError",
@@ -77,8 +93,12 @@ __all__ = [
     "AsyncJobs",
     "AsyncModels",
     "AsyncPager",
+    "AsyncQueues",
+    "AsyncSchedules",
+    "AsyncWorkers",
     "AuthenticationError",
     "BadRequestError",
+    "CatchUp",
     "ChecksumError",
     "Client",
     "ConflictError",
@@ -100,6 +120,7 @@ __all__ = [
     "JobStatus",
     "Jobs",
     "Json",
+    "Layer",
     "Metrics",
     "Model",
     "Models",
@@ -109,11 +130,19 @@ __all__ = [
     "Pager",
     "PermissionDeniedError",
     "ProtocolError",
+    "Queue",
+    "QueueResources",
+    "Queues",
     "RateLimitedError",
     "Readiness",
     "Resources",
+    "Schedule",
+    "SchedulePlan",
+    "ScheduledJob",
+    "Schedules",
     "ServerError",
     "Source",
+    "Throughput",
     "TooLargeError",
     "TransportError",
     "TransportTimeoutError",
@@ -122,5 +151,9 @@ __all__ = [
     "Upload",
     "UsinaError",
     "WaitTimeoutError",
+    "WarmModel",
+    "Worker",
+    "Workers",
+    "plan_of",
     "safe_name",
 ]

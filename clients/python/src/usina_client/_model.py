@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 from typing_extensions import TypeAliasType
@@ -11,6 +11,8 @@ Json = TypeAliasType(
     "Json", "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 )
 """Anything that can be sent as JSON."""
+
+CatchUp: TypeAlias = Literal["skip", "one", "all"]
 
 Item = TypeVar("Item")
 
@@ -181,6 +183,92 @@ class Job(Answer):
                 return artifact
         present = ", ".join(artifact.name for artifact in self.artifacts) or "none"
         raise KeyError(f"job {self.id} has no artifact {name!r}; it has: {present}")
+
+
+class Layer(Answer):
+    """A layer of a worker's sandbox; `reason` says why it is not on."""
+
+    on: bool
+    reason: str | None = None
+
+
+class Worker(Answer):
+    """A worker that was heard of lately; `busy_slots` are those of the jobs that it holds."""
+
+    id: str
+    name: str
+    slots: int
+    busy_slots: int = 0
+    queues: list[str] = []
+    warm_models: list[str] = []
+    draining: bool = False
+    started_at: AwareDatetime
+    seen_at: AwareDatetime
+    sandbox: dict[str, Layer] = {}
+
+
+class Throughput(Answer):
+    """Jobs that succeeded or failed, over the window that ends now."""
+
+    jobs_per_minute: float
+    window_seconds: float
+
+
+class WarmModel(Answer):
+    """A model whose program waits loaded on these workers."""
+
+    model: str
+    workers: list[str]
+
+
+class QueueResources(Answer):
+    """Of the living workers that take from the queue."""
+
+    workers: int
+    slots: int
+    busy_slots: int
+
+
+class Queue(Answer):
+    name: str
+    paused: bool
+    depth: int
+    running: int
+    oldest_wait_seconds: float | None = None
+    throughput: Throughput
+    warm_models: list[WarmModel] = []
+    resources: QueueResources
+
+
+class ScheduledJob(Answer):
+    """What a schedule submits."""
+
+    model: str
+    params: dict[str, JsonValue] = {}
+    inputs: dict[str, str | list[str]] = {}
+    priority: int = 0
+    max_attempts: int = 3
+    timeout_seconds: float | None = None
+    labels: dict[str, str] = {}
+    strict: bool = False
+
+
+class Schedule(Answer):
+    """`next_at` is null while it is not enabled; `last_error` says why the last moment made no
+    job."""
+
+    id: str
+    name: str
+    cron: str | None = None
+    every_seconds: int | None = None
+    timezone: str
+    job: ScheduledJob
+    catch_up: CatchUp
+    enabled: bool
+    created_at: AwareDatetime
+    next_at: AwareDatetime | None = None
+    last_job_id: str | None = None
+    last_error: str | None = None
 
 
 class Event(Answer):

@@ -47,6 +47,11 @@ def path_to(collection: str, identity: str, *rest: str) -> str:
     return "/".join([f"{API}/{collection}", quote(identity, safe=""), *rest])
 
 
+def post(path: str) -> Request:
+    """A deed that may be asked for twice, without a body."""
+    return Request(method="POST", path=path, repeatable=True)
+
+
 def query_of(**values: str | int | float | datetime | Sequence[str] | None) -> Query:
     """Pairs of a query string: null is left out, a list repeats its name."""
     pairs: list[tuple[str, str]] = []

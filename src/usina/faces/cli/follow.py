@@ -9,16 +9,10 @@ from typing import Final
 from pydantic import JsonValue
 
 from usina.faces.cli.board import Row
+from usina.faces.cli.waiting import reason_in_words
 from usina_client import Artifact, AsyncClient, Event, Job, JobStatus, UsinaError, safe_name
 
 _QUEUE_LOOK_SECONDS: Final = 2.0
-_REASONS: Final = {
-    "slot": "every slot is busy",
-    "retry_delay": "until the next attempt",
-    "queue_paused": "the queue is paused",
-    "no_worker": "no worker is there",
-    "quota": "the organization's quota is used up",
-}
 
 
 async def follow(
@@ -67,7 +61,7 @@ def _show_state(job: Job, row: Row) -> None:
         row.show(job.stage or job.status.lower(), job.progress)
         return
     place = f"at place {job.queue_position}" if job.queue_position else ""
-    reason = _REASONS.get(job.waiting_reason or "", job.waiting_reason or "")
+    reason = reason_in_words(job)
     row.show(" ".join(["waiting", *(word for word in (place, reason and f"({reason})") if word)]))
 
 

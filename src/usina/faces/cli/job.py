@@ -16,6 +16,7 @@ from usina.faces.cli.output import (
     show_table,
     size,
 )
+from usina.faces.cli.waiting import reason_in_words
 
 if TYPE_CHECKING:
     from usina_client import Event, Job
@@ -180,7 +181,8 @@ def _show_job(job: "Job", json: bool) -> None:
         ("created", _time(job.created_at)),
     ]
     if job.waiting_reason:
-        pairs.append(("waits for", job.waiting_reason))
+        place = f"at place {job.queue_position}: " if job.queue_position else ""
+        pairs.append(("waiting", place + reason_in_words(job)))
     if job.finished_at:
         pairs.append(("finished", _time(job.finished_at)))
     if job.metrics.run_seconds is not None:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from usina import __version__
-from usina.faces.cli import admin, database, file, job, runner
+from usina.faces.cli import admin, database, file, job, queue, runner, schedule
+from usina.faces.cli import worker as workers
 from usina.faces.cli.demo.command import demo
 from usina.faces.cli.doctor import doctor
 from usina.faces.cli.failure import ExitCode, report
@@ -56,12 +57,15 @@ def build() -> typer.Typer:
     app.command(rich_help_panel=_WORK)(models)
     app.add_typer(job.app, name="jobs", rich_help_panel=_WORK)
     app.add_typer(file.app, name="files", rich_help_panel=_WORK)
+    app.add_typer(schedule.app, name="schedules", rich_help_panel=_WORK)
     app.command(rich_help_panel=_WORK)(demo)
     app.add_typer(runner.app, name="runner", rich_help_panel=_WORK)
     app.command(rich_help_panel=_PLATFORM)(up)
     app.command(rich_help_panel=_PLATFORM)(api)
     app.command(rich_help_panel=_PLATFORM)(worker)
     app.command(rich_help_panel=_PLATFORM)(beat)
+    app.add_typer(queue.app, name="queues", rich_help_panel=_PLATFORM)
+    app.add_typer(workers.app, name="workers", rich_help_panel=_PLATFORM)
     app.command(rich_help_panel=_PLATFORM)(doctor)
     app.command(rich_help_panel=_PLATFORM)(seed)
     app.add_typer(admin.app, name="admin", rich_help_panel=_PLATFORM)

@@ -1,5 +1,6 @@
 """`usina run`: one call from files to artifacts."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,8 @@ import typer
 from usina.faces.cli.output import JsonFlag, show_one
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from pydantic import JsonValue
 
     from usina_client import Client, InputValue, Job, Model
@@ -46,7 +49,7 @@ def run(
 
     address = find()
     with address.client() as client:
-        entry = _entry(client, model)
+        entry = entry_of(client, model)
         params, files = read_params(entry, param or []), read_inputs(entry, inputs or [])
         job = _submit(client, entry, params, files, strict)
     if no_wait:
@@ -55,7 +58,7 @@ def run(
     see_through(address, job, out or default_folder(job), timeout)
 
 
-def _entry(client: "Client", name: str) -> "Model":
+def entry_of(client: "Client", name: str) -> "Model":
     """The model of that name; where there is none, the error says which are like it."""
     import difflib
 
@@ -84,10 +87,8 @@ def _submit(
     inputs: "dict[str, InputValue | list[InputValue]]",
     strict: bool,
 ) -> "Job":
-    """The job, submitted; a refused parameter's error says what the model takes."""
+    """The job, submitted."""
     from usina.faces.cli.board import board
-    from usina.faces.cli.parameter import explain
-    from usina_client import InvalidRequestError
 
     with board() as shown:
         row = shown.row(model.name)
@@ -95,10 +96,20 @@ def _submit(
         def on_upload(sent: int, total: int | None) -> None:
             row.show("uploading", sent / total if total else None)
 
-        try:
+        with explained(model):
             return client.jobs.submit(
                 model.name, params, inputs, strict=strict, on_upload=on_upload
             )
-        except InvalidRequestError as error:
-            explain(error, (place.pointer for place in error.errors), model)
-            raise
+
+
+@contextmanager
+def explained(model: "Model", below: str = "") -> "Generator[None]":
+    """A refusal of the job, which stands ``below`` in the request, says what the model takes."""
+    from usina.faces.cli.parameter import explain
+    from usina_client import InvalidRequestError
+
+    try:
+        yield
+    except InvalidRequestError as error:
+        explain(error, (place.pointer.removeprefix(below) for place in error.errors), model)
+        raise

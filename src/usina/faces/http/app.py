@@ -19,6 +19,8 @@ from usina.faces.http import (
     log,
     model,
     operation,
+    queue,
+    schedule,
     submit,
     upload,
     worker,
@@ -26,6 +28,7 @@ from usina.faces.http import (
 from usina.faces.http.express import Express
 from usina.faces.http.middleware import Edge, HeadAsGet
 from usina.faces.http.openapi import describe
+from usina.faces.http.schedule import SchedulePlan
 from usina.faces.http.submission import BatchSubmission, Submission
 from usina.http_kit.problem import MethodNotAllowed, problem_response
 from usina.kernel.errors import Malformed, NotFound, Problem
@@ -41,6 +44,8 @@ _ROUTERS = (
     artifact.router,
     model.router,
     worker.router,
+    queue.router,
+    schedule.router,
     operation.router,
 )
 
@@ -65,7 +70,7 @@ def create_api(platform: Platform) -> FastAPI:
     app.router.routes[:0] = [route for router in _ROUTERS for route in router.routes]
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.openapi = cache(lambda: describe(app, [Submission, BatchSubmission]))
+    app.openapi = cache(lambda: describe(app, [Submission, BatchSubmission, SchedulePlan]))
     return app
 
 

@@ -1,13 +1,13 @@
-"""The workers, for operators."""
+"""The workers: what they are and hold; to drain them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from usina.http_kit.call import Called
+from usina.http_kit.call import Called, Operating
 from usina.http_kit.paging import (
     PageDocument,
     PageQuery,
@@ -22,7 +22,11 @@ from usina.kernel.clock import rfc3339
 from usina.kernel.jobs.store.worker import SeenWorker
 from usina.kernel.runners.sandbox import LAYERS
 
-router = APIRouter(prefix="/api/v1/workers", tags=["operation"])
+router = APIRouter(prefix="/api/v1/workers", tags=["operators"])
+
+WorkerId = Annotated[
+    str, Path(description="The worker's id.", json_schema_extra={"format": "uuid"})
+]
 
 
 class LayerDocument(BaseModel):
@@ -36,6 +40,10 @@ class WorkerDocument(BaseModel):
     id: str
     name: str = Field(description="The name of its machine.")
     slots: int
+    busy_slots: int = Field(description="Those of the jobs that it holds.")
+    queues: list[str] = Field(description="What it takes from.")
+    warm_models: list[str] = Field(description="Models whose programs wait loaded.")
+    draining: bool = Field(description="It takes nothing more.")
     started_at: datetime
     seen_at: datetime = Field(description="Its last heartbeat.")
     sandbox: dict[str, LayerDocument] = Field(
@@ -56,9 +64,36 @@ async def list_workers(request: Request, call: Called) -> Response:
     They belong to the platform, not to an organization, and say nothing of anybody's jobs.
     """
     query = read_query(request, PageQuery)
-    page = await call.platform.jobs.workers(decode_cursor("workers", query.cursor), query.limit)
+    page = await call.platform.workers.list(decode_cursor("workers", query.cursor), query.limit)
     more = encode_cursor("workers", page.next_after) if page.next_after else None
     return json_response(page_document(map(_document, page.items), more))
+
+
+@router.post(
+    "/{worker_id}/drain",
+    summary="Drain a worker",
+    response_model=WorkerDocument,
+    responses=problems(401, 403, 404),
+)
+async def drain_worker(worker_id: WorkerId, call: Operating) -> Response:
+    """It takes nothing more, gives back what has not begun, finishes what runs, and stays idle.
+
+    Asking again changes nothing.
+    """
+    worker = await call.platform.workers.drain(worker_id, draining=True)
+    return json_response(_document(worker))
+
+
+@router.post(
+    "/{worker_id}/resume",
+    summary="Have a drained worker take jobs again",
+    response_model=WorkerDocument,
+    responses=problems(401, 403, 404),
+)
+async def resume_worker(worker_id: WorkerId, call: Operating) -> Response:
+    """Undoes a drain; asking again changes nothing."""
+    worker = await call.platform.workers.drain(worker_id, draining=False)
+    return json_response(_document(worker))
 
 
 def _document(worker: SeenWorker) -> dict[str, Any]:
@@ -68,6 +103,10 @@ def _document(worker: SeenWorker) -> dict[str, Any]:
         "id": worker.id,
         "name": worker.name,
         "slots": worker.slots,
+        "busy_slots": worker.busy_slots,
+        "queues": list(worker.queues),
+        "warm_models": list(worker.warm),
+        "draining": worker.draining,
         "started_at": rfc3339(worker.started_at),
         "seen_at": rfc3339(worker.seen_at),
         "sandbox": {n: {"on": not why, "reason": why or None} for n, why in reasons.items()},

@@ -10,6 +10,8 @@ class HintedWorker(Protocol):
 
     def cancel(self, job_id: str) -> None: ...
 
+    def ask(self, worker_id: str) -> None: ...
+
 
 class BusDispatch:
     """Tells whichever worker listens."""
@@ -28,3 +30,4 @@ def attend(bus: Bus, worker: HintedWorker) -> None:
     """From now on the worker is told what the bus hears."""
     bus.tap("queue", worker.wake)
     bus.tap("cancel", worker.cancel)
+    bus.tap("worker", worker.ask)

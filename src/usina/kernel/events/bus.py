@@ -34,6 +34,11 @@ def cancel_topic(job_id: str) -> str:
     return f"cancel:{job_id}"
 
 
+def worker_topic(worker_id: str) -> str:
+    """Woken when something is asked of the worker."""
+    return f"worker:{worker_id}"
+
+
 class Listener:
     """One waiter. ``settled`` is what a committed change handed to it, if it did."""
 

@@ -14,16 +14,17 @@ from usina.kernel.events.bus import Bus, end_topic
 from usina.kernel.failpoints import reach
 from usina.kernel.files.upload import Uploads
 from usina.kernel.ids import is_id
-from usina.kernel.jobs import checkpoint, log, schedule
+from usina.kernel.jobs import checkpoint, log
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
+from usina.kernel.jobs.schedule.store import fire_due
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
 from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
-from usina.kernel.jobs.store.worker import SeenWorker, living, models_of_living
+from usina.kernel.jobs.store.worker import models_of_living
 from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
@@ -122,7 +123,9 @@ class Jobs:
             new = resolve(tx, organization_id, [checked])
             return insert_jobs(tx, new, self._bus.announce)[0]
 
-        made = await self._database.write(lambda tx: schedule.fire_due(tx, insert))
+        made = await self._database.write(lambda tx: fire_due(tx, insert))
+        if made:
+            reach("fire.after_commit")
         for queue in {job.queue for job in made}:
             self._dispatch.work(queue)
         for job in made:
@@ -178,11 +181,6 @@ class Jobs:
         found = await self._database.read(
             lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive)
         )
-        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
-
-    async def workers(self, after: str | None, limit: int) -> Page[SeenWorker]:
-        """Those that were heard of lately; they belong to no organization."""
-        found = await self._database.read(lambda tx: living(tx, self._alive, after, limit + 1))
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
     async def learn_models(self) -> None:

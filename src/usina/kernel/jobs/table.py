@@ -142,6 +142,9 @@ workers = sa.Table(
     sa.Column("sandbox", Json),
     sa.Column("holds_session", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("models", Json),
+    sa.Column("queues", Json),
+    sa.Column("warm", Json),
+    sa.Column("draining", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 schedules = sa.Table(
@@ -161,4 +164,5 @@ schedules = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("created_at", Timestamp, nullable=False),
     sa.Index("ix_schedules_next_at", "next_at"),
+    sa.Index("ix_schedules_organization_id", "organization_id", "id"),
 )

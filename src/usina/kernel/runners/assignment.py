@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from usina.kernel.runners.manifest import Manifest
+from usina.kernel.runners.outcome import CANCELLED, Failure
 from usina.kernel.runners.work import WorkFolder
 
 
@@ -37,20 +38,21 @@ class Listener(Protocol):
 
 
 class StopSignal:
-    """Asks a run to stop; may be set before the run begins."""
+    """Asks a run to stop; may be set before the run begins. The first reason is the one that
+    counts."""
 
     def __init__(self) -> None:
-        self.requested = False
-        self._tell: Callable[[], None] | None = None
+        self.why: Failure | None = None
+        self._tell: Callable[[Failure], None] | None = None
 
-    def request(self) -> None:
-        if not self.requested:
-            self.requested = True
+    def request(self, why: Failure = CANCELLED) -> None:
+        if self.why is None:
+            self.why = why
             if self._tell is not None:
-                self._tell()
+                self._tell(why)
 
-    def watch(self, tell: Callable[[], None] | None) -> None:
+    def watch(self, tell: Callable[[Failure], None] | None) -> None:
         """Calls ``tell`` once when the stop is requested, at once if it was."""
         self._tell = tell
-        if self.requested and tell is not None:
-            tell()
+        if self.why is not None and tell is not None:
+            tell(self.why)

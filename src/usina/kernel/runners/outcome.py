@@ -68,6 +68,8 @@ class Outcome:
 
 
 CANCELLED: Final = Failure("cancelled", None, "The job was cancelled on request.")
+INTERRUPTED: Final = Failure("worker_lost", "worker_stopped", "The worker was stopped.")
+"""Told as a cancel is, so that a program can save where it is; the job itself goes on elsewhere."""
 
 
 def timed_out(seconds: float) -> Failure:

@@ -12,7 +12,7 @@ from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.lodging import Lodging
 from usina.kernel.runners.outcome import (
-    CANCELLED,
+    INTERRUPTED,
     Exit,
     Failure,
     Outcome,
@@ -92,7 +92,7 @@ class Run:
         """Until a cold program is gone, until a warm one has answered or is gone."""
         self._program.attach(self)
         self._later(self._assignment.timeout_seconds, self._expire)
-        stop.watch(self._cancel)
+        stop.watch(self._stop)
         if self._program.ready:
             self._hand_over()
         try:
@@ -218,9 +218,6 @@ class Run:
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         self._timers.append(self._loop.call_later(seconds, call))
 
-    def _cancel(self) -> None:
-        self._stop(CANCELLED)
-
     def _expire(self) -> None:
         self._stop(timed_out(self._assignment.timeout_seconds))
 
@@ -254,7 +251,8 @@ class Run:
         """The first reason that holds, from the surest to the vaguest."""
         memory = self._assignment.manifest.resources.memory_bytes
         answer = self._answer
-        if self._stopped is not None:
+        done = isinstance(answer, Result) and (ended is None or ended.code == 0)
+        if self._stopped is not None and not (self._stopped is INTERRUPTED and done):
             return self._stopped
         if ended is not None and ended.cause is not None:
             return failure_of_exit(ended, tail, memory)
@@ -263,7 +261,7 @@ class Run:
         if len(self._outputs) > self._limits.artifacts:
             most = self._limits.artifacts
             return Failure("runner_failed", "bad_artifact", f"It declared more than {most} files.")
-        if answer is not None and (ended is None or ended.code == 0):
+        if done:
             return None
         return failure_of_exit(ended or Exit(), tail, memory)
 

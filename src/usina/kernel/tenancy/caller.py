@@ -7,11 +7,15 @@ import sqlalchemy as sa
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller; everything it sees or makes belongs to its organization."""
+    """An authenticated caller; everything it sees or makes belongs to its organization.
+
+    An ``operator`` may steer what belongs to the platform: workers and queues.
+    """
 
     organization_id: str
     key_id: str | None
     user_id: str | None = None
+    operator: bool = False
 
 
 def owned_by(

@@ -19,6 +19,9 @@ from usina.kernel.tenancy.table import api_keys, memberships, organizations, use
 _CACHE_SECONDS: Final = 5.0
 _CACHE_KEYS: Final = 10_000
 _BOOTSTRAP_KEY: Final = "first key"
+_FIRST_ORGANIZATION: Final = (
+    sa.select(organizations.c.id).order_by(organizations.c.created_at, organizations.c.id).limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +122,18 @@ class Tenancy:
 
 
 def _caller(tx: Transaction, sha256: str) -> Caller | None:
+    """Until there are roles, the first organization's keys are the operators'."""
+    is_first = api_keys.c.organization_id == _FIRST_ORGANIZATION.scalar_subquery()
     row = tx.execute(
-        sa.select(api_keys.c.id, api_keys.c.organization_id).where(
+        sa.select(api_keys.c.id, api_keys.c.organization_id, is_first.label("operator")).where(
             api_keys.c.secret_sha256 == sha256,
             api_keys.c.revoked_at.is_(None),
             sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > tx.now),
         )
     ).one_or_none()
-    return None if row is None else Caller(row.organization_id, row.id)
+    if row is None:
+        return None
+    return Caller(row.organization_id, row.id, operator=bool(row.operator))
 
 
 def _organization_named(tx: Transaction, name: str) -> str | None:
@@ -136,11 +143,7 @@ def _organization_named(tx: Transaction, name: str) -> str | None:
 
 
 def _first_organization(tx: Transaction) -> str | None:
-    return tx.execute(
-        sa.select(organizations.c.id)
-        .order_by(organizations.c.created_at, organizations.c.id)
-        .limit(1)
-    ).scalar_one_or_none()
+    return tx.execute(_FIRST_ORGANIZATION).scalar_one_or_none()
 
 
 def _insert_organization(tx: Transaction, name: str) -> str:

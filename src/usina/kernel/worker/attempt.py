@@ -24,7 +24,7 @@ from usina.kernel.jobs.store.source import find_sources
 from usina.kernel.registry import Registry
 from usina.kernel.runners.gate import Gate, judge
 from usina.kernel.runners.manifest import Manifest
-from usina.kernel.runners.outcome import Failure, Outcome
+from usina.kernel.runners.outcome import INTERRUPTED, Failure, Outcome
 from usina.kernel.runners.pool import Assignment, RunnerPool, StopSignal
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.work import BadOutput, WorkFolder, input_path
@@ -54,13 +54,16 @@ class Workshop:
 
 
 class Attempt:
-    """An attempt in progress. ``stop`` asks its program to end."""
+    """An attempt in progress. ``stop`` asks its program to end, ``interrupt`` does so too and
+    leaves the job to be handed back."""
 
     def __init__(self, workshop: Workshop, claimed: Claimed) -> None:
         self.claimed = claimed
         self.stop = StopSignal()
         self.ended = False
         """The program is gone; what is left is storing and writing."""
+        self.interrupted = False
+        """It ended without a verdict: the job is to be handed back."""
         self._shop = workshop
         self._checkpoints = Checkpoints(
             workshop.database, workshop.store, claimed.job, claimed.lease
@@ -72,25 +75,33 @@ class Attempt:
     def job(self) -> Job:
         return self.claimed.job
 
+    def interrupt(self) -> None:
+        """The worker stops: what the program saves meanwhile is kept, as long as the lease stands.
+        A result that comes all the same counts."""
+        self.stop.request(INTERRUPTED)
+
     async def go(self, free_slot: Callable[[], None]) -> Status | None:
         """Takes the job to its next state, whatever its program does.
 
         The slot is free once the program has ended. Returns the state that was written, or null
-        when the lease was lost. Cancelling the task kills the program and writes nothing.
+        when none was: the lease was lost, or the attempt interrupted. Cancelling the task kills
+        the program and writes nothing.
         """
         try:
             ending = await self._work_out(free_slot)
         finally:
             await self._clean()
-        return await self._finish(ending)
+        return None if ending is None else await self._finish(ending)
 
-    async def _work_out(self, free_slot: Callable[[], None]) -> Ending:
+    async def _work_out(self, free_slot: Callable[[], None]) -> Ending | None:
         try:
             try:
                 outcome = await self._execute()
             finally:
                 self.ended = True
                 free_slot()
+            if outcome.failure is INTERRUPTED:
+                return await self._leave_off()
             return await self._collect(outcome)
         except Exception as error:
             _log.exception("attempt broke", job_id=self.job.id)
@@ -101,8 +112,8 @@ class Attempt:
         if model is None or not model.available:
             reason = (model and model.unavailable_reason) or "The model is not installed here."
             return _failed("unavailable", "model_not_installed", reason)
-        if self.stop.requested:
-            return _failed("cancelled", None, "The job was cancelled before it began.")
+        if self.stop.why is not None:
+            return Outcome.failed(self.stop.why)
         if self.job.inputs:  # its program loads while they are brought
             owner, cores = self.job.organization_id, self._shop.cores
             self._shop.pool.ahead(model.manifest, owner, cores)
@@ -172,6 +183,12 @@ class Attempt:
                     await self._shop.store.fetch(source.key, work.path / target, source.sha256)
                 brought.setdefault(name, []).append(target)
         return brought
+
+    async def _leave_off(self) -> None:
+        """The last checkpoint is kept before the lease is given up."""
+        self.interrupted = True
+        if self._reporter is not None:
+            await self._reporter.close()
 
     async def _collect(self, outcome: Outcome) -> Ending:
         """Stores the outputs of a success, and the log in any case."""

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -17,7 +17,7 @@ import structlog
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.state import Status
-from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, claim
+from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, Lease, claim
 from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import Taken, hand_back, rescue
 from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
@@ -27,7 +27,9 @@ from usina.kernel.worker.pace import Pace
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _BEGIN_WITHIN_SECONDS: Final = 0.1
-_ENDING_SECONDS: Final = 5.0
+_TOLD_SECONDS: Final = 4.0
+"""A program that was told is killed after three seconds."""
+_ENDING_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,16 @@ class WorkerOptions:
     poll_seconds: float
     rescue_seconds: float
     """How often leases are looked over, at least three times in one."""
+    grace_seconds: float
+    """How long jobs may run on once the worker is stopped."""
 
 
 class Worker:
-    """Runs jobs of its queues in its slots until stopped."""
+    """Runs jobs of its queues in its slots until stopped; takes none while it drains."""
 
     def __init__(self, workshop: Workshop, row: WorkerRow, options: WorkerOptions) -> None:
         self._shop = workshop
-        self._row = row
+        self._row = replace(row, queues=options.queues)
         self._options = options
         self._pace = Pace()
         self._free = options.slots
@@ -60,7 +64,10 @@ class Worker:
         self._exhausted = False
         """The last look found no more than it took, and nothing was told since."""
         self._loops: list[asyncio.Task[None]] = []
+        self._claiming = asyncio.Lock()
+        self._draining = False
         self._stopping = False
+        self._hurried = asyncio.Event()
 
     def wake(self, queue: str) -> None:
         """A queue has work: a hint that may be lost."""
@@ -86,6 +93,11 @@ class Worker:
             self._active[job_id][0].stop.request()
         elif any(claimed.job.id == job_id for claimed in self._backlog):
             self._cancelled.add(job_id)
+
+    def ask(self, worker_id: str) -> None:
+        """Something is asked of a worker: a hint, since heartbeats bring it too."""
+        if worker_id == self.id:
+            self.beat_now()
 
     def load_ahead(self, name: str, owner: str | None) -> bool:
         """Loads a model's warm program before anybody asks; false where that can not be."""
@@ -124,30 +136,66 @@ class Worker:
         self._loops = [asyncio.create_task(_kept_alive(loop)) for loop in loops]
 
     async def stop(self) -> None:
-        """Takes nothing new, gives back what has not begun, kills what runs and hands it back."""
+        """Takes nothing new, gives back what has not begun, lets what runs go on for the grace;
+        tells the rest to stop, so that it can save where it is, and hands it back.
+
+        Its leases are renewed to the end. Killed meanwhile, its jobs are rescued as ever.
+        """
         self._stopping = True
+        await self._release_backlog()
+        await self._until_idle(self._options.grace_seconds)
+        for attempt, _ in self._active.values():
+            attempt.interrupt()
+        reach("stop.after_told")
+        await self._until_idle(_TOLD_SECONDS)
+        await self._kill_the_rest()
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        await self._release_backlog()
-        running = list(self._active.values())
-        for attempt, task in running:
+        await self._shop.database.write(lambda tx: forget_worker(tx, self._row.id))
+
+    def hurry(self) -> None:
+        """Cuts a stop short: what still runs is killed and handed back at once."""
+        self._hurried.set()
+
+    async def _until_idle(self, seconds: float) -> None:
+        """Until nothing runs, the time is over, or the stop is hurried."""
+        if not self._active:
+            return
+        running = [task for _, task in self._active.values()]
+        ends: list[asyncio.Task[object]] = [
+            asyncio.create_task(asyncio.wait(running)),
+            asyncio.create_task(self._hurried.wait()),
+        ]
+        await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+
+    async def _kill_the_rest(self) -> None:
+        """Programs that did not end; an attempt that stores what its program made may end."""
+        left = list(self._active.values())
+        for attempt, task in left:
             if not attempt.ended:
                 task.cancel()
-        if running:
-            await asyncio.wait([task for _, task in running], timeout=_ENDING_SECONDS)
-        leases = [attempt.claimed.lease for attempt, _ in running]
+        if left:
+            await asyncio.wait([task for _, task in left], timeout=_ENDING_SECONDS)
+        reach("stop.before_hand_back")
+        await self._hand_back([attempt.claimed.lease for attempt, _ in left])
+
+    async def _hand_back(self, leases: Sequence[Lease]) -> None:
         bus = self._shop.bus
-        taken = await self._shop.database.write(lambda tx: hand_back(tx, leases, bus.announce))
-        _count(taken)
-        await self._shop.database.write(lambda tx: forget_worker(tx, self._row.id))
+        _count(await self._shop.database.write(lambda tx: hand_back(tx, leases, bus.announce)))
+
+    @property
+    def _taking(self) -> bool:
+        return not (self._stopping or self._draining)
 
     async def _serve(self) -> None:
         while True:
             seconds = self._options.poll_seconds
             self._wakeup.clear()
             self._exhausted = False
-            if self._free > 0:
+            if self._free > 0 and self._taking:
                 claims = await asyncio.shield(self._claim())
                 if self._looked is not None and not self._looked.done():
                     self._looked.set_result(None)
@@ -174,9 +222,12 @@ class Worker:
             lease=self._options.lease,
             warm=self._shop.pool.warm(),
         )
-        claims = await self._shop.database.write(lambda tx: claim(tx, request, bus.announce))
-        reach("claim.after_commit")
-        self._backlog.extend(claims.taken)
+        async with self._claiming:
+            if not self._taking:
+                return Claims([], exhausted=True, next_due=None)
+            claims = await self._shop.database.write(lambda tx: claim(tx, request, bus.announce))
+            reach("claim.after_commit")
+            self._backlog.extend(claims.taken)
         self._begin()
         if self._backlog:
             loop = asyncio.get_running_loop()
@@ -185,7 +236,7 @@ class Worker:
 
     def _begin(self) -> None:
         """Starts what fits into the free slots."""
-        while self._backlog and not self._stopping:
+        while self._backlog and self._taking:
             needed = min(self._backlog[0].slots, self._options.slots)
             if needed > self._free:
                 return
@@ -217,6 +268,8 @@ class Worker:
         try:
             if await attempt.go(free_slot) is Status.QUEUED:
                 self._wakeup.set()
+            if attempt.interrupted:
+                await self._hand_back([attempt.claimed.lease])
         finally:
             self._active.pop(job.id, None)
 
@@ -226,9 +279,11 @@ class Worker:
             self._releasing = asyncio.create_task(self._release_backlog())
 
     async def _release_backlog(self) -> None:
-        waiting = [claimed.lease for claimed in self._backlog]
-        self._backlog.clear()
-        self._cancelled.clear()
+        """Gives back what has not begun, also what is being claimed at this moment."""
+        async with self._claiming:
+            waiting = [claimed.lease for claimed in self._backlog]
+            self._backlog.clear()
+            self._cancelled.clear()
         if waiting:
             announce = self._shop.bus.announce
 
@@ -248,12 +303,14 @@ class Worker:
             await self._beat()
 
     async def _beat(self) -> None:
-        """Renews the leases; a job that is no longer ours is killed, a cancelled one told."""
+        """Renews the leases; a job that is no longer ours is killed, a cancelled one told. Hears
+        whether the worker is to drain."""
         held = dict(self._active)
         leases = [attempt.claimed.lease for attempt, _ in held.values()]
         leases.extend(claimed.lease for claimed in self._backlog)
+        row = replace(self._row, warm=sorted({model for model, _ in self._shop.pool.warm()}))
         standing = await self._shop.database.write(
-            lambda tx: heartbeat(tx, self._row, leases, self._options.lease)
+            lambda tx: heartbeat(tx, row, leases, self._options.lease)
         )
         for job_id, (attempt, task) in held.items():
             if job_id in standing.cancelled:
@@ -261,6 +318,18 @@ class Worker:
             elif job_id not in standing.held and not attempt.ended:
                 _log.warning("lease lost", job_id=job_id, attempt=attempt.job.attempt)
                 task.cancel()
+        await self._drain(standing.draining)
+
+    async def _drain(self, asked: bool) -> None:
+        """Takes nothing more, or takes jobs again, as an operator asked."""
+        if asked is self._draining:
+            return
+        self._draining = asked
+        _log.info("worker drains" if asked else "worker takes jobs again", worker_id=self.id)
+        if asked:
+            await self._release_backlog()
+        else:
+            self._wakeup.set()
 
     async def _rescue_for_ever(self) -> None:
         while True:

@@ -13,6 +13,9 @@ from .connection import AsyncConnection
 from .file import AsyncFiles
 from .job import AsyncJobs
 from .model import AsyncModels
+from .queue import AsyncQueues
+from .schedule import AsyncSchedules
+from .worker import AsyncWorkers
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
@@ -45,6 +48,9 @@ class AsyncClient:
         self.files = AsyncFiles(connection)
         self.jobs = AsyncJobs(connection)
         self.artifacts = AsyncArtifacts(connection)
+        self.workers = AsyncWorkers(connection)
+        self.queues = AsyncQueues(connection)
+        self.schedules = AsyncSchedules(connection)
 
     async def health(self) -> Health:
         """Whether the platform is alive, and its version."""

@@ -14,6 +14,9 @@ from .connection import Connection
 from .file import Files
 from .job import Jobs
 from .model import Models
+from .queue import Queues
+from .schedule import Schedules
+from .worker import Workers
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
@@ -46,6 +49,9 @@ class Client:
         self.files = Files(connection)
         self.jobs = Jobs(connection)
         self.artifacts = Artifacts(connection)
+        self.workers = Workers(connection)
+        self.queues = Queues(connection)
+        self.schedules = Schedules(connection)
 
     def health(self) -> Health:
         """Whether the platform is alive, and its version."""

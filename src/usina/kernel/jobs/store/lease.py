@@ -19,10 +19,12 @@ from usina.kernel.jobs.table import RUNNING, job_logs, jobs, workers
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a heartbeat found: leases that stand, and those among them to be cancelled."""
+    """What a heartbeat found: leases that stand, those among them to be cancelled, and whether the
+    worker is to take nothing more."""
 
     held: frozenset[str]
     cancelled: frozenset[str]
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +37,18 @@ class WorkerRow:
     holds_session: bool = False
     models: Mapping[str, str] = field(default_factory=dict[str, str])
     """By name why a model can not run there, and nothing where it can."""
+    queues: Sequence[str] = ()
+    warm: Sequence[str] = ()
+    """Models whose programs wait loaded."""
 
 
 def heartbeat(
     tx: Transaction, worker: WorkerRow, leases: Sequence[Lease], lease: timedelta
 ) -> Standing:
     """Renews the worker's presence and its leases, expired or not, as far as they are its own."""
-    known = sa.update(workers).where(workers.c.id == worker.id).values(seen_at=tx.now)
-    if tx.execute(known).rowcount == 0:
-        row: dict[str, Any] = {"id": worker.id, "name": worker.name, "slots": worker.slots}
-        row["sandbox"] = dict(worker.sandbox)
-        row["holds_session"] = worker.holds_session
-        row["models"] = dict(worker.models)
-        tx.execute(sa.insert(workers), row | {"started_at": tx.now, "seen_at": tx.now})
+    draining = _be_seen(tx, worker)
     if not leases:
-        return Standing(frozenset(), frozenset())
+        return Standing(frozenset(), frozenset(), draining)
     tokens = {item.job_id: item for item in leases}
     own = (
         sa.select(jobs.c.id)
@@ -72,7 +71,22 @@ def heartbeat(
     return Standing(
         frozenset(row.id for row in standing),
         frozenset(row.id for row in standing if row.cancel_requested_at is not None),
+        draining,
     )
+
+
+def _be_seen(tx: Transaction, worker: WorkerRow) -> bool:
+    """Renews the worker's row, or makes it; whether the worker is asked to drain."""
+    told: dict[str, Any] = {"seen_at": tx.now, "warm": list(worker.warm)}
+    known = sa.update(workers).where(workers.c.id == worker.id).values(told)
+    row = tx.execute(known.returning(workers.c.draining)).one_or_none()
+    if row is not None:
+        return row.draining
+    new: dict[str, Any] = {"id": worker.id, "name": worker.name, "slots": worker.slots}
+    new |= {"sandbox": dict(worker.sandbox), "holds_session": worker.holds_session}
+    new |= {"queues": list(worker.queues), "models": dict(worker.models), "started_at": tx.now}
+    tx.execute(sa.insert(workers), new | told)
+    return False
 
 
 def forget_worker(tx: Transaction, worker_id: str) -> None:

@@ -11,18 +11,12 @@ from usina.kernel.artifacts.store import of_jobs
 from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.schedule.store import scheduled_inputs
 from usina.kernel.jobs.state import Status
+from usina.kernel.jobs.store.queue import paused
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.table import (
-    DELAYED,
-    QUEUED,
-    READY,
-    job_inputs,
-    job_labels,
-    jobs,
-    queues,
-    workers,
-)
+from usina.kernel.jobs.store.worker import served_queues
+from usina.kernel.jobs.table import DELAYED, READY, job_inputs, job_labels, jobs
 from usina.kernel.tenancy.caller import owned_by
 
 _FARTHEST_PLACE: Final = 1000
@@ -125,17 +119,15 @@ def positions(tx: Transaction, queued: Iterable[Job]) -> dict[str, int]:
 
 
 def _waiting_reasons(tx: Transaction, queued: Sequence[Job], alive: timedelta) -> dict[str, str]:
-    paused = set(tx.execute(sa.select(queues.c.name).where(queues.c.paused)).scalars())
-    worker = tx.execute(
-        sa.select(workers.c.id).where(workers.c.seen_at > tx.now - alive).limit(1)
-    ).first()
+    """The first that holds of what keeps each job from running."""
+    closed, served = paused(tx), served_queues(tx, alive)
 
     def reason(job: Job) -> str:
+        if job.queue in closed:
+            return "queue_paused"
         if job.available_at is not None and job.available_at > tx.now:
             return "retry_delay"
-        if job.queue in paused:
-            return "queue_paused"
-        return "slot" if worker else "no_worker"
+        return "slot" if job.queue in served else "no_worker"
 
     return {job.id: reason(job) for job in queued}
 
@@ -151,25 +143,6 @@ def file_in_use(tx: Transaction, file_id: str) -> bool:
 
 
 def files_in_jobs(tx: Transaction, file_ids: Sequence[str]) -> set[str]:
-    """Those of the files that any job names, finished or not."""
+    """Those of the files that any job names, finished or not, or a schedule for its next one."""
     query = sa.select(job_inputs.c.source_id).where(job_inputs.c.source_id.in_(file_ids))
-    return set(tx.execute(query).scalars())
-
-
-@dataclass(frozen=True, slots=True)
-class QueueDepth:
-    queue: str
-    depth: int
-    oldest: datetime | None
-
-
-def depths(tx: Transaction) -> list[QueueDepth]:
-    """How many jobs each queue holds and since when its oldest claimable one waits."""
-    oldest = sa.func.min(sa.case((jobs.c.available_at.is_(None), jobs.c.created_at)))
-    columns = (
-        jobs.c.queue,
-        sa.func.count().label("depth"),
-        sa.type_coerce(oldest, jobs.c.created_at.type).label("oldest"),
-    )
-    rows = tx.execute(sa.select(*columns).where(QUEUED).group_by(jobs.c.queue))
-    return [QueueDepth(row.queue, row.depth, row.oldest) for row in rows]
+    return set(tx.execute(query).scalars()) | (scheduled_inputs(tx) & set(file_ids))

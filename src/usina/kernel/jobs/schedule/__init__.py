@@ -1,0 +1,1 @@
+"""Jobs by the clock: the rule, the rows, the service."""
