@@ -14,8 +14,13 @@ async def test_a_worker_says_what_it_puts_around_a_program(api: Api) -> None:
     listed = (await api.get("/api/v1/workers")).json()
     [worker] = listed["items"]
     assert listed["next_cursor"] is None
-    assert set(worker) == {"id", "name", "slots", "started_at", "seen_at", "sandbox"}
+    has = {"slots", "memory_bytes", "gpus"}
+    assert set(worker) == {"id", "name", "queues", *has, "free", "started_at", "seen_at", "sandbox"}
+    assert worker["queues"] == ["default", "gpu", "io"]
     assert worker["slots"] >= 1
+    assert worker["memory_bytes"] > 0
+    assert set(worker["free"]) == has
+    assert all(0 <= worker["free"][name] <= worker[name] for name in has)
     assert datetime.fromisoformat(worker["started_at"]) <= datetime.fromisoformat(worker["seen_at"])
     assert tuple(worker["sandbox"]) == LAYERS
     for layer in worker["sandbox"].values():

@@ -13,6 +13,7 @@ from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Invalid
 from usina.kernel.jobs import schedule
 from usina.kernel.jobs.job import Job, JobRequest
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.schedule import NewSchedule
 from usina.kernel.jobs.store.insert import NewJob, insert_jobs
 from usina.kernel.jobs.table import jobs, schedules
@@ -28,7 +29,7 @@ def insert(tx: Transaction, organization_id: str, request: JobRequest) -> Job:
         request.model,
         "1",
         "default",
-        1,
+        Room(1, 1024),
         dict(request.params),
         {},
         (),

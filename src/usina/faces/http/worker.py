@@ -1,5 +1,6 @@
 """The workers, for operators."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -30,12 +31,22 @@ class LayerDocument(BaseModel):
     reason: str | None = Field(description="Why it is not on.")
 
 
+class RoomDocument(BaseModel):
+    slots: int
+    memory_bytes: int
+    gpus: int
+
+
 class WorkerDocument(BaseModel):
     """A worker that is there."""
 
     id: str
     name: str = Field(description="The name of its machine.")
+    queues: list[str] = Field(description="Those that it serves.")
     slots: int
+    memory_bytes: int = Field(description="What all its jobs together may declare.")
+    gpus: int
+    free: RoomDocument = Field(description="What no job had at its last heartbeat.")
     started_at: datetime
     seen_at: datetime = Field(description="Its last heartbeat.")
     sandbox: dict[str, LayerDocument] = Field(
@@ -67,7 +78,9 @@ def _document(worker: SeenWorker) -> dict[str, Any]:
     return {
         "id": worker.id,
         "name": worker.name,
-        "slots": worker.slots,
+        "queues": list(worker.queues),
+        **asdict(worker.room),
+        "free": asdict(worker.free),
         "started_at": rfc3339(worker.started_at),
         "seen_at": rfc3339(worker.seen_at),
         "sandbox": {n: {"on": not why, "reason": why or None} for n, why in reasons.items()},

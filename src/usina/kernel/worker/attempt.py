@@ -31,7 +31,7 @@ from usina.kernel.runners.work import BadOutput, WorkFolder, input_path
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
 from usina.kernel.worker.checkpoint import Checkpoints
-from usina.kernel.worker.reporter import Reporter
+from usina.kernel.worker.reporter import Reporter, Reports
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _FULL_DISK_TRIES: Final = 30
@@ -56,12 +56,21 @@ class Workshop:
 class Attempt:
     """An attempt in progress. ``stop`` asks its program to end."""
 
-    def __init__(self, workshop: Workshop, claimed: Claimed) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        claimed: Claimed,
+        reports: Reports,
+        devices: tuple[str, ...] = (),
+    ) -> None:
         self.claimed = claimed
+        self.devices = devices
+        """The GPUs that are lent to it."""
         self.stop = StopSignal()
         self.ended = False
         """The program is gone; what is left is storing and writing."""
         self._shop = workshop
+        self._reports = reports
         self._checkpoints = Checkpoints(
             workshop.database, workshop.store, claimed.job, claimed.lease
         )
@@ -105,7 +114,7 @@ class Attempt:
             return _failed("cancelled", None, "The job was cancelled before it began.")
         if self.job.inputs:  # its program loads while they are brought
             owner, cores = self.job.organization_id, self._shop.cores
-            self._shop.pool.ahead(model.manifest, owner, cores)
+            self._shop.pool.ahead(model.manifest, owner, cores, self.devices)
         try:
             self._work = await self._prepare(model.manifest)
         except _InputMissing as missing:
@@ -114,7 +123,7 @@ class Attempt:
             return _failed("unavailable", problem.code, problem.detail)
         log_path = f"{self._shop.folders.root}/{self.job.id}-{self.job.attempt}.log"
         self._reporter = Reporter(
-            self._shop.database,
+            self._reports,
             self._shop.bus,
             self.claimed.lease,
             log_path,
@@ -127,6 +136,7 @@ class Attempt:
             organization_id=self.job.organization_id,
             timeout_seconds=self.job.timeout_seconds,
             cores=self._shop.cores,
+            devices=self.devices,
         )
         return await self._shop.pool.run(assignment, self._reporter, self.stop)
 
@@ -134,7 +144,7 @@ class Attempt:
         """The private work folder with ``job.json`` and the inputs, their hashes checked."""
         job = self.job
         owner, cores = job.organization_id, self._shop.cores
-        home = self._shop.pool.next_home(manifest, owner, cores)
+        home = self._shop.pool.next_home(manifest, owner, cores, self.devices)
         work = self._shop.folders.take(manifest, owner, home)
         self._work = work
         checkpoint = await self._checkpoints.bring(work)

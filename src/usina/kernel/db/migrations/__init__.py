@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 
 
 def revision_of(database: sa.Engine | sa.Connection) -> str | None:

@@ -1,6 +1,6 @@
-"""Workers as operators see them."""
+"""Workers as operators see them, and what a waiting job may hope for from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,18 +8,22 @@ from typing import Final
 import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Transaction
-from usina.kernel.jobs.table import RUNNING, jobs, workers
+from usina.kernel.jobs.room import Room
+from usina.kernel.jobs.table import RUNNING, jobs, queues, workers
 
 _REMEMBERED: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
-    """``sandbox`` says by layer why it is not on, and nothing where it is."""
+    """``sandbox`` says by layer why it is not on, and nothing where it is; ``free`` is what was not
+    taken at its last heartbeat."""
 
     id: str
     name: str
-    slots: int
+    room: Room
+    free: Room
+    queues: Sequence[str]
     started_at: datetime
     seen_at: datetime
     sandbox: Mapping[str, str]
@@ -31,7 +35,16 @@ def living(tx: Transaction, alive: timedelta, after: str | None, limit: int) -> 
     if after is not None:
         query = query.where(workers.c.id < after)
     return [
-        SeenWorker(row.id, row.name, row.slots, row.started_at, row.seen_at, row.sandbox or {})
+        SeenWorker(
+            id=row.id,
+            name=row.name,
+            room=(room := Room(row.slots, row.memory_bytes, row.gpus)),
+            free=Room(**row.free) if row.free else room,
+            queues=row.queues or (),
+            started_at=row.started_at,
+            seen_at=row.seen_at,
+            sandbox=row.sandbox or {},
+        )
         for row in tx.execute(query.order_by(workers.c.id.desc()).limit(limit))
     ]
 
@@ -50,3 +63,28 @@ def forget_unseen_workers(tx: Transaction) -> None:
             workers.c.seen_at < tx.now - _REMEMBERED, workers.c.id.not_in(holding)
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The living workers, by the queues that they serve and the room that they have, and the
+    queues that are paused."""
+
+    workers: tuple[tuple[frozenset[str], Room], ...]
+    paused: frozenset[str]
+
+    def why_waits(self, queue: str, needs: Room) -> str:
+        """Why a job that could begin has not: its ``waiting_reason``."""
+        if queue in self.paused:
+            return "queue_paused"
+        able = (queue in serves and room.holds(needs.of(room)) for serves, room in self.workers)
+        return "slot" if any(able) else "no_worker"
+
+
+def fleet(tx: Transaction, alive: timedelta) -> Fleet:
+    """As it is now."""
+    columns = (workers.c.queues, workers.c.slots, workers.c.memory_bytes, workers.c.gpus)
+    rows = tx.execute(sa.select(*columns).where(workers.c.seen_at > tx.now - alive))
+    paused = tx.execute(sa.select(queues.c.name).where(queues.c.paused)).scalars()
+    living = {(frozenset(queues or ()), Room(*room)) for queues, *room in rows}
+    return Fleet(tuple(living), frozenset(paused))
