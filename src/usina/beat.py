@@ -9,7 +9,7 @@ import uvloop
 from usina.app import beat_of, platform_on, registry_of
 from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.kernel.dispatch.celery import CeleryDispatch
-from usina.kernel.jobs.queue import QUEUES
+from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import configure_logging
 from usina.server import on_stop_signals
 from usina.settings import Settings

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from usina.kernel.queue import QUEUES
 from usina.kernel.storage.s3_address import S3Place
 
 _GIB = 1024**3
@@ -45,6 +46,9 @@ class Settings(BaseSettings):
         le=1024,
         validation_alias=_named("USINA_SLOTS", "slots", "CELERY_WORKER_CONCURRENCY"),
     )
+    memory_bytes: int | None = Field(None, ge=64 * 1024**2)
+    gpus: str | None = None
+    routes: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict[str, str])
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
 
@@ -134,6 +138,23 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("routes", mode="before")
+    @classmethod
+    def _split_routes(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        return {model.strip(): queue.strip() for model, _, queue in pairs}
+
+    @field_validator("routes")
+    @classmethod
+    def _lead_to_queues(cls, value: dict[str, str]) -> dict[str, str]:
+        for model, queue in value.items():
+            if queue not in QUEUES:
+                known = ", ".join(QUEUES)
+                raise ValueError(f"{model}={queue}: there is no such queue; there are {known}")
         return value
 
     @field_validator("data", mode="after")

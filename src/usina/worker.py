@@ -25,8 +25,8 @@ from usina.app import registry_of
 from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.celery import WORK, make_celery
-from usina.kernel.jobs.queue import QUEUES
 from usina.kernel.jobs.store.death import session_name
+from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import configure_logging
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings

@@ -25,6 +25,7 @@ from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, clear_l
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.trial import missing, try_sandbox
 from usina.kernel.worker.attempt import Workshop
+from usina.kernel.worker.machine import this_machine
 from usina.kernel.worker.worker import Worker, WorkerOptions
 from usina.settings import Settings
 
@@ -69,9 +70,10 @@ async def make_worker(
         folders=FolderStash(work_root),
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
     )
+    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     options = WorkerOptions(
         queues=tuple(queues),
-        slots=settings.slots,
+        machine=machine,
         lease=settings.lease,
         heartbeat_seconds=settings.heartbeat_seconds,
         poll_seconds=settings.poll_seconds,
@@ -81,7 +83,8 @@ async def make_worker(
     row = WorkerRow(
         new_id(),
         socket.gethostname(),
-        settings.slots,
+        machine.room,
+        tuple(queues),
         layers,
         holds_session,
         registry.reasons(),

@@ -43,9 +43,9 @@ def test_a_queue_is_paused_and_resumed(platform: FakePlatform, usina: Usina, dee
 def test_workers_are_listed(platform: FakePlatform, usina: Usina) -> None:
     states = [
         WORKER,
-        WORKER | {"id": "w2", "busy_slots": 0, "warm_models": []},
+        WORKER | {"id": "w2", "free": {"slots": 4}, "warm_models": []},
         WORKER | {"id": "w3", "draining": True},
-        WORKER | {"id": "w4", "draining": True, "busy_slots": 0},
+        WORKER | {"id": "w4", "draining": True, "free": {"slots": 4}},
     ]
     platform.on("GET /api/v1/workers", page(states))
     done = usina("workers", "list")

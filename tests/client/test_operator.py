@@ -20,7 +20,7 @@ WORKER: dict[str, Any] = {
     "id": "w1",
     "name": "box",
     "slots": 4,
-    "busy_slots": 3,
+    "free": {"slots": 1},
     "queues": ["default"],
     "warm_models": ["inflate-v1"],
     "draining": False,

@@ -1,6 +1,7 @@
 """The workers over HTTP, and what a job says of the layers around its program."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,18 @@ async def test_a_worker_says_what_it_puts_around_a_program(api: Api) -> None:
     listed = (await api.get("/api/v1/workers")).json()
     [worker] = listed["items"]
     assert listed["next_cursor"] is None
+    has = {"slots", "memory_bytes", "gpus"}
     assert set(worker) == {
-        *("id", "name", "slots", "busy_slots", "queues", "warm_models", "draining"),
+        *("id", "name", "queues", "free", "warm_models", "draining"),
         *("started_at", "seen_at", "sandbox"),
+        *has,
     }
     assert worker["queues"] == ["default", "gpu", "io"]
     assert worker["draining"] is False
     assert worker["slots"] >= 1
+    assert worker["memory_bytes"] > 0
+    assert set(worker["free"]) == has
+    assert all(0 <= worker["free"][name] <= worker[name] for name in has)
     assert datetime.fromisoformat(worker["started_at"]) <= datetime.fromisoformat(worker["seen_at"])
     assert tuple(worker["sandbox"]) == LAYERS
     for layer in worker["sandbox"].values():
@@ -48,11 +54,11 @@ async def test_a_worker_is_drained_and_takes_jobs_again(operator: Api) -> None:
             answer = await operator.post(path)
             assert answer.status_code == 200, answer.text
             assert answer.json()["draining"] is True
-        assert answer.json()["busy_slots"] == 1
+        assert _busy(answer.json()) == 1
         waiting = await operator.submit()
         assert (await operator.ended(first["id"]))["status"] == "SUCCEEDED"
         [idle] = (await operator.get("/api/v1/workers")).json()["items"]
-        assert (idle["draining"], idle["busy_slots"]) == (True, 0)
+        assert (idle["draining"], _busy(idle)) == (True, 0)
         job = (await operator.get(f"/api/v1/jobs/{waiting['id']}")).json()
         assert (job["status"], job["waiting_reason"]) == ("QUEUED", "no_worker")
         queues = (await operator.get("/api/v1/queues")).json()["items"]
@@ -83,3 +89,7 @@ async def test_only_the_first_organization_steers_workers(api: Api) -> None:
 @pytest.mark.parametrize("query", ["cursor=x", "limit=0", "name=x"])
 async def test_a_query_that_is_none_is_refused(api: Api, query: str) -> None:
     assert (await api.get(f"/api/v1/workers?{query}")).status_code == 422
+
+
+def _busy(worker: dict[str, Any]) -> int:
+    return worker["slots"] - worker["free"]["slots"]

@@ -26,16 +26,19 @@ from hypothesis.stateful import (
 
 from tests.clock import FakeClock
 from tests.databases import DATABASES
+from tests.jobs.make import claim_now, slots
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Conflict
 from usina.kernel.events.event import JOB_TERMINAL_TYPES
 from usina.kernel.events.log import read_after
 from usina.kernel.ids import new_id
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import MAX_LOST, TRANSITIONS, JobError, Status
 from usina.kernel.jobs.store import change
-from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Lease, claim
+from usina.kernel.jobs.store.claim import Claimed, Lease
 from usina.kernel.jobs.store.ending import Ending, finish, hand_back, rescue
 from usina.kernel.jobs.store.insert import NewJob, insert_jobs
+from usina.kernel.jobs.store.lane import miscounted
 from usina.kernel.jobs.store.lease import WorkerRow, heartbeat
 from usina.kernel.jobs.store.query import find
 from usina.kernel.jobs.table import jobs
@@ -43,7 +46,7 @@ from usina.kernel.tenancy.table import organizations
 
 T = TypeVar("T")
 LEASE = timedelta(seconds=30)
-WORKERS = tuple(WorkerRow(new_id(), f"worker {n}", 2) for n in range(2))
+WORKERS = tuple(WorkerRow(new_id(), f"worker {n}", Room(2, 1024), ("default",)) for n in range(2))
 
 
 @dataclass
@@ -113,7 +116,7 @@ class JobStore(RuleBasedStateMachine):
             model="echo-v1",
             model_version="1",
             queue="default",
-            slots=1,
+            needs=Room(1, 1024),
             params={},
             inputs={},
             references=(),
@@ -137,8 +140,8 @@ class JobStore(RuleBasedStateMachine):
         self._claim(worker, most)
 
     def _claim(self, worker: int, most: int) -> list[Claimed]:
-        request = ClaimRequest(WORKERS[worker].id, ("default",), most, most, most, (), LEASE)
-        claimed = self.write(lambda tx: claim(tx, request, _silent)).taken
+        request = slots(most, worker=WORKERS[worker].id)
+        claimed = self.write(lambda tx: claim_now(tx, request)).taken
         for item in claimed:
             expected = self.jobs[item.job.id]
             expected.to(Status.RUNNING)
@@ -290,6 +293,10 @@ class JobStore(RuleBasedStateMachine):
             )
             assert (job.error is None) == (job.status not in {Status.FAILED, Status.CANCELLED})
             assert (job.finished_at is not None) == job.status.terminal
+
+    @invariant()
+    def lanes_count_what_waits(self) -> None:
+        assert self.write(miscounted) == []
 
     @invariant()
     def logs_tell_the_story(self) -> None:

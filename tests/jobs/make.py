@@ -10,17 +10,19 @@ import sqlalchemy as sa
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job
-from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, claim
+from usina.kernel.jobs.room import Room
+from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, claim
 from usina.kernel.jobs.store.insert import NewJob, insert_jobs
 from usina.kernel.tenancy.table import organizations
 
 LEASE = timedelta(seconds=30)
+MEMORY = 1024**2
 NEW_JOB = NewJob(
     organization_id="",
     model="echo-v1",
     model_version="1",
     queue="default",
-    slots=1,
+    needs=Room(1, MEMORY),
     params={},
     inputs={},
     references=(),
@@ -53,6 +55,21 @@ async def queue(
     return await database.write(lambda tx: insert_jobs(tx, [new] * count, silent))
 
 
+def slots(
+    free: int,
+    most: int | None = None,
+    small: tuple[str, ...] = (),
+    *,
+    worker: str | None = None,
+    capacity: int | None = None,
+    warm: Collection[tuple[str, str | None]] = (),
+) -> ClaimRequest:
+    """The request of a worker that lacks nothing but slots."""
+    room, whole = (Room(count, 1024 * MEMORY) for count in (free, capacity or free))
+    worker, most = worker or new_id(), most or free
+    return ClaimRequest(worker, ("default",), room, whole, most, small, LEASE, warm)
+
+
 async def take(
     database: Database,
     free: int = 1,
@@ -61,6 +78,13 @@ async def take(
     capacity: int = 8,
     warm: Collection[tuple[str, str | None]] = (),
 ) -> list[Claimed]:
-    most = most or free
-    request = ClaimRequest(new_id(), ("default",), free, capacity, most, small, LEASE, warm)
-    return (await database.write(lambda tx: claim(tx, request, silent))).taken
+    request = slots(free, most, small, capacity=capacity, warm=warm)
+    return (await database.write(lambda tx: claim_now(tx, request))).taken
+
+
+def claim_now(tx: Transaction, request: ClaimRequest) -> Claims:
+    """Once more where the first one only made jobs ready, as a worker does."""
+    claims = claim(tx, request, silent)
+    if not claims.taken and claims.next_due == tx.now:
+        claims = claim(tx, request, silent)
+    return claims

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from tests.clock import FakeClock
 from tests.databases import plan_of
-from tests.jobs.make import LEASE, organization, queue, silent, take
+from tests.jobs.make import LEASE, MEMORY, organization, queue, silent, take
 from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import JobError
 from usina.kernel.jobs.store import change
 from usina.kernel.jobs.store.ending import Ending, finish, hand_back
@@ -62,14 +63,14 @@ async def test_more_than_the_free_slots_only_while_all_are_small(database: Datab
 
 async def test_a_job_wider_than_the_worker_gets_it_whole(database: Database) -> None:
     owner = await organization(database)
-    await queue(database, owner, 1, slots=16)
+    await queue(database, owner, 1, needs=Room(16, MEMORY))
     assert await take(database, free=7, capacity=8) == []
     assert len(await take(database, free=8, capacity=8)) == 1
 
 
 async def test_a_wide_job_at_the_head_is_not_overtaken(database: Database) -> None:
     owner = await organization(database)
-    [wide] = await queue(database, owner, 1, slots=4)
+    [wide] = await queue(database, owner, 1, needs=Room(4, MEMORY))
     await queue(database, owner, 3)
     assert await take(database, free=2, capacity=4) == []
     assert (await take(database, free=4, capacity=4))[0].job.id == wide.id

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.util.concurrency import await_
 
-from tests.jobs.make import LEASE, NEW_JOB, organization, queue, silent
+from tests.jobs.make import NEW_JOB, organization, queue, silent, slots
 from tests.postgres import waits_or_ends
 from usina.kernel.clock import SystemClock
 from usina.kernel.db.postgres import PostgresDatabase
@@ -22,7 +22,7 @@ from usina.kernel.files.table import files
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.retention import forget_ended_before
 from usina.kernel.jobs.store import change, query
-from usina.kernel.jobs.store.claim import ClaimRequest, Claims, claim
+from usina.kernel.jobs.store.claim import Claims, claim
 from usina.kernel.jobs.store.insert import InputRef, insert_jobs
 from usina.kernel.jobs.store.source import find_sources
 from usina.kernel.storage.folder import FolderStore
@@ -42,8 +42,8 @@ async def test_a_claim_says_that_there_is_more_where_another_only_looked(
     owner = await organization(postgres)
     await queue(postgres, owner, 12)
     others: list[asyncio.Task[Claims]] = []
-    looks_at_eight = ClaimRequest(new_id(), ("default",), 1, 8, 8, (), LEASE)
-    wants_all = ClaimRequest(new_id(), ("default",), 12, 12, 12, (), LEASE)
+    looks_at_eight = slots(1, 8, capacity=8)
+    wants_all = slots(12)
 
     def unit(tx: Transaction) -> Claims:
         mine = claim(tx, looks_at_eight, silent)

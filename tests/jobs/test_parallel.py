@@ -3,28 +3,38 @@
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from tests.jobs.make import LEASE, organization, queue, silent
+from tests.jobs.make import LEASE, MEMORY, organization, queue, silent, slots
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Conflict
 from usina.kernel.events.log import read_after
 from usina.kernel.events.table import events
 from usina.kernel.ids import new_id
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import JobError
 from usina.kernel.jobs.store import change
-from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, Lease, claim
+from usina.kernel.jobs.store.claim import Claimed, Claims, Lease, claim
 from usina.kernel.jobs.store.ending import Ending, finish, rescue
-from usina.kernel.jobs.store.lease import Step, WorkerRow, append_log, heartbeat, record_steps
+from usina.kernel.jobs.store.lane import miscounted
+from usina.kernel.jobs.store.lease import (
+    Chunk,
+    Step,
+    WorkerRow,
+    append_log,
+    heartbeat,
+    record_steps,
+)
 from usina.kernel.jobs.table import job_logs, jobs
 
 WORKERS = 8
 
 
 async def claims_of(database: Database, worker: str, most: int) -> Claims:
-    request = ClaimRequest(worker, ("default",), most, most, most, (), LEASE)
+    request = slots(most, worker=worker)
     return await database.write(lambda tx: claim(tx, request, silent))
 
 
@@ -85,13 +95,15 @@ async def test_a_whole_plant_at_once_locks_nobody_out(database: Database) -> Non
     async def run(worker: WorkerRow, held: list[Claimed]) -> None:
         leases = [claimed.lease for claimed in held]
         backwards = [Step(lease, 0.5, None) for lease in reversed(leases)]
-        logs = dict.fromkeys(leases, (0, b"a line"))
+        logs = [Chunk(lease, 0, b"a line") for lease in leases]
         await asyncio.gather(
             database.write(lambda tx: heartbeat(tx, worker, leases, LEASE)),
             database.write(lambda tx: record_steps(tx, backwards, silent)),
             database.write(lambda tx: append_log(tx, logs)),
         )
-        late = database.write(lambda tx: append_log(tx, dict.fromkeys(logs, (6, b"\n"))))
+        late = database.write(
+            lambda tx: append_log(tx, [replace(chunk, start=6) for chunk in logs])
+        )
         ends = [Ending(lease, None) for lease in reversed(leases)]
         ended, _ = await asyncio.gather(
             database.write(lambda tx: finish(tx, ends, 1.0, silent)), late
@@ -100,7 +112,7 @@ async def test_a_whole_plant_at_once_locks_nobody_out(database: Database) -> Non
             succeeded[end.lease.job_id] += state == "SUCCEEDED"
 
     async def work() -> None:
-        worker = WorkerRow(new_id(), "worker", 4)
+        worker = WorkerRow(new_id(), "worker", Room(4, MEMORY), ("default",))
         await database.write(lambda tx: heartbeat(tx, worker, [], LEASE))
         while True:
             claims = await claims_of(database, worker.id, 4)
@@ -125,6 +137,7 @@ async def test_a_whole_plant_at_once_locks_nobody_out(database: Database) -> Non
         assert [event.seq for event in told] == list(range(1, rows[job_id].last_seq + 1))
     left = await database.read(lambda tx: tx.execute(sa.select(sa.func.count(job_logs.c.job_id))))
     assert left.scalar_one() == 0
+    assert await database.read(miscounted) == []
     assert await deadlocks(database) == 0
 
 

@@ -16,6 +16,7 @@ from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Invalid, NotFound
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job, JobRequest
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.schedule import store
 from usina.kernel.jobs.schedule.rule import Rule
 from usina.kernel.jobs.schedule.store import Plan, Schedule
@@ -34,7 +35,7 @@ def insert(tx: Transaction, organization_id: str, request: JobRequest) -> Job:
         request.model,
         "1",
         "default",
-        1,
+        Room(1, 1024),
         dict(request.params),
         {},
         (),

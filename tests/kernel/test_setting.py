@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from usina.doctor import diagnose, settings_in_force
 from usina.ground import CanNotStart, redis_of
+from usina.kernel.registry import UnknownRoute, discover_apps, load_registry
 from usina.settings import Settings
 from usina.up import refuse_what_is_distributed
 
@@ -66,6 +67,23 @@ def test_the_password_of_an_address_is_masked_too() -> None:
     )
     assert shown["DATABASE_URL"] == "postgresql://usina:********@db/usina"
     assert shown["REDIS_URL"] == "redis://:********@redis:6379/0"
+
+
+async def test_models_are_routed_and_what_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("USINA_ROUTES", "echo-v1=io, relief-v1=gpu")
+    routes = Settings().routes
+    apps = discover_apps("usina.apps")
+    registry = await load_registry(apps, (), routes)
+    queues = {model.name: model.queue for model in registry.all()}
+    assert (queues["echo-v1"], queues["relief-v1"]) == ("io", "gpu")
+    assert queues["inflate-v1"] == "default"
+    with pytest.raises(UnknownRoute, match=r"'echo-v2'.*Did you mean 'echo-v1'"):
+        await load_registry(apps, (), {"echo-v2": "io"})
+    monkeypatch.setenv("USINA_ROUTES", "echo-v1=fast")
+    with pytest.raises(ValidationError, match=r"echo-v1=fast.*no such queue.*default, gpu, io"):
+        Settings()
 
 
 def test_secrets_are_masked_where_settings_are_shown() -> None:

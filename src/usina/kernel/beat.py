@@ -15,12 +15,13 @@ from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.log import forget_before
 from usina.kernel.idempotency.service import Idempotency
-from usina.kernel.jobs.queue import QUEUES
 from usina.kernel.jobs.retention import forget_ended_before
 from usina.kernel.jobs.schedule.store import next_due
 from usina.kernel.jobs.service import Jobs
+from usina.kernel.jobs.store import lane
 from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
+from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -74,6 +75,7 @@ class Beat:
         """All that one process has to do for the platform."""
         return {
             "fire_schedules": (self.fire_schedules, 1.0),
+            "count_lanes": (self.count_lanes, 600.0),
             "forget_old": (self.forget_old, 600.0),
             "sweep": (self._sweep, 3600.0),
             **self.measures,
@@ -114,6 +116,12 @@ class Beat:
             QUEUE_DEPTH.labels(queue).set(depth.depth if depth else 0)
             since = depth.oldest if depth else None
             QUEUE_OLDEST.labels(queue).set((now - since).total_seconds() if since else 0)
+
+    async def count_lanes(self) -> None:
+        """Puts lanes right whose counts were made wrong by hand, so that no job waits for ever."""
+        for one in await self._database.read(lane.miscounted):
+            _log.error("a lane was miscounted", queue=one.queue, organization=one.organization_id)
+            await self._database.write(lambda tx, o=one: lane.count_anew(tx, o))
 
     async def forget_old(self) -> None:
         """Retention by class: jobs with all of theirs, events of no job, replies to repeats."""

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import structlog
 
-from usina.kernel.runners.form import Form
+from usina.kernel.runners.form import Form, suggestion
 from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest, probe
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ENTRY_POINTS: Final = "usina.apps"
+_NO_ROUTES: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,11 @@ class Model:
     unavailable_reason: str | None
     manifest: Manifest
     form: Form
+    queue: str
 
-    @property
-    def queue(self) -> str:
-        return "gpu" if self.resources.gpu else "default"
+
+class UnknownRoute(Exception):
+    """A model that is not in the catalogue was routed to a queue."""
 
 
 class Registry:
@@ -99,10 +101,13 @@ def discover_apps(package: str) -> list[App]:
     return found
 
 
-async def load_registry(apps: Sequence[App], folders: Sequence[Path]) -> Registry:
+async def load_registry(
+    apps: Sequence[App], folders: Sequence[Path], routes: Mapping[str, str] = _NO_ROUTES
+) -> Registry:
     """Reads every manifest and asks every model whether it can run here.
 
-    A broken manifest of an added folder is a problem to report, not a reason to stop.
+    A broken manifest of an added folder is a problem to report, not a reason to stop. ``routes``
+    names the queues of models that have another one than their need for a GPU gives them.
     """
     places = [place for app in apps for place in _runner_folders(app.runners)]
     places.extend(place for folder in folders for place in _runner_folders(folder))
@@ -119,7 +124,14 @@ async def load_registry(apps: Sequence[App], folders: Sequence[Path]) -> Registr
         manifests.setdefault(manifest.name, manifest)
     for problem in problems:
         _log.warning("runner folder refused", problem=problem)
-    models = await asyncio.gather(*(model_of(manifest) for manifest in manifests.values()))
+    for name in routes:
+        if name not in manifests:
+            raise UnknownRoute(
+                f"USINA_ROUTES: there is no model named {name!r}.{suggestion(name, manifests)}"
+            )
+    models = await asyncio.gather(
+        *(model_of(manifest, routes.get(manifest.name)) for manifest in manifests.values())
+    )
     return Registry(models, problems)
 
 
@@ -129,8 +141,11 @@ def _runner_folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/runner.toml"))
 
 
-async def model_of(manifest: Manifest) -> Model:
-    """The catalogue's entry of a runner folder; asks its probe whether it can run here."""
+async def model_of(manifest: Manifest, queue: str | None = None) -> Model:
+    """The catalogue's entry of a runner folder; asks its probe whether it can run here.
+
+    Its queue is ``gpu`` where it needs one and ``default`` where not, unless another is told.
+    """
     reason = await probe(manifest)
     form = Form.of(manifest)
     return Model(
@@ -150,4 +165,5 @@ async def model_of(manifest: Manifest) -> Model:
         unavailable_reason=reason,
         manifest=manifest,
         form=form,
+        queue=queue or ("gpu" if manifest.resources.gpu else "default"),
     )

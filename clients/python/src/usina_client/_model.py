@@ -192,19 +192,34 @@ class Layer(Answer):
     reason: str | None = None
 
 
+class Room(Answer):
+    """What jobs take of a worker, or what of it none has."""
+
+    slots: int
+    memory_bytes: int = 0
+    gpus: int = 0
+
+
 class Worker(Answer):
-    """A worker that was heard of lately; `busy_slots` are those of the jobs that it holds."""
+    """A worker that was heard of lately; `free` is what no job has."""
 
     id: str
     name: str
     slots: int
-    busy_slots: int = 0
+    memory_bytes: int = 0
+    gpus: int = 0
+    free: Room
     queues: list[str] = []
     warm_models: list[str] = []
     draining: bool = False
     started_at: AwareDatetime
     seen_at: AwareDatetime
     sandbox: dict[str, Layer] = {}
+
+    @property
+    def busy_slots(self) -> int:
+        """Those of the jobs that it holds."""
+        return self.slots - self.free.slots
 
 
 class Throughput(Answer):

@@ -40,7 +40,7 @@ def worker(
     Needs DATABASE_URL, REDIS_URL and USINA_STORAGE_URL. Prints `ready` and its id when it is at
     work. TERM or Ctrl-C hands running jobs back and ends it.
     """
-    from usina.kernel.jobs.queue import QUEUES
+    from usina.kernel.queue import QUEUES
     from usina.worker import work
 
     served = list(QUEUES) if queues is None else [name.strip() for name in queues.split(",")]

@@ -112,7 +112,7 @@ def _document(queue: Queue) -> dict[str, Any]:
         "warm_models": [{"model": m, "workers": list(ids)} for m, ids in queue.warm.items()],
         "resources": {
             "workers": len(queue.workers),
-            "slots": sum(worker.slots for worker in queue.workers),
+            "slots": sum(worker.room.slots for worker in queue.workers),
             "busy_slots": sum(worker.busy_slots for worker in queue.workers),
         },
     }

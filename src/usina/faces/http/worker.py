@@ -1,5 +1,6 @@
 """The workers: what they are and hold; to drain them."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -34,14 +35,22 @@ class LayerDocument(BaseModel):
     reason: str | None = Field(description="Why it is not on.")
 
 
+class RoomDocument(BaseModel):
+    slots: int
+    memory_bytes: int
+    gpus: int
+
+
 class WorkerDocument(BaseModel):
     """A worker that is there."""
 
     id: str
     name: str = Field(description="The name of its machine.")
+    queues: list[str] = Field(description="Those that it serves.")
     slots: int
-    busy_slots: int = Field(description="Those of the jobs that it holds.")
-    queues: list[str] = Field(description="What it takes from.")
+    memory_bytes: int = Field(description="What all its jobs together may declare.")
+    gpus: int
+    free: RoomDocument = Field(description="What no job has now.")
     warm_models: list[str] = Field(description="Models whose programs wait loaded.")
     draining: bool = Field(description="It takes nothing more.")
     started_at: datetime
@@ -102,9 +111,9 @@ def _document(worker: SeenWorker) -> dict[str, Any]:
     return {
         "id": worker.id,
         "name": worker.name,
-        "slots": worker.slots,
-        "busy_slots": worker.busy_slots,
         "queues": list(worker.queues),
+        **asdict(worker.room),
+        "free": asdict(worker.free),
         "warm_models": list(worker.warm),
         "draining": worker.draining,
         "started_at": rfc3339(worker.started_at),

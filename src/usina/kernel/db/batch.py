@@ -1,6 +1,7 @@
 """Items that arrive together are written together, as one set of statements."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -14,7 +15,8 @@ class Batch(Generic[I, O]):
     """Collects items while the batch before them is being committed.
 
     ``unit`` writes a batch and answers one result per item. A batch that fails is tried again
-    member by member, so that one caller's mistake is that caller's alone.
+    member by member, so that one caller's mistake is that caller's alone. With ``gather_seconds``
+    a batch also waits so long for more, unless somebody is in a hurry.
     """
 
     def __init__(
@@ -22,10 +24,13 @@ class Batch(Generic[I, O]):
         database: Database,
         unit: Callable[[Transaction, Sequence[I]], Sequence[O]],
         most: int = 64,
+        gather_seconds: float = 0.0,
     ) -> None:
         self._database = database
         self._unit = unit
         self._most = most
+        self._gather_seconds = gather_seconds
+        self._hurried = asyncio.Event()
         self._waiting: list[tuple[I, asyncio.Future[O]]] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -37,8 +42,20 @@ class Batch(Generic[I, O]):
             self._flushing = asyncio.create_task(self._flush())
         return await future
 
+    def hurry(self) -> None:
+        """Whoever waits now waits for no more company."""
+        self._hurried.set()
+
+    async def _gather(self) -> None:
+        if self._gather_seconds:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._gather_seconds):
+                    await self._hurried.wait()
+            self._hurried.clear()
+
     async def _flush(self) -> None:
         while self._waiting:
+            await self._gather()
             taken, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             try:
                 await self._write(taken)

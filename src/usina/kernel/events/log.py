@@ -43,7 +43,7 @@ def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None
     """
     if not new:
         return
-    take_turns(tx, {f"log of {event.organization_id}" for event in new})
+    take_turns(tx, {turn_of(event.organization_id) for event in new})
     _INSERT.run_many(
         tx,
         [
@@ -59,6 +59,11 @@ def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None
         ],
     )
     tx.after_commit(lambda: announce(new))
+
+
+def turn_of(organization_id: str) -> str:
+    """The name of the turn that who appends to the organization's log has."""
+    return f"log of {organization_id}"
 
 
 def read_after(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.runners.gate import Gate
 
@@ -57,6 +58,7 @@ class Job:
     sandbox: dict[str, bool] | None
     """Layers that were around the last attempt's program, and whether they were on."""
     last_seq: int
+    needs: Room
     strict: bool = False
     gates: tuple[Gate, ...] = ()
     queue_position: int | None = None

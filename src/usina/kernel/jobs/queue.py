@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import NotFound
@@ -11,10 +10,8 @@ from usina.kernel.jobs.service import Dispatch
 from usina.kernel.jobs.store import queue as store
 from usina.kernel.jobs.store.queue import QueueDepth, Throughput
 from usina.kernel.jobs.store.worker import SeenWorker, living
+from usina.kernel.queue import QUEUES
 from usina.kernel.registry import Registry
-
-QUEUES: Final = ("default", "gpu", "io")
-"""Every queue of the platform, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
-from usina.kernel.jobs.store.worker import models_of_living
+from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living
 from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
@@ -33,6 +33,7 @@ from usina.kernel.tenancy.caller import Caller
 
 T = TypeVar("T")
 _RECHECK_SECONDS: Final = 5.0
+_FLEET_SECONDS: Final = 1.0
 Also = Callable[[Transaction, list[Job]], None]
 """What must be written together with a submit, such as its idempotency record."""
 
@@ -79,12 +80,15 @@ class Jobs:
         self._limits = limits
         self._alive = alive
         self._submissions = Batch(database, self._insert)
+        self._fleet: Fleet | None = None
+        self._fleet_until = 0.0
 
     async def submit(
         self, caller: Caller, requests: Sequence[JobRequest], also: Also | None = None
     ) -> list[Job]:
         """Accepts the jobs in one commit, all or none; what returns is durable and QUEUED."""
         checked = [check(request, self._registry, self._limits) for request in requests]
+        await self._look_at_fleet()
         accepted = await self._accepted(_Submission(caller.organization_id, checked, also))
         reach("submit.after_commit")
         for queue in {job.queue for job in accepted}:
@@ -92,6 +96,13 @@ class Jobs:
         for job in accepted:
             JOBS_SUBMITTED.labels(job.model).inc()
         return accepted
+
+    async def _look_at_fleet(self) -> None:
+        """Once a second is enough to say why new jobs wait, and costs a busy platform nothing."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._fleet_until:
+            self._fleet_until = now + _FLEET_SECONDS
+            self._fleet = await self._database.read(lambda tx: fleet(tx, self._alive))
 
     async def _accepted(self, submission: _Submission) -> list[Job]:
         """An input may have been sent past the platform, which then looks for it."""
@@ -106,7 +117,8 @@ class Jobs:
 
     def _insert(self, tx: Transaction, submissions: Sequence[_Submission]) -> list[list[Job]]:
         new = [resolve(tx, s.organization_id, s.checked) for s in submissions]
-        flat = insert_jobs(tx, [job for jobs in new for job in jobs], self._bus.announce)
+        every = [job for jobs in new for job in jobs]
+        flat = insert_jobs(tx, every, self._bus.announce, self._fleet)
         accepted: list[list[Job]] = []
         for submission, mine in zip(submissions, new, strict=True):
             jobs, flat = flat[: len(mine)], flat[len(mine) :]

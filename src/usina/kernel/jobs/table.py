@@ -13,6 +13,8 @@ jobs = sa.Table(
     sa.Column("model_version", sa.String(64), nullable=False),
     sa.Column("queue", sa.String(64), nullable=False),
     sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("memory_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("gpus", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("progress", sa.Float, nullable=False),
     sa.Column("stage", sa.String(200)),
@@ -57,8 +59,11 @@ _partial(
     jobs.c.organization_id,
     jobs.c.priority.desc(),
     jobs.c.id,
+    jobs.c.memory_bytes,
+    jobs.c.gpus,
     where=READY,
 )
+_partial("ix_jobs_waiting", jobs.c.created_at, jobs.c.queue, where=READY)
 _partial("ix_jobs_delayed", jobs.c.available_at, where=DELAYED)
 _partial("ix_jobs_lease", jobs.c.lease_expires_at, where=RUNNING)
 sa.Index("ix_jobs_organization_id", jobs.c.organization_id, jobs.c.id)
@@ -121,7 +126,20 @@ lanes = sa.Table(
     metadata,
     sa.Column("queue", sa.String(64), primary_key=True),
     sa.Column("organization_id", Id, sa.ForeignKey("organizations.id"), primary_key=True),
-    sa.Column("served_at", Timestamp),
+    sa.Column("served_at", Timestamp, nullable=False),
+    sa.Column("has_work", sa.Boolean, nullable=False),
+    sa.Column("ready", sa.Integer, nullable=False),
+    sa.Column("delayed", sa.Integer, nullable=False),
+)
+"""``ready`` and ``delayed`` count queued jobs; ``has_work`` is whether any is ready: a column apart
+from the counts, which change often, so that counting touches no index."""
+
+_partial(
+    "ix_lanes_turn",
+    lanes.c.queue,
+    lanes.c.served_at,
+    lanes.c.organization_id,
+    where=lanes.c.has_work,
 )
 
 queues = sa.Table(
@@ -145,6 +163,8 @@ workers = sa.Table(
     sa.Column("queues", Json),
     sa.Column("warm", Json),
     sa.Column("draining", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("memory_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("gpus", sa.Integer, nullable=False, server_default=sa.text("0")),
 )
 
 schedules = sa.Table(

@@ -8,6 +8,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Invalid
 from usina.kernel.ids import is_id
 from usina.kernel.jobs.job import JobRequest
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.store.insert import InputRef, NewJob
 from usina.kernel.jobs.store.source import Source, find_sources
 from usina.kernel.registry import Model, Registry
@@ -81,12 +82,13 @@ def resolve(tx: Transaction, organization_id: str, checked: Sequence[Checked]) -
 
 def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Source]) -> NewJob:
     request, model = checked.request, checked.model
+    needs = model.resources
     return NewJob(
         organization_id=organization_id,
         model=model.name,
         model_version=model.version,
         queue=model.queue,
-        slots=model.resources.slots,
+        needs=Room(needs.slots, needs.memory_bytes, needs.gpu),
         params=checked.params,
         inputs={k: list(v) if isinstance(v, list) else v for k, v in request.inputs.items()},
         references=tuple(_references(checked, sources)),

@@ -11,13 +11,15 @@ from usina.kernel.runners.work import WorkFolder
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One job for a program; the work folder is ready."""
+    """One job for a program; the work folder is ready. ``devices`` are the GPUs that it has, and
+    nobody else meanwhile."""
 
     manifest: Manifest
     work: WorkFolder
     organization_id: str
     timeout_seconds: float
     cores: int
+    devices: tuple[str, ...] = ()
 
 
 class Listener(Protocol):

@@ -22,6 +22,7 @@ class Key:
     version: str
     organization_id: str | None
     cores: int
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

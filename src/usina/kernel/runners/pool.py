@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _LEAVE_SECONDS: Final = 1.0
+_DEVICES: Final = "CUDA_VISIBLE_DEVICES"
 _THREADS: Final = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -73,32 +74,57 @@ class RunnerPool:
         Cancelling the call kills the program's whole tree before it returns.
         """
         try:
+            await self._clear(assignment)
             if assignment.manifest.mode == "warm":
                 return await self._run_warm(assignment, listener, stop)
             return await self._run_cold(assignment, listener, stop)
         except NotInstalled as missing:
             return Outcome.failed(Failure("unavailable", "model_not_installed", str(missing)))
 
+    async def _clear(self, assignment: Assignment) -> None:
+        """Ends programs that wait on the job's GPUs and can not take it: their memory is its own
+        now."""
+        mine = set(assignment.devices)
+        manifest, owner = assignment.manifest, assignment.organization_id
+        key = _key(manifest, owner, assignment.cores, assignment.devices)
+        in_the_way = [w for w in self._line if mine.intersection(w.key.devices) and w.key != key]
+        for warm in in_the_way:
+            self._line.leave(warm)
+        await asyncio.gather(*(self._dismiss(warm) for warm in in_the_way))
+
     def warm(self) -> frozenset[tuple[str, str | None]]:
         """Models that wait loaded, each with the organization that it may serve, null for any."""
         return frozenset((warm.key.model, warm.key.organization_id) for warm in self._line)
 
-    def next_home(self, manifest: Manifest, organization_id: str, cores: int) -> Path | None:
+    def warm_devices(self, manifest: Manifest, organization_id: str) -> list[tuple[str, ...]]:
+        """The GPUs on which programs wait loaded that could take such a job, the best one first."""
+        owner = None if manifest.shared else organization_id
+        waiting = [w.key for w in self._line if w.key.model == manifest.name]
+        return [key.devices for key in reversed(waiting) if key.organization_id == owner]
+
+    def next_home(
+        self, manifest: Manifest, organization_id: str, cores: int, devices: tuple[str, ...] = ()
+    ) -> Path | None:
         """The home of the warm program that would take such a job now."""
-        warm = self._line.first(_key(manifest, organization_id, cores))
+        warm = self._line.first(_key(manifest, organization_id, cores, devices))
         return None if warm is None else warm.home
 
     def home_of(self, work: WorkFolder) -> Path | None:
         """The home of the warm program whose guest the folder was last."""
         return self._guests.home_of(work)
 
-    def ahead(self, manifest: Manifest, organization_id: str, cores: int) -> None:
-        """Starts a warm program for a job that is on its way, unless one waits already.
+    def ahead(
+        self, manifest: Manifest, organization_id: str, cores: int, devices: tuple[str, ...] = ()
+    ) -> None:
+        """Starts a warm program for a job that is on its way, unless one waits already; none that
+        needs GPUs and was given none.
 
         A hint: what is wrong with the program is told when the job runs.
         """
-        key = _key(manifest, organization_id, cores)
+        key = _key(manifest, organization_id, cores, devices)
         if manifest.mode != "warm" or not self._limits.warm_count or self._line.waits(key):
+            return
+        if manifest.resources.gpu > len(devices):
             return
         with contextlib.suppress(NotInstalled, OSError):
             self._line.keep(self._start_warm(key, manifest))
@@ -116,7 +142,9 @@ class RunnerPool:
     async def _run_cold(
         self, assignment: Assignment, listener: Listener, stop: StopSignal
     ) -> Outcome:
-        program = self._start(assignment.manifest, assignment.cores, assignment.work.path)
+        manifest, owner = assignment.manifest, assignment.organization_id
+        key = _key(manifest, owner, assignment.cores, assignment.devices)
+        program = self._start(manifest, key, assignment.work.path)
         try:
             outcome = await Run(program, assignment, listener, self._limits).finish(stop)
             return self._noted(outcome, program)
@@ -129,7 +157,7 @@ class RunnerPool:
         """A program that dies as it is taken from the line costs the job nothing: the next one has
         it. Each time there is one less, and for a fresh one its death counts."""
         manifest, owner = assignment.manifest, assignment.organization_id
-        key = _key(manifest, owner, assignment.cores)
+        key = _key(manifest, owner, assignment.cores, assignment.devices)
         while warm := self._line.take(key):
             run = self._warm_run(warm, assignment, listener)
             outcome = await self._finish(warm, run, stop)
@@ -140,7 +168,7 @@ class RunnerPool:
             run = self._warm_run(warm, assignment, listener)
             outcome = await self._finish(warm, run, stop)
         if warm.worn(self._limits) and not self._closed:
-            self.ahead(manifest, owner, assignment.cores)
+            self.ahead(manifest, owner, assignment.cores, assignment.devices)
         return outcome
 
     def _warm_run(self, warm: Warm, assignment: Assignment, listener: Listener) -> Run:
@@ -189,19 +217,19 @@ class RunnerPool:
         home = self._root / f"warm-{uuid.uuid4().hex[:12]}"
         home.mkdir(0o700, parents=True)
         try:
-            program = self._start(manifest, key.cores, home)
+            program = self._start(manifest, key, home)
         except BaseException:
             home.rmdir()
             raise
         return Warm(key, program, home)
 
-    def _start(self, manifest: Manifest, cores: int, home: Path) -> Program:
+    def _start(self, manifest: Manifest, key: Key, home: Path) -> Program:
         limits = self._limits
         argv, passed = manifest.argv(), manifest.passed(self._environment)
         order = Order(
             argv=argv,
             cwd=home,
-            environment=self._allowed(manifest, cores, home),
+            environment=self._allowed(manifest, key, home),
             memory_bytes=manifest.resources.memory_bytes,
             processes=limits.processes,
             file_bytes=limits.file_bytes,
@@ -215,8 +243,9 @@ class RunnerPool:
         self._programs.add(program)
         return program
 
-    def _allowed(self, manifest: Manifest, cores: int, home: Path) -> dict[str, str]:
+    def _allowed(self, manifest: Manifest, key: Key, home: Path) -> dict[str, str]:
         """The program's whole environment: nothing of the platform's own is in it unasked."""
+        given = {_DEVICES: ",".join(key.devices)} if manifest.resources.gpu else {}
         zone = {"TZ": self._environment["TZ"]} if "TZ" in self._environment else {}
         return {
             **zone,
@@ -228,7 +257,8 @@ class RunnerPool:
             "GOMP_SPINCOUNT": "0",
             "PYTHONUNBUFFERED": "1",
             "USINA_RUNNER_MODE": manifest.mode,
-            **dict.fromkeys(_THREADS, str(cores)),
+            **dict.fromkeys(_THREADS, str(key.cores)),
+            **given,
         }
 
     def _noted(self, outcome: Outcome, program: Program) -> Outcome:
@@ -263,6 +293,8 @@ async def _end(program: Program) -> None:
     await program.gone()
 
 
-def _key(manifest: Manifest, organization_id: str, cores: int) -> Key:
+def _key(
+    manifest: Manifest, organization_id: str, cores: int, devices: tuple[str, ...] = ()
+) -> Key:
     owner = None if manifest.shared else organization_id
-    return Key(manifest.name, manifest.version, owner, cores)
+    return Key(manifest.name, manifest.version, owner, cores, devices)

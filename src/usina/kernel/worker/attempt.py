@@ -31,7 +31,7 @@ from usina.kernel.runners.work import BadOutput, WorkFolder, input_path
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
 from usina.kernel.worker.checkpoint import Checkpoints
-from usina.kernel.worker.reporter import Reporter
+from usina.kernel.worker.reporter import Reporter, Reports
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _FULL_DISK_TRIES: Final = 30
@@ -57,14 +57,23 @@ class Attempt:
     """An attempt in progress. ``stop`` asks its program to end, ``interrupt`` does so too and
     leaves the job to be handed back."""
 
-    def __init__(self, workshop: Workshop, claimed: Claimed) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        claimed: Claimed,
+        reports: Reports,
+        devices: tuple[str, ...] = (),
+    ) -> None:
         self.claimed = claimed
+        self.devices = devices
+        """The GPUs that are lent to it."""
         self.stop = StopSignal()
         self.ended = False
         """The program is gone; what is left is storing and writing."""
         self.interrupted = False
         """It ended without a verdict: the job is to be handed back."""
         self._shop = workshop
+        self._reports = reports
         self._checkpoints = Checkpoints(
             workshop.database, workshop.store, claimed.job, claimed.lease
         )
@@ -116,7 +125,7 @@ class Attempt:
             return Outcome.failed(self.stop.why)
         if self.job.inputs:  # its program loads while they are brought
             owner, cores = self.job.organization_id, self._shop.cores
-            self._shop.pool.ahead(model.manifest, owner, cores)
+            self._shop.pool.ahead(model.manifest, owner, cores, self.devices)
         try:
             self._work = await self._prepare(model.manifest)
         except _InputMissing as missing:
@@ -125,7 +134,7 @@ class Attempt:
             return _failed("unavailable", problem.code, problem.detail)
         log_path = f"{self._shop.folders.root}/{self.job.id}-{self.job.attempt}.log"
         self._reporter = Reporter(
-            self._shop.database,
+            self._reports,
             self._shop.bus,
             self.claimed.lease,
             log_path,
@@ -138,6 +147,7 @@ class Attempt:
             organization_id=self.job.organization_id,
             timeout_seconds=self.job.timeout_seconds,
             cores=self._shop.cores,
+            devices=self.devices,
         )
         return await self._shop.pool.run(assignment, self._reporter, self.stop)
 
@@ -145,7 +155,7 @@ class Attempt:
         """The private work folder with ``job.json`` and the inputs, their hashes checked."""
         job = self.job
         owner, cores = job.organization_id, self._shop.cores
-        home = self._shop.pool.next_home(manifest, owner, cores)
+        home = self._shop.pool.next_home(manifest, owner, cores, self.devices)
         work = self._shop.folders.take(manifest, owner, home)
         self._work = work
         checkpoint = await self._checkpoints.bring(work)

@@ -6,35 +6,55 @@ chunk rows every half second, and whole into the work folder's log file for the 
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from usina.kernel.db.unit_of_work import Database
+from usina.kernel.db.batch import Batch
+from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.event import Hint
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.service import log_topic
 from usina.kernel.jobs.store.claim import Lease
-from usina.kernel.jobs.store.lease import Step, append_log, record_steps
+from usina.kernel.jobs.store.lease import Chunk, Step, append_log, record_steps
 
 _ROW_EVERY_SECONDS: Final = 1.0
 _FIRST_ROW_SECONDS: Final = 0.2
 _CHUNK_SECONDS: Final = 0.5
 _FIRST_CHUNK_SECONDS: Final = 0.2
+_GATHER_SECONDS: Final = 0.1
+_TOGETHER: Final = 1000
 
 
 Keep = Callable[[str, int], Awaitable[None]]
 """Makes a file, by its name and its open descriptor, the job's checkpoint."""
 
 
+Reports = Batch[Step | Chunk, None]
+"""What all the attempts of a worker tell."""
+
+
+def gathered(database: Database, bus: Bus) -> Reports:
+    """Reports that are written together, ten times a second at most."""
+
+    def write(tx: Transaction, told: Sequence[Step | Chunk]) -> list[None]:
+        steps = [item for item in told if isinstance(item, Step)]
+        chunks = [item for item in told if isinstance(item, Chunk)]
+        if steps:
+            record_steps(tx, steps, bus.announce)
+        if chunks:
+            append_log(tx, chunks)
+        return [None] * len(told)
+
+    return Batch(database, write, most=_TOGETHER, gather_seconds=_GATHER_SECONDS)
+
+
 class Reporter:
     """The listener of one attempt; every method of the protocol is cheap and synchronous."""
 
-    def __init__(
-        self, database: Database, bus: Bus, lease: Lease, log_path: str, keep: Keep
-    ) -> None:
-        self._database = database
+    def __init__(self, reports: Reports, bus: Bus, lease: Lease, log_path: str, keep: Keep) -> None:
+        self._reports = reports
         self._bus = bus
         self._lease = lease
         self.log_path = log_path
@@ -94,6 +114,7 @@ class Reporter:
         """Stops the timers and waits for writes under way; later ones would be fenced anyway."""
         self._stop_timers()
         if self._writes:
+            self._reports.hurry()
             await asyncio.gather(*self._writes, return_exceptions=True)
         if self._log is not None:
             self._log.close()
@@ -131,7 +152,7 @@ class Reporter:
             data, start = bytes(self._unwritten), self._written
             self._unwritten.clear()
             self._written += len(data)
-            self._spawn(self._store_chunk({self._lease: (start, data)}))
+            self._spawn(self._store_chunk(Chunk(self._lease, start, data)))
 
     def _spawn(self, write: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(write)
@@ -150,9 +171,9 @@ class Reporter:
             self._keeping = False
 
     async def _store_step(self, step: Step) -> None:
-        await self._database.write(lambda tx: record_steps(tx, [step], self._bus.announce))
+        await self._reports.add(step)
         reach("run.after_progress")
 
-    async def _store_chunk(self, chunk: Mapping[Lease, tuple[int, bytes]]) -> None:
-        await self._database.write(lambda tx: append_log(tx, chunk))
+    async def _store_chunk(self, chunk: Chunk) -> None:
+        await self._reports.add(chunk)
         self._bus.wake(log_topic(self._lease.job_id))

@@ -23,7 +23,9 @@ from usina.kernel.jobs.store.ending import Taken, hand_back, rescue
 from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
 from usina.kernel.telemetry import JOB_SECONDS, JOBS_FINISHED, JOBS_RESCUED, SLOTS_BUSY
 from usina.kernel.worker.attempt import Attempt, Workshop
+from usina.kernel.worker.machine import Machine
 from usina.kernel.worker.pace import Pace
+from usina.kernel.worker.reporter import gathered
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _BEGIN_WITHIN_SECONDS: Final = 0.1
@@ -35,7 +37,7 @@ _ENDING_SECONDS: Final = 2.0
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     queues: tuple[str, ...]
-    slots: int
+    machine: Machine
     lease: timedelta
     heartbeat_seconds: float
     poll_seconds: float
@@ -53,7 +55,9 @@ class Worker:
         self._row = replace(row, queues=options.queues)
         self._options = options
         self._pace = Pace()
-        self._free = options.slots
+        self._reports = gathered(workshop.database, workshop.bus)
+        self._whole = self._free = options.machine.room
+        self._devices = list(options.machine.gpus)
         self._backlog: deque[Claimed] = deque()
         self._active: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._cancelled: set[str] = set()
@@ -195,7 +199,7 @@ class Worker:
             seconds = self._options.poll_seconds
             self._wakeup.clear()
             self._exhausted = False
-            if self._free > 0 and self._taking:
+            if self._free.slots > 0 and not self._backlog and self._taking:
                 claims = await asyncio.shield(self._claim())
                 if self._looked is not None and not self._looked.done():
                     self._looked.set_result(None)
@@ -216,8 +220,8 @@ class Worker:
             worker_id=self._row.id,
             queues=self._options.queues,
             free=self._free,
-            capacity=self._options.slots,
-            most=self._free * self._pace.batch(),
+            capacity=self._whole,
+            most=self._free.slots * self._pace.batch(),
             small=self._pace.small(),
             lease=self._options.lease,
             warm=self._shop.pool.warm(),
@@ -235,22 +239,33 @@ class Worker:
         return claims
 
     def _begin(self) -> None:
-        """Starts what fits into the free slots."""
+        """Starts what there is room for."""
         while self._backlog and self._taking:
-            needed = min(self._backlog[0].slots, self._options.slots)
-            if needed > self._free:
+            if not self._free.holds(self._backlog[0].needs):
                 return
             claimed = self._backlog.popleft()
-            self._free -= needed
-            SLOTS_BUSY.set(self._options.slots - self._free)
-            attempt = Attempt(self._shop, claimed)
+            self._free = self._free.less(claimed.needs)
+            SLOTS_BUSY.set(self._whole.slots - self._free.slots)
+            attempt = Attempt(self._shop, claimed, self._reports, self._lend(claimed))
             if claimed.job.id in self._cancelled:
                 self._cancelled.discard(claimed.job.id)
                 attempt.stop.request()
-            task = asyncio.create_task(self._run(attempt, needed))
+            task = asyncio.create_task(self._run(attempt))
             self._active[claimed.job.id] = (attempt, task)
 
-    async def _run(self, attempt: Attempt, slots: int) -> None:
+    def _lend(self, claimed: Claimed) -> tuple[str, ...]:
+        """GPUs for the job, those on which its program waits loaded before others."""
+        job, count = claimed.job, claimed.needs.gpus
+        model = self._shop.registry.get(job.model) if count else None
+        if model is None:
+            return ()
+        loaded = self._shop.pool.warm_devices(model.manifest, job.organization_id)
+        free = [devices for devices in loaded if set(devices) <= set(self._devices)]
+        lent = free[0] if free else tuple(self._devices[:count])
+        self._devices = [device for device in self._devices if device not in lent]
+        return lent
+
+    async def _run(self, attempt: Attempt) -> None:
         job = attempt.job
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -259,10 +274,11 @@ class Worker:
             seconds = loop.time() - began
             self._pace.record(job.model, seconds)
             JOB_SECONDS.labels(job.model).observe(seconds)
-            self._free += slots
-            SLOTS_BUSY.set(self._options.slots - self._free)
+            self._free = self._free.plus(attempt.claimed.needs)
+            self._devices.extend(attempt.devices)
+            SLOTS_BUSY.set(self._whole.slots - self._free.slots)
             self._begin()
-            if self._free > 0 and not self._exhausted:
+            if self._free.slots > 0 and not self._exhausted:
                 self._wakeup.set()
 
         try:

@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0008"
+HEAD: Final = "0009"
 
 
 def revision_of(database: sa.Engine | sa.Connection) -> str | None:

@@ -11,6 +11,7 @@ from usina.kernel.errors import Conflict, NotFound
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.events.log import forget_jobs as forget_events
 from usina.kernel.jobs.state import JobError, Status
+from usina.kernel.jobs.store.lane import Lane, Moves, count
 from usina.kernel.jobs.table import checkpoints, job_inputs, job_labels, job_logs, jobs
 from usina.kernel.tenancy.caller import owned_by
 
@@ -35,6 +36,9 @@ def cancel(tx: Transaction, organization_id: str, job_id: str, announce: Announc
         )
         data: dict[str, Any] = {"status": "CANCELLED", "error": error}
         append(tx, [_event(row, "job.cancelled", data)], announce)
+        gone = [Lane(row.queue, organization_id)]
+        ready = row.available_at is None
+        count(tx, Moves.of(not_ready=gone) if ready else Moves.of(not_delayed=gone))
     elif status is Status.RUNNING and row.cancel_requested_at is None:
         _change(tx, row, cancel_requested_at=tx.now)
         append(tx, [_event(row, "job.cancelling", {})], announce)
@@ -67,6 +71,7 @@ def reopen(tx: Transaction, organization_id: str, job_id: str, announce: Announc
     )
     data = {"attempt": attempt, "error": row.error, "delay_seconds": 0.0}
     append(tx, [_event(row, "job.retrying", data)], announce)
+    count(tx, Moves.of(ready=[Lane(row.queue, organization_id)]))
     return row.queue
 
 

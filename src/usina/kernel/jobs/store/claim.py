@@ -5,6 +5,7 @@ the oldest job; among those of one priority that came within a few seconds of ea
 program is warm comes first. Several jobs are taken in one go, one from each lane in turn.
 """
 
+from collections import Counter as Tally
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,20 +13,30 @@ from itertools import chain, zip_longest
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from usina.kernel.db.prepared import Prepared, among
+from usina.kernel.db.schema import Id
+from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Transaction
-from usina.kernel.events.log import Announce, NewEvent, append
+from usina.kernel.events.log import Announce, NewEvent, append, turn_of
 from usina.kernel.failpoints import reach
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.room import Room
+from usina.kernel.jobs.store import lane
+from usina.kernel.jobs.store.lane import Lane, Moves
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.table import DELAYED, QUEUED, READY, jobs, lanes, queues
+from usina.kernel.jobs.table import DELAYED, QUEUED, READY, jobs
 
 _TIE: Final = timedelta(seconds=5)
 """Jobs that came so close to each other count as equally old."""
 
 _LOOK_AHEAD: Final = 32
+_LOOK_PAST: Final = 32
+"""Lanes whose next job has to wait, past which a claim looks for others."""
+
+_DUE_AT_ONCE: Final = 500
 _SOON: Final = timedelta(milliseconds=20)
 
 
@@ -42,22 +53,22 @@ class Lease:
 class Claimed:
     job: Job
     lease: Lease
-    slots: int
+    needs: Room
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Jobs for the ``free`` slots, or up to ``most`` where all are of the ``small`` models.
+    """Jobs for what is ``free``, or up to ``most`` where all are of the ``small`` models.
 
-    A job that asks for more slots than the worker has at all (``capacity``) gets the whole worker.
-    ``warm`` names what waits loaded there: models with the organization that they may serve, null
-    for any.
+    A job that asks for more slots than the worker has at all (``capacity``) gets the whole worker;
+    one that needs more memory or GPUs is left to another worker. ``warm`` names what waits loaded
+    there: models with the organization that they may serve, null for any.
     """
 
     worker_id: str
     queues: Sequence[str]
-    free: int
-    capacity: int
+    free: Room
+    capacity: Room
     most: int
     small: Collection[str]
     lease: timedelta
@@ -75,23 +86,36 @@ class Claims:
 
 
 def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> Claims:
-    """Takes the next jobs of the queues and starts their attempt: RUNNING, leased, announced."""
-    _PROMOTE_DUE.run(tx, {"now": tx.now})
-    candidates = _candidates(tx, request)
-    chosen = _choose(request, candidates)
-    taken = _take(tx, request, chosen, announce) if chosen else []
-    if not len(chosen) == len(candidates) < request.most:
+    """Takes the next jobs of the queues and starts their attempt: RUNNING, leased, announced.
+
+    Where delayed jobs are due, it makes them ready, and the next claim finds them.
+    """
+    if _promote_due(tx):
+        return Claims([], exhausted=False, next_due=tx.now)
+    look = _Look(tx, request)
+    look.around()
+    taken = _take(tx, request, look.chosen, announce) if look.chosen else []
+    if look.waiting or len(look.chosen) >= request.most:
         return Claims(taken, exhausted=False, next_due=None)
-    if _others_hold_some(tx, request):
+    if _others_hold_some(tx, request, look.found):
         return Claims(taken, exhausted=False, next_due=tx.now + _SOON)
     return Claims(taken, exhausted=True, next_due=_NEXT_DUE.all(tx)[0].due)
 
 
-def _others_hold_some(tx: Transaction, request: ClaimRequest) -> bool:
+def _promote_due(tx: Transaction) -> bool:
+    """Makes delayed jobs ready whose moment has come."""
+    due = [Lane(*row) for row in _PROMOTE_DUE.all(tx, {"now": tx.now})]
+    if due:
+        take_turns(tx, {turn_of(one.organization_id) for one in due})
+        lane.count(tx, Moves.of(ready=due, not_delayed=due))
+    return bool(due)
+
+
+def _others_hold_some(tx: Transaction, request: ClaimRequest, asked: Collection[Lane]) -> bool:
     """Whether claims that are under way elsewhere look at jobs that they may leave."""
     if tx.connection.dialect.name == "sqlite":
         return False
-    return bool(_LANES_WITH_WORK.all(tx, {"queues": list(request.queues), "most": 1}))
+    return lane.have_ready(tx, asked, request.capacity)
 
 
 def _take(
@@ -105,14 +129,13 @@ def _take(
         "token": token,
         "expires": tx.now + request.lease,
     }
-    order = {c.id: place for place, c in enumerate(chosen)}
-    rows = sorted(_START.all(tx, values), key=lambda row: order[row.id])
-    taken = [Claimed(job_of(row), Lease(row.id, row.attempt, token), row.slots) for row in rows]
-    lanes_served = {(c.job.queue, c.job.organization_id) for c in taken}
-    _MARK_SERVED.run_many(
-        tx, [{"the_queue": q, "owner": o, "now": tx.now} for q, o in sorted(lanes_served)]
-    )
+    wanted = {c.id: (place, c.needs) for place, c in enumerate(chosen)}
+    rows = sorted(_START.all(tx, values), key=lambda row: wanted[row.id][0])
+    taken = [
+        Claimed(job_of(row), Lease(row.id, row.attempt, token), wanted[row.id][1]) for row in rows
+    ]
     append(tx, [_running(c.job) for c in taken], announce)
+    lane.serve(tx, Tally(Lane(c.job.queue, c.job.organization_id) for c in taken))
     reach("claim.in_transaction")
     return taken
 
@@ -120,50 +143,140 @@ def _take(
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     id: str
+    lane: Lane
     model: str
-    slots: int
+    needs: Room
+    priority: int
+    created_at: datetime
 
 
-def _candidates(tx: Transaction, request: ClaimRequest) -> list[_Candidate]:
-    """The best jobs of the lanes with work, one of each lane in turn."""
-    most = {"most": request.most}
-    with_work = _LANES_WITH_WORK.all(tx, {"queues": list(request.queues), **most})
-    by_lane = [_best_of(tx, request, lane) for lane in with_work]
-    turns = chain.from_iterable(zip_longest(*by_lane))
-    return [c for c in turns if c is not None][: request.most]
+class _Look:
+    """One look at the lanes: what was found in each, and what of it is chosen."""
+
+    def __init__(self, tx: Transaction, request: ClaimRequest) -> None:
+        self._tx = tx
+        self._request = request
+        self.found: dict[Lane, list[_Candidate]] = {}
+        self.chosen: list[_Candidate] = []
+        self.waiting: set[Lane] = set()
+        """Lanes whose next job fits in this worker, and not in what is free of it now."""
+        self.left = request.free
+
+    @property
+    def empty(self) -> set[Lane]:
+        return {one for one, candidates in self.found.items() if not candidates}
+
+    def around(self) -> None:
+        """Looks at lanes in their turn until there is enough, or nothing more, or no room."""
+        most = self._request.most
+        while True:
+            past = len(self.empty) + len(self.waiting)
+            turn = lane.in_turn(self._tx, self._request.queues, most + 2 * past)
+            fresh = [one for one in turn if one not in self.found]
+            if not fresh:
+                return
+            self.found |= self._ask(fresh)
+            self._choose()
+            full = len(self.chosen) >= most or (self.waiting and not self.left.slots)
+            if full or len(self.waiting) > _LOOK_PAST:
+                return
+
+    def _ask(self, fresh: Sequence[Lane]) -> dict[Lane, list[_Candidate]]:
+        """The best jobs of the lanes: from each its share, and more where others have less."""
+        most = self._request.most
+        share = -(-most // len(fresh))
+        found = _best_of(self._tx, self._request, fresh, share)
+        lacking = most - sum(map(len, found.values()))
+        more = [one for one, candidates in found.items() if len(candidates) == share]
+        if lacking > 0 and more:
+            found |= _best_of(self._tx, self._request, more, share + lacking)
+        return found
+
+    def _choose(self) -> None:
+        """As many as there is room for, one of each lane in turn; more only while all are small.
+
+        The first that has to wait keeps what is free of what it needs: others pass it only beside
+        that, and none of its own lane. So it begins as soon as those that run now leave it room.
+        """
+        request = self._request
+        self.chosen, self.waiting, self.left = [], set(), request.free
+        all_small = True
+        for candidate in self._in_turn():
+            if len(self.chosen) >= request.most:
+                return
+            if candidate.lane in self.waiting:
+                continue
+            all_small = all_small and candidate.model in request.small
+            in_a_while = all_small and request.free.holds(candidate.needs)
+            if in_a_while or self.left.holds(candidate.needs):
+                self.chosen.append(candidate)
+            elif self.waiting:
+                self.waiting.add(candidate.lane)
+                continue
+            else:
+                self.waiting.add(candidate.lane)
+            self.left = self.left.less(candidate.needs)
+
+    def _in_turn(self) -> list[_Candidate]:
+        turns = chain.from_iterable(zip_longest(*self.found.values()))
+        return [candidate for candidate in turns if candidate is not None]
 
 
-def _best_of(tx: Transaction, request: ClaimRequest, lane: Any) -> list[_Candidate]:
-    """The best of one lane; a cold one lets a warm one pass that came just after it."""
-    which = {"the_queue": lane.the_queue, "owner": lane.owner}
-    rows = _BEST_OF_LANE.all(tx, which | {"most": request.most})
-    warm = {model for model, owner in request.warm if owner in (None, lane.owner)}
-    if warm and any(row.model not in warm for row in rows):
-        rows = _BEST_OF_LANE.all(tx, which | {"most": request.most + _LOOK_AHEAD})
-        rows = _warm_first(rows, warm)[: request.most]
-    return [_Candidate(row.id, row.model, row.slots) for row in rows]
+def _best_of(
+    tx: Transaction, request: ClaimRequest, asked: Sequence[Lane], share: int
+) -> dict[Lane, list[_Candidate]]:
+    """The best of each lane; a cold one lets a warm one pass that came just after it."""
+    found = _read(tx, request, asked, share)
+    cold = [one for one in asked if _some_cold(found[one], _warm_for(request, one))]
+    if cold:
+        for one, ahead in _read(tx, request, cold, share + _LOOK_AHEAD).items():
+            found[one] = _warm_first(ahead, _warm_for(request, one))[:share]
+    return found
 
 
-def _warm_first(rows: Sequence[Any], warm: Collection[str]) -> list[Any]:
+def _read(
+    tx: Transaction, request: ClaimRequest, asked: Sequence[Lane], share: int
+) -> dict[Lane, list[_Candidate]]:
+    """Up to ``share`` jobs of each lane that this worker can hold; no other claim looks at them
+    meanwhile."""
+    room = request.capacity
+    values: dict[str, Any] = {"share": share, "memory": room.memory_bytes, "gpus_most": room.gpus}
+    if tx.connection.dialect.name == "sqlite":
+        rows = [
+            row
+            for one in asked
+            for row in _BEST_OF_LANE.all(
+                tx, values | {"the_queue": one.queue, "owner": one.organization_id}
+            )
+        ]
+    else:
+        names = {"queues": [one.queue for one in asked]}
+        names["owners"] = [one.organization_id for one in asked]
+        rows = _BEST_OF_LANES.all(tx, values | names)
+    found: dict[Lane, list[_Candidate]] = {one: [] for one in asked}
+    for row in rows:
+        needs = Room(row.slots, row.memory_bytes, row.gpus).of(room)
+        where = Lane(row.queue, row.organization_id)
+        found[where].append(
+            _Candidate(row.id, where, row.model, needs, row.priority, row.created_at)
+        )
+    return found
+
+
+def _warm_for(request: ClaimRequest, one: Lane) -> set[str]:
+    return {model for model, owner in request.warm if owner in (None, one.organization_id)}
+
+
+def _some_cold(found: Sequence[_Candidate], warm: Collection[str]) -> bool:
+    return bool(warm) and any(candidate.model not in warm for candidate in found)
+
+
+def _warm_first(rows: Sequence[_Candidate], warm: Collection[str]) -> list[_Candidate]:
     best = rows[0]
     latest = best.created_at + _TIE
     tied = [row for row in rows if row.priority == best.priority and row.created_at <= latest]
     first = sorted(tied, key=lambda row: row.model not in warm)
     return [*first, *(row for row in rows if row not in tied)]
-
-
-def _choose(request: ClaimRequest, candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """As many as the free slots hold; more only while all of them are small."""
-    chosen: list[_Candidate] = []
-    free, all_small = request.free, True
-    for candidate in candidates:
-        all_small = all_small and candidate.model in request.small
-        fits = candidate.slots <= free or free == request.capacity
-        if not (fits or all_small):
-            break
-        chosen.append(candidate)
-        free = max(0, free - candidate.slots)
-    return chosen
 
 
 def _running(job: Job) -> NewEvent:
@@ -175,37 +288,56 @@ _NOW: Final = sa.bindparam("now", type_=jobs.c.available_at.type)
 _DUE: Final = (
     sa.select(jobs.c.id)
     .where(DELAYED, jobs.c.available_at <= _NOW)
+    .order_by(jobs.c.available_at)
+    .limit(_DUE_AT_ONCE)
     .with_for_update(skip_locked=True)
 )
 _PROMOTE_DUE: Final = Prepared(
-    sa.update(jobs).where(jobs.c.id.in_(_DUE), QUEUED).values(available_at=None)
+    sa.update(jobs)
+    .where(jobs.c.id.in_(_DUE), QUEUED)
+    .values(available_at=None)
+    .returning(jobs.c.queue, jobs.c.organization_id)
 )
 _NEXT_DUE: Final = Prepared(sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED))
-_LANES_WITH_WORK: Final = Prepared(
-    sa.select(lanes.c.queue.label("the_queue"), lanes.c.organization_id.label("owner"))
-    .where(
-        among(lanes.c.queue, "queues"),
-        sa.exists().where(
-            jobs.c.queue == lanes.c.queue,
-            jobs.c.organization_id == lanes.c.organization_id,
+
+
+def _best(queue: Any, owner: Any) -> sa.Select[*tuple[Any, ...]]:
+    """Of one lane; what does not fit is passed by in the index alone."""
+    return (
+        sa.select(
+            *(jobs.c.id, jobs.c.queue, jobs.c.organization_id, jobs.c.model, jobs.c.slots),
+            *(jobs.c.memory_bytes, jobs.c.gpus, jobs.c.priority, jobs.c.created_at),
+        )
+        .where(
+            jobs.c.queue == queue,
+            jobs.c.organization_id == owner,
             READY,
-        ),
-        ~sa.exists().where(queues.c.name == lanes.c.queue, queues.c.paused),
+            jobs.c.memory_bytes <= sa.bindparam("memory"),
+            jobs.c.gpus <= sa.bindparam("gpus_most"),
+        )
+        .order_by(jobs.c.priority.desc(), jobs.c.id)
+        .limit(sa.bindparam("share"))
+        .with_for_update(skip_locked=True)
     )
-    .order_by(lanes.c.served_at.nulls_first(), lanes.c.organization_id, lanes.c.queue)
-    .limit(sa.bindparam("most"))
-)
-_BEST_OF_LANE: Final = Prepared(
-    sa.select(jobs.c.id, jobs.c.model, jobs.c.slots, jobs.c.priority, jobs.c.created_at)
-    .where(
-        jobs.c.queue == sa.bindparam("the_queue"),
-        jobs.c.organization_id == sa.bindparam("owner"),
-        READY,
+
+
+def _best_of_each() -> sa.Select[*tuple[Any, ...]]:
+    """Of many lanes in one statement, as PostgreSQL can."""
+    asked = (
+        sa.func.unnest(
+            sa.bindparam("queues", type_=postgresql.ARRAY(sa.String)),
+            sa.bindparam("owners", type_=postgresql.ARRAY(postgresql.UUID(as_uuid=False))),
+        )
+        .table_valued(sa.column("queue", sa.String), sa.column("owner", Id), name="asked")
+        .render_derived()
     )
-    .order_by(jobs.c.priority.desc(), jobs.c.id)
-    .limit(sa.bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
+    best = _best(asked.c.queue, asked.c.owner).lateral("best")
+    ordered = sa.select(*best.c).select_from(asked.join(best, sa.true()))
+    return ordered.order_by(best.c.priority.desc(), best.c.id)
+
+
+_BEST_OF_LANE: Final = Prepared(_best(sa.bindparam("the_queue"), sa.bindparam("owner")))
+_BEST_OF_LANES: Final = Prepared(_best_of_each())
 _START: Final = Prepared(
     sa.update(jobs)
     .where(among(jobs.c.id, "job_ids"), QUEUED)
@@ -226,12 +358,4 @@ _START: Final = Prepared(
         last_seq=jobs.c.last_seq + 1,
     )
     .returning(*jobs.c)
-)
-_MARK_SERVED: Final = Prepared(
-    sa.update(lanes)
-    .where(
-        lanes.c.queue == sa.bindparam("the_queue"),
-        lanes.c.organization_id == sa.bindparam("owner"),
-    )
-    .values(served_at=_NOW)
 )

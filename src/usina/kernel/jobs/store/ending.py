@@ -21,6 +21,7 @@ from usina.kernel.failpoints import reach
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import MAX_LOST, ErrorCode, JobError, Status, retry_delay_seconds
 from usina.kernel.jobs.store.claim import Lease
+from usina.kernel.jobs.store.lane import Lane, Moves, count
 from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import RUNNING, job_logs, jobs
 from usina.kernel.runners.gate import Gate
@@ -218,6 +219,17 @@ def _write(tx: Transaction, ended: Sequence[_Ended], announce: Announce) -> None
     if kept:
         tx.execute(sa.delete(job_logs).where(job_logs.c.job_id.in_(kept)))
     append(tx, [event for events in told for event in events], announce)
+    _count_again(tx, [e for e in ended if e.verdict.status is Status.QUEUED])
+
+
+def _count_again(tx: Transaction, again: Sequence[_Ended]) -> None:
+    """Those that are queued once more."""
+    ready: list[Lane] = []
+    delayed: list[Lane] = []
+    for each in again:
+        at_once = _due(tx.now, each.verdict) is None
+        (ready if at_once else delayed).append(Lane(each.row.queue, each.row.organization_id))
+    count(tx, Moves.of(ready=ready, delayed=delayed))
 
 
 _LOCK: Final = Prepared(

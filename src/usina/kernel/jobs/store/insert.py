@@ -6,15 +6,19 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from usina.kernel.db.prepared import Prepared, insert_new
+from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import Status
-from usina.kernel.jobs.store.query import positions
-from usina.kernel.jobs.table import job_inputs, job_labels, jobs, lanes
+from usina.kernel.jobs.store import lane
+from usina.kernel.jobs.store.lane import Lane, Moves
+from usina.kernel.jobs.store.query import first_places
+from usina.kernel.jobs.store.worker import Fleet
+from usina.kernel.jobs.table import job_inputs, job_labels, jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class NewJob:
     model: str
     model_version: str
     queue: str
-    slots: int
+    needs: Room
     params: dict[str, Any]
     inputs: dict[str, str | list[str]]
     references: tuple[InputRef, ...]
@@ -46,24 +50,29 @@ class NewJob:
     strict: bool = False
 
 
-def insert_jobs(tx: Transaction, new: Sequence[NewJob], announce: Announce) -> list[Job]:
-    """Stores the jobs as QUEUED with their first event and returns them in the same order."""
+def insert_jobs(
+    tx: Transaction, new: Sequence[NewJob], announce: Announce, known: Fleet | None = None
+) -> list[Job]:
+    """Stores the jobs as QUEUED with their first event and returns them in the same order.
+
+    Why each of them waits follows from the workers that are ``known``.
+    """
     reach("submit.before_insert")
-    accepted = [_job(tx, item) for item in new]
+    accepted = [_job(tx, item, known) for item in new]
     _INSERT.run_many(tx, [_row(job, item) for job, item in zip(accepted, new, strict=True)])
     _insert_details(tx, new, accepted)
-    _open_lanes(tx, {(item.queue, item.organization_id) for item in new})
     append(
         tx,
         [NewEvent(job.organization_id, job.id, 1, "job.queued", {}) for job in accepted],
         announce,
     )
+    ready = lane.count(tx, Moves.of(ready=[Lane(j.queue, j.organization_id) for j in accepted]))
     reach("submit.after_insert")
-    places = positions(tx, accepted)
+    places = first_places(tx, accepted, ready)
     return [replace(job, queue_position=places.get(job.id)) for job in accepted]
 
 
-def _job(tx: Transaction, new: NewJob) -> Job:
+def _job(tx: Transaction, new: NewJob, known: Fleet | None) -> Job:
     return Job(
         id=new_id(),
         organization_id=new.organization_id,
@@ -90,7 +99,8 @@ def _job(tx: Transaction, new: NewJob) -> Job:
         sandbox=None,
         last_seq=1,
         strict=new.strict,
-        waiting_reason="slot",
+        needs=new.needs,
+        waiting_reason=known.why_waits(new.queue, new.needs) if known else "slot",
     )
 
 
@@ -101,7 +111,9 @@ def _row(job: Job, new: NewJob) -> dict[str, Any]:
         "model": job.model,
         "model_version": job.model_version,
         "queue": job.queue,
-        "slots": new.slots,
+        "slots": new.needs.slots,
+        "memory_bytes": new.needs.memory_bytes,
+        "gpus": new.needs.gpus,
         "status": "QUEUED",
         "progress": 0.0,
         "params": job.params,
@@ -136,18 +148,12 @@ def _insert_details(tx: Transaction, new: Sequence[NewJob], accepted: Sequence[J
         tx.execute(sa.insert(job_labels), labels)
 
 
-def _open_lanes(tx: Transaction, keys: set[tuple[str, str]]) -> None:
-    _OPEN_LANE.run_many(
-        tx, [{"queue": queue, "organization_id": owner} for queue, owner in sorted(keys)]
-    )
-
-
 _INSERT: Final = Prepared(
     sa.insert(jobs),
     (
-        *("id", "organization_id", "model", "model_version", "queue", "slots", "status"),
+        *("id", "organization_id", "model", "model_version", "queue", "status"),
+        *("slots", "memory_bytes", "gpus"),
         *("progress", "params", "inputs", "labels", "priority", "attempt", "max_attempts"),
         *("lost", "timeout_seconds", "created_at", "last_seq", "strict"),
     ),
 )
-_OPEN_LANE: Final = Prepared(insert_new(lanes), ("queue", "organization_id"))

@@ -3,17 +3,20 @@
 Whoever holds several rows takes them in the order of their ids, so that no two wait for each other.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from usina.kernel.db.prepared import Prepared, among
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.store.claim import Lease
+from usina.kernel.jobs.store.lane import Lane, Moves, count
 from usina.kernel.jobs.table import RUNNING, job_logs, jobs, workers
 
 
@@ -31,19 +34,22 @@ class Standing:
 class WorkerRow:
     id: str
     name: str
-    slots: int
+    room: Room
+    queues: Sequence[str]
     sandbox: Mapping[str, str] = field(default_factory=dict[str, str])
     """By layer why it is not on, and nothing where it is."""
     holds_session: bool = False
     models: Mapping[str, str] = field(default_factory=dict[str, str])
     """By name why a model can not run there, and nothing where it can."""
-    queues: Sequence[str] = ()
     warm: Sequence[str] = ()
     """Models whose programs wait loaded."""
 
 
 def heartbeat(
-    tx: Transaction, worker: WorkerRow, leases: Sequence[Lease], lease: timedelta
+    tx: Transaction,
+    worker: WorkerRow,
+    leases: Sequence[Lease],
+    lease: timedelta,
 ) -> Standing:
     """Renews the worker's presence and its leases, expired or not, as far as they are its own."""
     draining = _be_seen(tx, worker)
@@ -82,7 +88,7 @@ def _be_seen(tx: Transaction, worker: WorkerRow) -> bool:
     row = tx.execute(known.returning(workers.c.draining)).one_or_none()
     if row is not None:
         return row.draining
-    new: dict[str, Any] = {"id": worker.id, "name": worker.name, "slots": worker.slots}
+    new: dict[str, Any] = {"id": worker.id, "name": worker.name, **asdict(worker.room)}
     new |= {"sandbox": dict(worker.sandbox), "holds_session": worker.holds_session}
     new |= {"queues": list(worker.queues), "models": dict(worker.models), "started_at": tx.now}
     tx.execute(sa.insert(workers), new | told)
@@ -102,45 +108,54 @@ class Step:
     stage: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Output of a running attempt, from its byte ``start`` on."""
+
+    lease: Lease
+    start: int
+    data: bytes
+
+
 def record_steps(tx: Transaction, steps: Sequence[Step], announce: Announce) -> None:
-    """Writes progress where the lease stands, with its event."""
-    events: list[NewEvent] = []
-    for step in sorted(steps, key=lambda step: step.lease.job_id):
-        row = tx.execute(
-            sa.update(jobs)
-            .where(
-                jobs.c.id == step.lease.job_id,
-                RUNNING,
-                jobs.c.attempt == step.lease.attempt,
-                jobs.c.lease_token == step.lease.token,
-            )
-            .values(progress=step.progress, stage=step.stage, last_seq=jobs.c.last_seq + 1)
-            .returning(jobs.c.organization_id, jobs.c.last_seq)
-        ).one_or_none()
-        if row is not None:
-            data = {"progress": step.progress, "stage": step.stage}
-            events.append(
-                NewEvent(row.organization_id, step.lease.job_id, row.last_seq, "job.progress", data)
-            )
-    append(tx, events, announce)
+    """Writes progress where the lease stands, with its event; of several steps of a job the last.
 
-
-def append_log(tx: Transaction, chunks: Mapping[Lease, tuple[int, bytes]]) -> None:
-    """Adds output to running logs: for each lease, the offset of its first byte and the bytes."""
-    standing = tx.execute(
-        sa.select(jobs.c.id, jobs.c.attempt, jobs.c.lease_token)
-        .where(jobs.c.id.in_([lease.job_id for lease in chunks]), RUNNING)
-        .order_by(jobs.c.id)
-        .with_for_update()
+    However many jobs, it is a handful of statements.
+    """
+    newest = {step.lease: step for step in steps}
+    rows = _standing(tx, newest)
+    told = [(rows[lease], step) for lease, step in newest.items() if lease in rows]
+    told.sort(key=lambda pair: pair[0].id)
+    _STEP.run_many(
+        tx,
+        [{"job": row.id, "fraction": step.progress, "now_at": step.stage} for row, step in told],
     )
-    fences = {(row.id, row.attempt, row.lease_token) for row in standing}
-    rows = [
-        {"job_id": lease.job_id, "attempt": lease.attempt, "start_byte": start, "data": data}
-        for lease, (start, data) in chunks.items()
-        if (lease.job_id, lease.attempt, lease.token) in fences
+    append(tx, [_progressed(row, step) for row, step in told], announce)
+
+
+def _progressed(row: Any, step: Step) -> NewEvent:
+    data = {"progress": step.progress, "stage": step.stage}
+    return NewEvent(row.organization_id, row.id, row.last_seq + 1, "job.progress", data)
+
+
+def append_log(tx: Transaction, chunks: Sequence[Chunk]) -> None:
+    """Adds output to the logs of running attempts whose leases stand."""
+    rows = _standing(tx, {chunk.lease for chunk in chunks})
+    kept = [
+        {"job_id": c.lease.job_id, "attempt": c.lease.attempt}
+        | {"start_byte": c.start, "data": c.data}
+        for c in chunks
+        if c.lease in rows
     ]
-    if rows:
-        tx.execute(sa.insert(job_logs), rows)
+    if kept:
+        _CHUNK.run_many(tx, kept)
+
+
+def _standing(tx: Transaction, leases: Collection[Lease]) -> dict[Lease, Any]:
+    """The rows that are still held under the leases, locked."""
+    rows = _HELD.all(tx, {"job_ids": sorted({lease.job_id for lease in leases})})
+    found = {Lease(row.id, row.attempt, row.lease_token): row for row in rows}
+    return {lease: row for lease, row in found.items() if lease in leases}
 
 
 def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> None:
@@ -149,6 +164,7 @@ def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> Non
     Those whose cancellation was asked for meanwhile stay; ``hand_back`` ends them.
     """
     events: list[NewEvent] = []
+    ready: list[Lane] = []
     for lease in sorted(leases, key=lambda lease: lease.job_id):
         row = tx.execute(
             sa.update(jobs)
@@ -167,10 +183,32 @@ def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> Non
                 lease_expires_at=None,
                 last_seq=jobs.c.last_seq + 1,
             )
-            .returning(jobs.c.organization_id, jobs.c.last_seq)
+            .returning(jobs.c.queue, jobs.c.organization_id, jobs.c.last_seq)
         ).one_or_none()
         if row is not None:
+            ready.append(Lane(row.queue, row.organization_id))
             events.append(
                 NewEvent(row.organization_id, lease.job_id, row.last_seq, "job.queued", {})
             )
     append(tx, events, announce)
+    count(tx, Moves.of(ready=ready))
+
+
+_HELD: Final = Prepared(
+    sa.select(
+        *(jobs.c.id, jobs.c.organization_id, jobs.c.attempt, jobs.c.lease_token, jobs.c.last_seq)
+    )
+    .where(among(jobs.c.id, "job_ids"), RUNNING)
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
+_STEP: Final = Prepared(
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("job"))
+    .values(
+        progress=sa.bindparam("fraction"),
+        stage=sa.bindparam("now_at"),
+        last_seq=jobs.c.last_seq + 1,
+    )
+)
+_CHUNK: Final = Prepared(sa.insert(job_logs), ("job_id", "attempt", "start_byte", "data"))

@@ -13,9 +13,9 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.schedule.store import scheduled_inputs
 from usina.kernel.jobs.state import Status
-from usina.kernel.jobs.store.queue import paused
+from usina.kernel.jobs.store.lane import Lane
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.store.worker import served_queues
+from usina.kernel.jobs.store.worker import fleet
 from usina.kernel.jobs.table import DELAYED, READY, job_inputs, job_labels, jobs
 from usina.kernel.tenancy.caller import owned_by
 
@@ -30,12 +30,28 @@ _STATUS: Final = Prepared(sa.select(jobs.c.status).where(_THIS_JOB))
 _LANE: Final = sa.select(jobs.c.id).where(
     jobs.c.queue == sa.bindparam("the_queue"), owned_by(sa.bindparam("owner"), jobs)
 )
-_READY_IDS: Final = Prepared(
-    _LANE.where(READY).order_by(jobs.c.priority.desc(), jobs.c.id).limit(_FARTHEST_PLACE)
-)
+_LINE: Final = _LANE.where(READY).order_by(jobs.c.priority.desc(), jobs.c.id).limit(_FARTHEST_PLACE)
+"""Its order is told even where it is only counted: so no engine takes another index than that."""
+_READY_IDS: Final = Prepared(_LINE)
 _DELAYED_IDS: Final = Prepared(
     _LANE.where(DELAYED).order_by(jobs.c.available_at, jobs.c.id).limit(_FARTHEST_PLACE)
 )
+
+
+def _counted(*lines: sa.ColumnElement[bool]) -> Prepared:
+    """How many ready jobs of the lane stand in one of the lines, as far as places go."""
+    looks = [
+        sa.select(_LINE.where(line).subquery(f"line_{place}")) for place, line in enumerate(lines)
+    ]
+    found = sa.union_all(*looks).limit(_FARTHEST_PLACE).subquery("found")
+    return Prepared(sa.select(sa.func.count().label("found")).select_from(found))
+
+
+_PRIORITY: Final = sa.bindparam("priority", type_=jobs.c.priority.type)
+_JOB: Final = sa.bindparam("job", type_=jobs.c.id.type)
+_SAME: Final = jobs.c.priority == _PRIORITY
+_BEHIND: Final = _counted(jobs.c.priority < _PRIORITY, sa.and_(_SAME, jobs.c.id > _JOB))
+_AHEAD: Final = _counted(jobs.c.priority > _PRIORITY, sa.and_(_SAME, jobs.c.id < _JOB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +134,46 @@ def positions(tx: Transaction, queued: Iterable[Job]) -> dict[str, int]:
     return places
 
 
+def first_places(
+    tx: Transaction, accepted: Sequence[Job], ready: Mapping[Lane, int]
+) -> dict[str, int]:
+    """The places of jobs that were just made ready, as :func:`positions` would give them.
+
+    ``ready`` counts their lanes, so only who stands behind is looked for: nobody, as a rule.
+    """
+    places: dict[str, int] = {}
+    next_places: dict[tuple[Lane, int], int] = {}
+    for job in sorted(accepted, key=lambda job: job.id, reverse=True):
+        line = Lane(job.queue, job.organization_id), job.priority
+        if line not in next_places:
+            next_places[line] = _last_place(tx, job, ready[line[0]])
+        if 0 < next_places[line] <= _FARTHEST_PLACE:
+            places[job.id] = next_places[line]
+        next_places[line] -= 1
+    return places
+
+
+def _last_place(tx: Transaction, job: Job, ready: int) -> int:
+    """The place of a job of which those behind it are counted, or, where they are many, those
+    ahead; the farthest and more is one."""
+    values = {"the_queue": job.queue, "owner": job.organization_id}
+    values |= {"priority": job.priority, "job": job.id}
+    behind = _BEHIND.all(tx, values)[0].found
+    if behind < _FARTHEST_PLACE:
+        return ready - behind
+    return 1 + _AHEAD.all(tx, values)[0].found
+
+
 def _waiting_reasons(tx: Transaction, queued: Sequence[Job], alive: timedelta) -> dict[str, str]:
     """The first that holds of what keeps each job from running."""
-    closed, served = paused(tx), served_queues(tx, alive)
+    now = fleet(tx, alive)
 
     def reason(job: Job) -> str:
-        if job.queue in closed:
+        if job.queue in now.paused:
             return "queue_paused"
         if job.available_at is not None and job.available_at > tx.now:
             return "retry_delay"
-        return "slot" if job.queue in served else "no_worker"
+        return now.why_waits(job.queue, job.needs)
 
     return {job.id: reason(job) for job in queued}
 

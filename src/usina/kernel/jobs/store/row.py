@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import ErrorCode, JobError, Status
 from usina.kernel.runners.gate import Gate
 
@@ -40,6 +41,7 @@ def job_of(row: sa.Row[Any]) -> Job:
         peak_memory_bytes=row.peak_memory_bytes,
         sandbox=row.sandbox,
         last_seq=row.last_seq,
+        needs=Room(row.slots, row.memory_bytes, row.gpus),
         strict=row.strict,
         gates=tuple(Gate(**gate) for gate in row.gates or ()),
     )

@@ -1,4 +1,4 @@
-"""Workers as operators see them, and what they ask of them."""
+"""Workers as operators see them, what they ask of them, and what a waiting job may hope for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.jobs.room import Room
+from usina.kernel.jobs.store.queue import paused
 from usina.kernel.jobs.table import RUNNING, jobs, workers
 
 _REMEMBERED: Final = timedelta(days=1)
@@ -16,18 +18,23 @@ _REMEMBERED: Final = timedelta(days=1)
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
     """``sandbox`` says by layer why it is not on, and nothing where it is; ``warm`` names models
-    whose programs wait loaded; ``busy_slots`` are those of the jobs that it holds."""
+    whose programs wait loaded; ``free`` is what no job has now."""
 
     id: str
     name: str
-    slots: int
-    busy_slots: int
+    room: Room
+    free: Room
     queues: Sequence[str]
     warm: Sequence[str]
     draining: bool
     started_at: datetime
     seen_at: datetime
     sandbox: Mapping[str, str]
+
+    @property
+    def busy_slots(self) -> int:
+        """Those of the jobs that it holds."""
+        return self.room.slots - self.free.slots
 
 
 def living(tx: Transaction, alive: timedelta) -> list[SeenWorker]:
@@ -54,12 +61,6 @@ def set_draining(tx: Transaction, worker_id: str, draining: bool) -> None:
     tx.execute(sa.update(workers).where(workers.c.id == worker_id).values(draining=draining))
 
 
-def served_queues(tx: Transaction, alive: timedelta) -> set[str]:
-    """Queues that a living worker takes from; one that drains takes from none."""
-    taking = sa.select(workers.c.queues).where(_heard_of(tx, alive), ~workers.c.draining)
-    return {name for queues in tx.execute(taking).scalars() for name in queues or ()}
-
-
 def models_of_living(tx: Transaction, alive: timedelta) -> list[Mapping[str, str]]:
     """What each worker that was heard of lately says of its models."""
     query = sa.select(workers.c.models).where(workers.c.seen_at > tx.now - alive)
@@ -76,6 +77,30 @@ def forget_unseen_workers(tx: Transaction) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The living workers that do not drain, by the queues that they serve and the room that they
+    have, and the queues that are paused."""
+
+    workers: tuple[tuple[frozenset[str], Room], ...]
+    paused: frozenset[str]
+
+    def why_waits(self, queue: str, needs: Room) -> str:
+        """Why a job that could begin has not: its ``waiting_reason``."""
+        if queue in self.paused:
+            return "queue_paused"
+        able = (queue in serves and room.holds(needs.of(room)) for serves, room in self.workers)
+        return "slot" if any(able) else "no_worker"
+
+
+def fleet(tx: Transaction, alive: timedelta) -> Fleet:
+    """As it is now."""
+    columns = (workers.c.queues, workers.c.slots, workers.c.memory_bytes, workers.c.gpus)
+    rows = tx.execute(sa.select(*columns).where(_heard_of(tx, alive), ~workers.c.draining))
+    living = {(frozenset(queues or ()), Room(*room)) for queues, *room in rows}
+    return Fleet(tuple(living), frozenset(paused(tx)))
+
+
 def _heard_of(tx: Transaction, alive: timedelta) -> sa.ColumnElement[bool]:
     return workers.c.seen_at > tx.now - alive
 
@@ -86,13 +111,13 @@ def _living(tx: Transaction, alive: timedelta) -> sa.Select[Any]:
 
 def _seen(tx: Transaction, query: sa.Select[Any]) -> list[SeenWorker]:
     rows = tx.execute(query).all()
-    busy = _busy_slots(tx, [row.id for row in rows]) if rows else {}
+    taken = _taken(tx, [row.id for row in rows]) if rows else {}
     return [
         SeenWorker(
             id=row.id,
             name=row.name,
-            slots=row.slots,
-            busy_slots=min(row.slots, busy.get(row.id, 0)),
+            room=(room := Room(row.slots, row.memory_bytes, row.gpus)),
+            free=room.less(taken.get(row.id, Room(0, 0))),
             queues=row.queues or (),
             warm=row.warm or (),
             draining=row.draining,
@@ -104,8 +129,10 @@ def _seen(tx: Transaction, query: sa.Select[Any]) -> list[SeenWorker]:
     ]
 
 
-def _busy_slots(tx: Transaction, worker_ids: Sequence[str]) -> dict[str, int]:
-    """By worker, the slots that the jobs on it ask for."""
-    asked = sa.func.sum(jobs.c.slots).label("slots")
-    held = sa.select(jobs.c.worker_id, asked).where(RUNNING, jobs.c.worker_id.in_(worker_ids))
-    return {row.worker_id: row.slots for row in tx.execute(held.group_by(jobs.c.worker_id))}
+def _taken(tx: Transaction, worker_ids: Sequence[str]) -> dict[str, Room]:
+    """By worker, what the jobs on it ask for."""
+    needs = (jobs.c.slots, jobs.c.memory_bytes, jobs.c.gpus)
+    sums = [sa.func.sum(each).label(each.name) for each in needs]
+    held = sa.select(jobs.c.worker_id, *sums).where(RUNNING, jobs.c.worker_id.in_(worker_ids))
+    rows = tx.execute(held.group_by(jobs.c.worker_id))
+    return {r.worker_id: Room(int(r.slots), int(r.memory_bytes), int(r.gpus)) for r in rows}
