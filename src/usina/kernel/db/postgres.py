@@ -2,9 +2,9 @@
 
 A unit runs in a greenlet, on the event loop: each of its statements waits for the server without
 holding anybody up. It is a task of its own, so that a caller who goes away leaves no half-used
-connection behind. Every transaction opens with one statement, which tells the database's time, sets
-the limits (for this transaction only, as a pooler wants it) and shows that the connection lives;
-until it has answered, a lost connection is a matter of trying again.
+connection behind. Every transaction opens with one statement, which tells the database's time,
+takes the role and sets the limits (for this transaction only, as a pooler wants it) and shows that
+the connection lives; until it has answered, a lost connection is a matter of trying again.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from usina.kernel.clock import Clock
 from usina.kernel.db.migrations import revision_of, upgrade_on
 from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
+from usina.kernel.db.wall import ENGINE, REQUEST, TENANT, RolesMissing
 from usina.kernel.errors import StorageFull, Unavailable
 
 T = TypeVar("T")
@@ -34,10 +35,12 @@ _TOO_LONG: Final = frozenset({"55P03", "57014"})
 _AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")
 _FULL: Final = "53100"
 _OPEN: Final = (
-    "SELECT transaction_timestamp(), set_config('statement_timeout', $1, true),"
-    " set_config('lock_timeout', $2, true),"
-    " set_config('idle_in_transaction_session_timeout', $3, true)"
+    "SELECT transaction_timestamp(), set_config('role', $1, true),"
+    f" set_config('{TENANT}', $2, true), set_config('statement_timeout', $3, true),"
+    " set_config('lock_timeout', $4, true),"
+    " set_config('idle_in_transaction_session_timeout', $5, true)"
 )
+_NO_SUCH_ROLE: Final = frozenset({"22023", "42501"})
 _ONE_UPGRADE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('usina upgrade', 0))"
 
 
@@ -77,11 +80,11 @@ class PostgresDatabase:
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def write(self, unit: Unit[T]) -> T:
-        return await self._apart(self._written(unit))
+    async def write(self, unit: Unit[T], *, tenant: str | None = None) -> T:
+        return await self._apart(self._written(unit, tenant))
 
-    async def read(self, unit: Unit[T]) -> T:
-        return (await self._apart(self._in_transaction(self._reading, unit))).result
+    async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
+        return (await self._apart(self._in_transaction(self._reading, unit, tenant))).result
 
     async def close(self) -> None:
         self._closed = True
@@ -98,23 +101,26 @@ class PostgresDatabase:
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _written(self, unit: Unit[T]) -> T:
+    async def _written(self, unit: Unit[T], tenant: str | None) -> T:
         """What two transactions spoil for each other is tried once more, after the other one."""
         try:
-            done = await self._in_transaction(self._writing, unit)
+            done = await self._in_transaction(self._writing, unit, tenant)
         except Exception as error:
             if _sqlstate(error) not in _COLLISIONS:
                 raise
             await asyncio.sleep(_AGAIN_SECONDS)
-            done = await self._in_transaction(self._writing, unit)
+            done = await self._in_transaction(self._writing, unit, tenant)
         for hook in done.hooks:
             hook()
         return done.result
 
-    async def _in_transaction(self, engine: AsyncEngine, unit: Unit[T]) -> "_Attempt[T]":
+    async def _in_transaction(
+        self, engine: AsyncEngine, unit: Unit[T], tenant: str | None
+    ) -> "_Attempt[T]":
+        acting = (ENGINE, "") if tenant is None else (REQUEST, tenant)
         deadline = asyncio.get_running_loop().time() + _AWAY_SECONDS
         while True:
-            attempt = _Attempt(unit, self._clock, self._limits)
+            attempt = _Attempt(unit, self._clock, [*acting, *self._limits])
             try:
                 async with engine.connect() as connection:
                     await connection.run_sync(attempt.run)
@@ -122,6 +128,8 @@ class PostgresDatabase:
             except Exception as error:
                 if (refusal := _refusal(error)) is not None:
                     raise refusal from error
+                if not attempt.began and _sqlstate(error) in _NO_SUCH_ROLE:
+                    raise RolesMissing from error
                 if attempt.began or not _is_away(error, connected=attempt.connected):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
@@ -135,10 +143,10 @@ class _Attempt(Generic[T]):
 
     result: T
 
-    def __init__(self, unit: Unit[T], clock: Clock | None, limits: Sequence[str]) -> None:
+    def __init__(self, unit: Unit[T], clock: Clock | None, opening: Sequence[str]) -> None:
         self._unit = unit
         self._clock = clock
-        self._limits = limits
+        self._opening = opening
         self.connected = False
         self.began = False
         self.hooks: Sequence[Callable[[], None]] = ()
@@ -155,7 +163,7 @@ class _Attempt(Generic[T]):
                 raise
 
     def _run(self, connection: sa.Connection, driver: "_Driver") -> None:
-        [[now, *_]] = driver.execute(_OPEN, self._limits).fetchall()
+        [[now, *_]] = driver.execute(_OPEN, self._opening).fetchall()
         self.began = True
         opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
         self.result = self._unit(opened)

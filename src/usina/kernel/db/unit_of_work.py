@@ -58,16 +58,21 @@ Unit = Callable[[Transaction], T]
 
 
 class Database(Protocol):
-    """The one door to the truth."""
+    """The one door to the truth.
 
-    async def write(self, unit: Unit[T]) -> T:
+    A unit that works for a caller names its ``tenant``, the caller's organization. PostgreSQL then
+    shows and changes nothing of another one, whatever the unit asks; SQLite has the filter alone.
+    Without a tenant the unit is the engine's, across organizations.
+    """
+
+    async def write(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         """Runs the unit in a read-write transaction and returns once it is durable.
 
         Whatever the unit raises is raised here, and nothing of the unit has happened then.
         """
         ...
 
-    async def read(self, unit: Unit[T]) -> T:
+    async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         """Runs the unit on one consistent snapshot; it must not write."""
         ...
 

@@ -88,7 +88,7 @@ class Uploads:
             if also is not None:
                 also(tx, upload)
 
-        await self._database.write(unit)
+        await self._database.write(unit, tenant=caller.organization_id)
         return upload
 
     def _new(
@@ -120,7 +120,9 @@ class Uploads:
         Whether there may be a file more than before. Raises ``Invalid`` or ``TooLarge`` for bytes
         that no file may have.
         """
-        tickets = await self._database.read(lambda tx: rows.find_tickets(tx, organization_id, ids))
+        tickets = await self._database.read(
+            lambda tx: rows.find_tickets(tx, organization_id, ids), tenant=organization_id
+        )
         settled = [await self._take_sent(ticket) for ticket in tickets]
         return any(settled)
 
@@ -175,12 +177,13 @@ class Uploads:
             made = rows.complete_upload(tx, upload_id)
             return rows.find_file(tx, caller.organization_id, upload_id), made
 
-        file, made = await self._database.write(unit)
+        file, made = await self._database.write(unit, tenant=caller.organization_id)
         if file is None:
             raise NotFound
         return file, made
 
     async def _open(self, upload_id: str) -> Upload | File:
+        """By its id alone: its signed address stands for its organization."""
         if is_id(upload_id):
             found = await self._database.read(lambda tx: rows.find_upload(tx, upload_id))
             if found is not None:
@@ -292,7 +295,8 @@ class Uploads:
             digest.head, digest.size_bytes, declared=upload.media_type, name=upload.name
         )
         recorded = await self._database.write(
-            lambda tx: rows.record_content(tx, upload, media_type, digest, object_id)
+            lambda tx: rows.record_content(tx, upload, media_type, digest, object_id),
+            tenant=upload.organization_id,
         )
         if recorded:
             await self._store.run(lambda: self._store.delete(sources))

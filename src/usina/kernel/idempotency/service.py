@@ -76,7 +76,7 @@ class Idempotency:
             query = sa.select(*columns).where(_of(claim), answers.c.expires_at > tx.now)
             return tx.execute(query).one_or_none()
 
-        row = await self._database.read(unit)
+        row = await self._database.read(unit, tenant=claim.organization_id)
         if row is None:
             return None
         if row.fingerprint != fingerprint:
@@ -110,7 +110,9 @@ class Idempotency:
 
     async def keep(self, claim: Claim, fingerprint: str, answer: Answer) -> None:
         """Keeps the answer in a transaction of its own, where the effect may happen twice."""
-        await self._database.write(lambda tx: self.record(tx, claim, fingerprint, answer))
+        await self._database.write(
+            lambda tx: self.record(tx, claim, fingerprint, answer), tenant=claim.organization_id
+        )
 
     async def forget_expired(self) -> None:
         """Deletes the answers whose time is over, a batch at a time."""

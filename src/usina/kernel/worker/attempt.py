@@ -157,7 +157,8 @@ class Attempt:
         wanted = {name: v if isinstance(v, list) else [v] for name, v in self.job.inputs.items()}
         every = {source_id for ids in wanted.values() for source_id in ids}
         sources = await self._shop.database.read(
-            lambda tx: find_sources(tx, self.job.organization_id, every)
+            lambda tx: find_sources(tx, self.job.organization_id, every),
+            tenant=self.job.organization_id,
         )
         brought: dict[str, list[str]] = {}
         for name, ids in wanted.items():

@@ -8,6 +8,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from usina.kernel.db import wall
+
 HEAD: Final = "0007"
 
 
@@ -29,9 +31,17 @@ def upgrade(engine: sa.Engine) -> None:
 
 
 def upgrade_on(connection: sa.Connection) -> None:
-    """The same in the transaction of the connection, which its owner commits."""
-    if revision_of(connection) == HEAD:
-        return
+    """The same in the transaction of the connection, which its owner commits.
+
+    On PostgreSQL it also puts right what lacks of the wall between organizations.
+    """
+    if revision_of(connection) != HEAD:
+        _run_revisions(connection)
+    if connection.dialect.name == "postgresql":
+        wall.build(connection)
+
+
+def _run_revisions(connection: sa.Connection) -> None:
     from alembic import command  # loading it costs more than a start may
     from alembic.config import Config
 
