@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _AWAY_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 0.05
+_UPGRADE_SECONDS: Final = 24 * 3600.0
 _STATEMENTS_KEPT: Final = 400
 _COLLISIONS: Final = frozenset({"40001", "40P01"})
 _TOO_LONG: Final = frozenset({"55P03", "57014"})
@@ -220,7 +221,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngi
 
 async def upgrade_postgres(url: str) -> None:
     """Brings the database to ``HEAD``; of several processes at once, one does it."""
-    engine = open_postgres(url)
+    engine = open_postgres(url, PostgresOptions(statement_seconds=_UPGRADE_SECONDS))
 
     def alone(connection: sa.Connection) -> None:
         connection.exec_driver_sql(_ONE_UPGRADE)

@@ -33,6 +33,22 @@ _STANDS: Final = (
 )
 
 
+_CLOSED: Final = {
+    "SCHEMA": "SELECT role, 'USAGE', quote_ident(current_schema())"
+    " FROM (VALUES (:request), (:engine)) AS wanted (role)"
+    " WHERE NOT has_schema_privilege(role, current_schema(), 'USAGE')",
+    "SEQUENCE": "SELECT role, right_, relname FROM pg_sequence JOIN pg_class c ON c.oid = seqrelid,"
+    " (VALUES (:request, 'USAGE'), (:engine, 'UPDATE')) AS wanted (role, right_)"
+    " WHERE relnamespace = current_schema()::regnamespace AND pg_has_role(relowner, 'USAGE')"
+    " AND NOT has_sequence_privilege(role, seqrelid, right_)",
+    "FUNCTION": "SELECT role, 'EXECUTE', proname FROM pg_proc, (VALUES (:engine)) AS wanted (role)"
+    r" WHERE pronamespace = current_schema()::regnamespace AND proname LIKE 'usina\_%'"
+    " AND pg_has_role(proowner, 'USAGE')"
+    " AND NOT has_function_privilege(role, pg_proc.oid, 'EXECUTE')",
+}
+"""By kind, what a role may not use yet: the role, its right and the name."""
+
+
 class RolesMissing(Exception):
     """The roles are not there, or the one that connects may not act as them."""
 
@@ -57,10 +73,9 @@ class _Table:
 
 
 def build(connection: sa.Connection) -> None:
-    """Puts every table of the schema behind the wall; does nothing where it stands."""
+    """Puts what the role that connects owns behind the wall; does nothing where it stands."""
     _ensure_roles(connection)
-    holes = [table for table in _tables(connection) if not _stands(connection, table)]
-    for statement in _statements(connection, holes) if holes else ():
+    for statement in _statements(connection):
         connection.exec_driver_sql(statement)
 
 
@@ -86,12 +101,13 @@ def _attempt(connection: sa.Connection, statement: str, login: str) -> None:
 
 
 def _tables(connection: sa.Connection) -> Iterator[_Table]:
-    """The schema's own; partitions are reached through their table, which nobody else can."""
+    """What the role that connects owns; partitions are reached through their table alone."""
     columns = sa.text(
         "SELECT c.relname, array_agg(a.attname::text) FROM pg_class c"
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
         " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')"
-        " AND NOT c.relispartition GROUP BY c.relname ORDER BY c.relname"
+        " AND NOT c.relispartition AND pg_has_role(c.relowner, 'USAGE')"
+        " GROUP BY c.relname ORDER BY c.relname"
     )
     for name, found in connection.execute(columns).all():
         if name == "organizations":
@@ -117,22 +133,20 @@ def _stands(connection: sa.Connection, table: _Table) -> bool:
     )
 
 
-def _statements(connection: sa.Connection, tables: list[_Table]) -> Iterator[str]:
-    schema = connection.exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()
-    both = f"{REQUEST}, {ENGINE}"
-    for role in (REQUEST, ENGINE):
-        usable = "SELECT has_schema_privilege(:role, current_schema(), 'USAGE')"
-        if not _scalar(connection, usable, role=role):
-            yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
-    yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {both}"
-    yield f"GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {ENGINE}"
-    for table in tables:
-        yield f"GRANT {_RIGHTS} ON {table.name} TO {ENGINE}"
-        if table.tenancy is not None:
-            yield f"GRANT {_RIGHTS} ON {table.name} TO {REQUEST}"
-            yield from _policies(table.name, table.tenancy)
-        elif table.name in _READ_BY_ALL:
-            yield f"GRANT SELECT ON {table.name} TO {REQUEST}"
+def _statements(connection: sa.Connection) -> Iterator[str]:
+    for table in _tables(connection):
+        if not _stands(connection, table):
+            yield f"GRANT {_RIGHTS} ON {table.name} TO {ENGINE}"
+            if table.tenancy is not None:
+                yield f"GRANT {_RIGHTS} ON {table.name} TO {REQUEST}"
+                yield from _policies(table.name, table.tenancy)
+            elif table.name in _READ_BY_ALL:
+                yield f"GRANT SELECT ON {table.name} TO {REQUEST}"
+    for kind, query in _CLOSED.items():
+        for role, right, name in connection.execute(
+            sa.text(query), {"engine": ENGINE, "request": REQUEST}
+        ):
+            yield f"GRANT {right} ON {kind} {name} TO {role}"
 
 
 def _policies(name: str, tenancy: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from usina.kernel.db import wall
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 
 
 def revision_of(database: sa.Engine | sa.Connection) -> str | None:
@@ -30,22 +30,22 @@ def upgrade(engine: sa.Engine) -> None:
             upgrade_on(connection)
 
 
-def upgrade_on(connection: sa.Connection) -> None:
+def upgrade_on(connection: sa.Connection, revision: str = HEAD) -> None:
     """The same in the transaction of the connection, which its owner commits.
 
     On PostgreSQL it also puts right what lacks of the wall between organizations.
     """
-    if revision_of(connection) != HEAD:
-        _run_revisions(connection)
+    if revision_of(connection) != revision:
+        _run_revisions(connection, revision)
     if connection.dialect.name == "postgresql":
         wall.build(connection)
 
 
-def _run_revisions(connection: sa.Connection) -> None:
+def _run_revisions(connection: sa.Connection, revision: str) -> None:
     from alembic import command  # loading it costs more than a start may
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
