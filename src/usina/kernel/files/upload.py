@@ -33,6 +33,7 @@ from usina.kernel.storage.digest import Digest
 from usina.kernel.storage.intake import Intake
 from usina.kernel.storage.store import Presigned, Store
 from usina.kernel.tenancy.caller import Caller
+from usina.kernel.text import without_nul
 
 _BATCH: Final = 100
 _FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -101,7 +102,7 @@ class Uploads:
             id=new_id(),
             organization_id=caller.organization_id,
             name=display_name(name),
-            media_type=(media_type or UNKNOWN)[:255],
+            media_type=without_nul(media_type or UNKNOWN)[:255],
             size_bytes=size_bytes,
             sha256=None,
             completes_itself=size_bytes is None,

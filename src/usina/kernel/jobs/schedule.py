@@ -18,6 +18,7 @@ from usina.kernel.errors import Invalid, Problem
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.table import schedules
+from usina.kernel.text import refuse_nul
 
 CatchUp = Literal["skip", "one", "all"]
 Insert = Callable[[Transaction, str, JobRequest], Job]
@@ -45,6 +46,7 @@ class NewSchedule:
 
 def create(tx: Transaction, new: NewSchedule) -> str:
     """Stores the schedule and returns its id; raises ``Invalid`` for a rule that never fires."""
+    refuse_nul(new.name, "/name")
     if (new.cron is None) == (new.every_seconds is None):
         raise Invalid.at("/cron", "A schedule has either cron or every_seconds.")
     if new.every_seconds is not None and new.every_seconds < 1:
