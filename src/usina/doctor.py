@@ -16,6 +16,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from usina.kernel.db.address import shown as shown_address
 from usina.kernel.errors import Unavailable
 from usina.kernel.registry import discover_apps, load_registry
 from usina.kernel.runners.cgroup import delegated_group
@@ -74,6 +75,8 @@ def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
             text = os.pathsep.join(str(folder) for folder in settings.runners)
         elif name == "warm_ahead":
             text = ",".join(settings.warm_ahead)
+        elif name in {"database_url", "redis_url"} and value is not None:
+            text = shown_address(str(value))
         else:
             text = "" if value is None else str(value)
         shown.append((variable_of(name), text))

@@ -11,9 +11,15 @@ from typing import Final
 from usina.kernel.clock import Clock, SystemClock
 from usina.kernel.db import meta
 from usina.kernel.db.migrations import HEAD, revision_of, upgrade
-from usina.kernel.db.postgres import PostgresDatabase, revision_of_postgres
+from usina.kernel.db.postgres import (
+    NotUsable,
+    PostgresDatabase,
+    PostgresOptions,
+    revision_of_postgres,
+)
 from usina.kernel.db.sqlite import SqliteDatabase, open_engine
 from usina.kernel.db.unit_of_work import Database
+from usina.kernel.db.wall import RolesMissing
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
 from usina.kernel.storage.marker import claim
@@ -53,6 +59,15 @@ def redis_of(settings: Settings) -> str:
     raise CanNotStart("Set REDIS_URL, a Redis; " + _OR_EMBEDDED)
 
 
+def postgres_options(settings: Settings) -> PostgresOptions:
+    return PostgresOptions(
+        settings.database_connections,
+        settings.database_pooler,
+        settings.database_statement_seconds,
+        settings.database_lock_seconds,
+    )
+
+
 async def embedded_ground(
     settings: Settings, clock: Clock | None, parts: contextlib.AsyncExitStack
 ) -> Ground:
@@ -76,15 +91,21 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
     if settings.storage_url is None:
         place = "a bucket, or a folder that every machine sees"
         raise CanNotStart(f"Set USINA_STORAGE_URL, {place}; " + _OR_EMBEDDED)
-    revision = await revision_of_postgres(settings.database_url)
+    try:
+        revision = await revision_of_postgres(settings.database_url)
+    except NotUsable as error:
+        raise CanNotStart(error.detail) from error
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
         raise CanNotStart(
             f"The database is {found} and this build needs revision {HEAD}: run `usina db upgrade`."
         )
-    database = PostgresDatabase(settings.database_url)
+    database = PostgresDatabase(settings.database_url, postgres_options(settings))
     parts.push_async_callback(database.close)
-    await database.write(meta.prepare)
+    try:
+        await database.write(meta.prepare)
+    except RolesMissing as error:
+        raise CanNotStart(str(error)) from error
     bus = Bus()
     relay = RedisRelay(redis_url, await database.read(meta.platform_id), bus)
     relay.start()

@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from usina.kernel.db.address import address_of, check_address
 from usina.kernel.storage.s3_address import S3Place
 
 _GIB = 1024**3
@@ -31,7 +38,12 @@ def _named(name: str, *others: str) -> AliasChoices:
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="USINA_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="USINA_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     data: Path = Field(default_factory=_default_data)
@@ -48,7 +60,18 @@ class Settings(BaseSettings):
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
 
+    postgres_host: str | None = Field(
+        None, validation_alias=_named("POSTGRES_HOST", "POSTGRES_SERVER")
+    )
+    postgres_port: int = Field(5432, ge=1, le=65_535, validation_alias=_named("POSTGRES_PORT"))
+    postgres_user: str = Field("postgres", validation_alias=_named("POSTGRES_USER"))
+    postgres_password: SecretStr | None = Field(None, validation_alias=_named("POSTGRES_PASSWORD"))
+    postgres_db: str | None = Field(None, validation_alias=_named("POSTGRES_DB"))
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
+    database_connections: int = Field(10, ge=1, le=1000)
+    database_pooler: bool = False
+    database_statement_seconds: float = Field(30, gt=0, le=3600)
+    database_lock_seconds: float = Field(10, gt=0, le=600)
     redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
     redis_host: str | None = Field(None, validation_alias=_named("REDIS_HOST"))
     redis_port: int = Field(6379, ge=1, le=65_535, validation_alias=_named("REDIS_PORT"))
@@ -133,6 +156,11 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        return None if value is None else check_address(value)
+
     @field_validator("storage_url")
     @classmethod
     def _is_a_store(cls, value: str | None) -> str | None:
@@ -161,6 +189,12 @@ class Settings(BaseSettings):
             raise ValueError("USINA_STORAGE_URL: a bucket needs S3_ACCESS_KEY and S3_SECRET_KEY")
         return self
 
+    @model_validator(mode="after")
+    def _is_found_by_its_parts(self) -> Self:
+        if self.database_url is None:
+            object.__setattr__(self, "database_url", _database_by_parts(self))  # frozen from here
+        return self
+
     @cached_property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
@@ -169,6 +203,20 @@ class Settings(BaseSettings):
     def database_path(self) -> Path:
         """The SQLite file of the embedded platform."""
         return self.data / "usina.sqlite"
+
+
+def _database_by_parts(settings: Settings) -> str | None:
+    """The address that the origins' parts make, where they name a host."""
+    if not settings.postgres_host:
+        return None
+    password = settings.postgres_password
+    return address_of(
+        settings.postgres_host,
+        settings.postgres_port,
+        settings.postgres_user,
+        None if password is None else password.get_secret_value(),
+        settings.postgres_db,
+    )
 
 
 def variable_of(name: str) -> str:

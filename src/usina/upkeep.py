@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
-from usina.ground import migrate
+from usina.ground import migrate, postgres_options
 from usina.kernel.db import meta
 from usina.kernel.db.migrations import HEAD
 from usina.kernel.db.postgres import PostgresDatabase, upgrade_postgres
@@ -65,7 +65,7 @@ async def _prepared(settings: Settings) -> AsyncGenerator[Database]:
     database: Database = (
         SqliteDatabase(settings.database_path)
         if settings.database_url is None
-        else PostgresDatabase(settings.database_url)
+        else PostgresDatabase(settings.database_url, postgres_options(settings))
     )
     try:
         await database.write(meta.prepare)

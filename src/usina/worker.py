@@ -158,13 +158,14 @@ class Hall:
             ground = await distributed_ground(settings, parts)
             registry = await registry_of(settings)
             self._worker = worker = await make_worker(
-                ground, registry, work_root, queues, holds_session=True
+                ground, registry, work_root, queues, holds_session=not settings.database_pooler
             )
             load_ahead(worker, settings.warm_ahead, None)
-            assert settings.database_url is not None
-            session = Session(settings.database_url, session_name(worker.id), worker.beat_now)
-            await session.start()
-            parts.push_async_callback(session.stop)
+            if not settings.database_pooler:  # which gives a session to whoever comes
+                assert settings.database_url is not None
+                session = Session(settings.database_url, session_name(worker.id), worker.beat_now)
+                await session.start()
+                parts.push_async_callback(session.stop)
             await worker.start(take_over=False)
             parts.push_async_callback(worker.stop)
             ready.set_result(None)

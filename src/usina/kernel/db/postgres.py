@@ -8,7 +8,8 @@ the connection lives; until it has answered, a lost connection is a matter of tr
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -17,9 +18,10 @@ import sqlalchemy as sa
 from pydantic_core import from_json, to_json
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from usina.kernel.clock import Clock
+from usina.kernel.db.address import shown
 from usina.kernel.db.migrations import revision_of, upgrade_on
 from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
 from usina.kernel.db.wall import ENGINE, REQUEST, TENANT, RolesMissing
@@ -219,27 +221,47 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngi
     )
 
 
+class NotUsable(Unavailable):
+    """The database can not be used so at all; the text says why, without a password."""
+
+
 async def upgrade_postgres(url: str) -> None:
-    """Brings the database to ``HEAD``; of several processes at once, one does it."""
-    engine = open_postgres(url, PostgresOptions(statement_seconds=_UPGRADE_SECONDS))
+    """Brings the database to ``HEAD``; of several processes at once, one does it.
+
+    Raises :class:`NotUsable`, also for a role that may not do it.
+    """
 
     def alone(connection: sa.Connection) -> None:
         connection.exec_driver_sql(_ONE_UPGRADE)
         upgrade_on(connection)
 
-    try:
-        async with engine.begin() as connection:
+    async with _alone_with(url) as connection:
+        try:
             await connection.run_sync(alone)
-    finally:
-        await engine.dispose()
+        except RolesMissing as error:
+            raise NotUsable(str(error)) from error
+        await connection.commit()
 
 
 async def revision_of_postgres(url: str) -> str | None:
-    """The revision that the database is at; null for an empty one."""
-    engine = open_postgres(url)
+    """The revision that the database is at; null for an empty one. Raises :class:`NotUsable`."""
+    async with _alone_with(url) as connection:
+        return await connection.run_sync(revision_of)
+
+
+@asynccontextmanager
+async def _alone_with(url: str) -> AsyncGenerator[AsyncConnection]:
+    """A connection for what is done once, which may take its time."""
+    options = PostgresOptions(connections=1, pooler=True, statement_seconds=_UPGRADE_SECONDS)
+    engine = open_postgres(url, options)
     try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(revision_of)
+        try:
+            connection = await engine.connect()
+        except Exception as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise NotUsable(f"{shown(url)} can not be used: {cause}") from error
+        async with aclosing(connection):
+            yield connection
     finally:
         await engine.dispose()
 
