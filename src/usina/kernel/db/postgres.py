@@ -23,9 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from usina.kernel.clock import Clock
 from usina.kernel.db.address import shown
 from usina.kernel.db.migrations import revision_of, upgrade_on
-from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
+from usina.kernel.db.unit_of_work import OutcomeUnknown, Rows, Transaction, Unit
 from usina.kernel.db.wall import ENGINE, REQUEST, TENANT, RolesMissing
-from usina.kernel.errors import StorageFull, Unavailable
+from usina.kernel.errors import Problem, StorageFull, Unavailable
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ _COLLISIONS: Final = frozenset({"40001", "40P01"})
 _TOO_LONG: Final = frozenset({"55P03", "57014"})
 _AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")
 _FULL: Final = "53100"
+_LOST: Final = "The database was lost and nothing has happened; ask again."
 _OPEN: Final = (
     "SELECT transaction_timestamp(), set_config('role', $1, true),"
     f" set_config('{TENANT}', $2, true), set_config('statement_timeout', $3, true),"
@@ -133,6 +134,9 @@ class PostgresDatabase:
                     raise refusal from error
                 if not attempt.began and _sqlstate(error) in _NO_SUCH_ROLE:
                     raise RolesMissing from error
+                if attempt.lost and not isinstance(error, Problem):
+                    unknown = attempt.done and engine is self._writing
+                    raise (OutcomeUnknown() if unknown else Unavailable(_LOST)) from error
                 if attempt.began or not _is_away(error, connected=attempt.connected):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
@@ -152,24 +156,31 @@ class _Attempt(Generic[T]):
         self._opening = opening
         self.connected = False
         self.began = False
+        self.lost = False
+        self.done = False
         self.hooks: Sequence[Callable[[], None]] = ()
 
     def run(self, connection: sa.Connection) -> None:
         self.connected = True
-        with connection.begin():
-            driver = _Driver(connection)
-            try:
+        driver = _Driver(connection)
+        try:
+            with connection.begin():
                 self._run(connection, driver)
-            except Exception as error:
-                if (driver.lost or not self.began) and not connection.invalidated:
-                    connection.invalidate(error)  # so that nobody gets it from the pool
-                raise
+        except Exception as error:
+            self.lost = self.began and (driver.lost or _sqlstate(error).startswith(_AWAY))
+            raise
 
     def _run(self, connection: sa.Connection, driver: "_Driver") -> None:
-        [[now, *_]] = driver.execute(_OPEN, self._opening).fetchall()
-        self.began = True
-        opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
-        self.result = self._unit(opened)
+        try:
+            [[now, *_]] = driver.execute(_OPEN, self._opening).fetchall()
+            self.began = True
+            opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
+            self.result = self._unit(opened)
+        except Exception as error:
+            if (driver.lost or not self.began) and not connection.invalidated:
+                connection.invalidate(error)  # so that nobody gets it from the pool
+            raise
+        self.done = True
         self.hooks = opened.hooks
 
 

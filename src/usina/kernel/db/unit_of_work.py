@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from usina.kernel.errors import Unavailable
+
 T = TypeVar("T")
 
 
@@ -52,6 +54,19 @@ class Transaction:
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Runs ``hook`` on the event loop after a successful commit: wake-ups, never truth."""
         self.hooks.append(hook)
+
+
+class OutcomeUnknown(Unavailable):
+    """The way to the database broke while a commit was on it: it has happened, or it has not.
+
+    Nobody may try again who could not bear that it happens twice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database was lost while it wrote: look whether it has happened before you ask"
+            " again, or ask with the same Idempotency-Key."
+        )
 
 
 Unit = Callable[[Transaction], T]
