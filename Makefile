@@ -75,9 +75,12 @@ bench: setup ## Speed, as ratios against peers and limits in the same run
 torture: setup ## The long form of the kills and of the state machine
 	$(BIN)/python -m tests.torture
 
-lock: $(BIN)/uv ## Renew requirements.lock
+lock: $(BIN)/uv ## Renew requirements.lock, and the image's part of it
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-header \
 		--no-emit-package usina-client --upgrade --quiet -o requirements.lock
+	$(UV) pip compile pyproject.toml --group image --universal --generate-hashes --no-header \
+		--no-emit-package usina-client --constraint requirements.lock --quiet \
+		-o deploy/requirements.lock
 
 clean: ## Remove what was built
 	rm -rf $(VENV) $(VALIDATOR)/node_modules usina-demo .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -16,7 +17,6 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from usina.kernel.db.address import shown as shown_address
 from usina.kernel.errors import Unavailable
 from usina.kernel.registry import discover_apps, load_registry
 from usina.kernel.runners.cgroup import delegated_group
@@ -27,9 +27,13 @@ from usina.settings import Settings, variable_of
 from usina.storage import s3_access, store_url
 
 _SKEW_SECONDS: Final = 30
+_DATABASE_SKEW_SECONDS: Final = 2.0
 _PATIENCE: Final = 5.0
 _OLDEST_POSTGRES: Final = 150_000
 _LOW_DISK_BYTES: Final = 2 * 1024**3
+_PASSWORD: Final = re.compile(r"(?<=:)[^:/@]*(?=@)")
+"""In an address, between the user and the host."""
+
 _NAMESPACES: Final = "Allow this user namespaces, or run only programs you trust."
 _WITHOUT: Final = {
     "cgroup": "Nothing is missing: memory and processes are watched instead.",
@@ -75,10 +79,8 @@ def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
             text = os.pathsep.join(str(folder) for folder in settings.runners)
         elif name == "warm_ahead":
             text = ",".join(settings.warm_ahead)
-        elif name in {"database_url", "redis_url"} and value is not None:
-            text = shown_address(str(value))
         else:
-            text = "" if value is None else str(value)
+            text = "" if value is None else _PASSWORD.sub("********", str(value))
         shown.append((variable_of(name), text))
     return shown
 
@@ -188,7 +190,7 @@ def _database_server(settings: Settings) -> Iterator[Check]:
         yield Check("service", "database", False, detail, fix)
     else:
         yield Check("service", "database", True, detail)
-    if abs(found.ahead_seconds) > _SKEW_SECONDS:
+    if abs(found.ahead_seconds) > _DATABASE_SKEW_SECONDS:
         fix = "Let both machines follow a time server."
         yield Check("service", "database clock", None, f"{found.ahead_seconds:+.1f} s of ours", fix)
 

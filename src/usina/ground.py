@@ -10,16 +10,13 @@ from typing import Final
 
 from usina.kernel.clock import Clock, SystemClock
 from usina.kernel.db import meta
+from usina.kernel.db.connect import revision_at
 from usina.kernel.db.migrations import HEAD, revision_of, upgrade
-from usina.kernel.db.postgres import (
-    NotUsable,
-    PostgresDatabase,
-    PostgresOptions,
-    revision_of_postgres,
-)
+from usina.kernel.db.postgres import PostgresDatabase, PostgresOptions
 from usina.kernel.db.sqlite import SqliteDatabase, open_engine
 from usina.kernel.db.unit_of_work import Database
 from usina.kernel.db.wall import RolesMissing
+from usina.kernel.errors import Conflict, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
 from usina.kernel.storage.marker import claim
@@ -76,7 +73,7 @@ async def embedded_ground(
     migrate(settings)
     database = SqliteDatabase(settings.database_path, clock)
     parts.push_async_callback(database.close)
-    await database.write(meta.prepare)
+    await _prepare(database)
     return await _ground(settings, clock, database, Bus(), None, parts)
 
 
@@ -92,8 +89,8 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
         place = "a bucket, or a folder that every machine sees"
         raise CanNotStart(f"Set USINA_STORAGE_URL, {place}; " + _OR_EMBEDDED)
     try:
-        revision = await revision_of_postgres(settings.database_url)
-    except NotUsable as error:
+        revision = await revision_at(settings.database_url)
+    except Unavailable as error:
         raise CanNotStart(error.detail) from error
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
@@ -102,10 +99,7 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
         )
     database = PostgresDatabase(settings.database_url, postgres_options(settings))
     parts.push_async_callback(database.close)
-    try:
-        await database.write(meta.prepare)
-    except RolesMissing as error:
-        raise CanNotStart(str(error)) from error
+    await _prepare(database)
     bus = Bus()
     relay = RedisRelay(redis_url, await database.read(meta.platform_id), bus)
     relay.start()
@@ -123,6 +117,16 @@ def show_metrics(settings: Settings, parts: contextlib.AsyncExitStack) -> None:
                 f"USINA_METRICS_PORT: can not listen on {settings.host}:{settings.metrics_port}: "
                 f"{error.strerror}."
             ) from None
+
+
+async def _prepare(database: Database) -> None:
+    """A database that is only half there is no ground to stand on."""
+    try:
+        await database.write(meta.prepare)
+    except Conflict as error:
+        raise CanNotStart(error.detail) from error
+    except RolesMissing as error:
+        raise CanNotStart(str(error)) from error
 
 
 def migrate(settings: Settings) -> None:

@@ -60,13 +60,13 @@ class Settings(BaseSettings):
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
 
-    postgres_host: str | None = Field(
-        None, validation_alias=_named("POSTGRES_HOST", "POSTGRES_SERVER")
+    postgres_server: str | None = Field(
+        None, validation_alias=_named("POSTGRES_SERVER", "POSTGRES_HOST")
     )
     postgres_port: int = Field(5432, ge=1, le=65_535, validation_alias=_named("POSTGRES_PORT"))
     postgres_user: str = Field("postgres", validation_alias=_named("POSTGRES_USER"))
     postgres_password: SecretStr | None = Field(None, validation_alias=_named("POSTGRES_PASSWORD"))
-    postgres_db: str | None = Field(None, validation_alias=_named("POSTGRES_DB"))
+    postgres_db: str = Field("usina", validation_alias=_named("POSTGRES_DB"))
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     database_connections: int = Field(10, ge=1, le=1000)
     database_pooler: bool = False
@@ -190,9 +190,9 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _is_found_by_its_parts(self) -> Self:
-        if self.database_url is None:
-            object.__setattr__(self, "database_url", _database_by_parts(self))  # frozen from here
+    def _the_database_comes_whole_or_in_pieces(self) -> Self:
+        if self.database_url is None and self.postgres_server is not None:
+            object.__setattr__(self, "database_url", _database_of_parts(self))
         return self
 
     @cached_property
@@ -205,16 +205,15 @@ class Settings(BaseSettings):
         return self.data / "usina.sqlite"
 
 
-def _database_by_parts(settings: Settings) -> str | None:
-    """The address that the origins' parts make, where they name a host."""
-    if not settings.postgres_host:
-        return None
-    password = settings.postgres_password
+def _database_of_parts(settings: Settings) -> str:
+    """``DATABASE_URL``, out of the pieces that the origins write it in."""
+    assert settings.postgres_server is not None, "a server makes the address"
+    secret = settings.postgres_password
     return address_of(
-        settings.postgres_host,
+        settings.postgres_server,
         settings.postgres_port,
         settings.postgres_user,
-        None if password is None else password.get_secret_value(),
+        None if secret is None else secret.get_secret_value(),
         settings.postgres_db,
     )
 

@@ -1,17 +1,36 @@
-"""What operators do beside a running platform: the schema, the first users, organizations."""
+"""What is done to a platform that is not at work: its schema, its first users.
+
+Each works on the database that the settings name: PostgreSQL where ``DATABASE_URL`` is set, else
+the file in the data folder.
+"""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
-from usina.ground import migrate, postgres_options
+from usina.ground import postgres_options
 from usina.kernel.db import meta
+from usina.kernel.db.connect import Address, open_database, revision_at
+from usina.kernel.db.connect import upgrade_database as upgrade_at
 from usina.kernel.db.migrations import HEAD
-from usina.kernel.db.postgres import PostgresDatabase, upgrade_postgres
-from usina.kernel.db.sqlite import SqliteDatabase
-from usina.kernel.db.unit_of_work import Database
 from usina.kernel.tenancy.service import CreatedOrganization, SeedReport, Tenancy
 from usina.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Where a schema is, null for none yet, and where this Usina wants it."""
+
+    revision: str | None
+    head: str = HEAD
+
+
+def revision(settings: Settings) -> Revision:
+    """Changes nothing, not even an empty folder."""
+    return Revision(asyncio.run(revision_at(_address(settings))))
 
 
 def upgrade_database(settings: Settings) -> str:
@@ -22,26 +41,16 @@ def upgrade_database(settings: Settings) -> str:
 
 def seed(settings: Settings) -> SeedReport:
     """The first organization, owner and key; safe beside a running platform and to repeat."""
-
-    async def run() -> SeedReport:
-        async with _prepared(settings) as database:
-            return await seed_in(settings, Tenancy(database))
-
-    return asyncio.run(run())
+    return asyncio.run(_with_tenancy(settings, lambda tenancy: seed_in(settings, tenancy)))
 
 
 def create_organization(settings: Settings, name: str) -> CreatedOrganization:
     """A new organization and its first key."""
-
-    async def run() -> CreatedOrganization:
-        async with _prepared(settings) as database:
-            return await Tenancy(database).create_organization(name)
-
-    return asyncio.run(run())
+    return asyncio.run(_with_tenancy(settings, lambda tenancy: tenancy.create_organization(name)))
 
 
 async def seed_in(settings: Settings, tenancy: Tenancy) -> SeedReport:
-    """The first organization, owner and key as the settings name them."""
+    """What ``FIRST_SUPERUSER_*`` name."""
     password, key = settings.first_superuser_password, settings.first_superuser_api_key
     return await tenancy.seed(
         settings.first_superuser_username,
@@ -50,25 +59,21 @@ async def seed_in(settings: Settings, tenancy: Tenancy) -> SeedReport:
     )
 
 
+def _address(settings: Settings) -> Address:
+    return settings.database_url or settings.database_path
+
+
 async def _upgrade(settings: Settings) -> None:
-    if settings.database_url is not None:
-        await upgrade_postgres(settings.database_url)
-        return
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    migrate(settings)
+    if settings.database_url is None:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    await upgrade_at(_address(settings))
 
 
-@contextlib.asynccontextmanager
-async def _prepared(settings: Settings) -> AsyncGenerator[Database]:
-    """The database of the settings, with every table."""
+async def _with_tenancy(settings: Settings, work: Callable[[Tenancy], Awaitable[T]]) -> T:
     await _upgrade(settings)
-    database: Database = (
-        SqliteDatabase(settings.database_path)
-        if settings.database_url is None
-        else PostgresDatabase(settings.database_url, postgres_options(settings))
-    )
+    database = open_database(_address(settings), postgres_options(settings))
     try:
         await database.write(meta.prepare)
-        yield database
+        return await work(Tenancy(database))
     finally:
         await database.close()

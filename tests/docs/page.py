@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -78,13 +78,15 @@ def write_files(page: Path, folder: Path) -> None:
             path.write_text(block[2])
 
 
-def perform(page: Path, folder: Path) -> Performance:
+def perform(page: Path, folder: Path, files: Mapping[str, str] | None = None) -> Performance:
     """Runs the page's blocks in the folder, against a platform of their own. ``python3.8`` is the
-    oldest Python of this machine."""
+    oldest Python of this machine. ``files`` are those that a reader has beforehand, by name."""
     (folder / "tools").mkdir()
     (folder / "tools/python3.8").symlink_to(old_python().path)
     shutil.copy(_picture(), folder / "photo.png")
     write_files(page, folder)
+    for name, text in (files or {}).items():
+        (folder / name).write_text(text)
     script = "set -euo pipefail\n" + "".join(
         f"echo 'block at line {block.line}' >&2\n{{\n{block.script}}} > block-{number}.out\n"
         for number, block in enumerate(blocks(page))

@@ -1,11 +1,13 @@
 """What the pages tell people to type works, and prints what they say."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.docs.page import ROOT, alike, blocks, perform
+from tests.docs.page import ROOT, Performance, alike, blocks, perform
+from tests.docs.servers import servers
 
 PAGES = [
     "README.md",
@@ -13,6 +15,8 @@ PAGES = [
     "docs/guides/first-model.md",
     "docs/guides/bring-your-own-program.md",
 ]
+_MOVING = "docs/guides/from-one-machine-to-many.md"
+"""It wants three servers."""
 
 
 @pytest.mark.timeout(240)
@@ -21,8 +25,27 @@ def test_every_block_runs_in_order_and_prints_what_is_shown(name: str, tmp_path:
     for tool in ("bash", "curl", "gcc", "jq"):
         assert shutil.which(tool), f"the pages use {tool}: install it"
 
-    performance = perform(ROOT / name, tmp_path)
+    _hold_to_its_word(name, perform(ROOT / name, tmp_path))
 
+
+@pytest.mark.timeout(240)
+def test_a_platform_moves_to_real_servers_as_its_guide_says(tmp_path: Path) -> None:
+    with servers() as addresses:
+        settings = "".join(f"{name}='{value}'\n" for name, value in addresses.items())
+        performance = perform(ROOT / _MOVING, tmp_path, {"servers.env": settings})
+
+    _hold_to_its_word(_MOVING, performance)
+
+
+def test_the_guide_to_many_machines_names_the_servers_as_the_test_does() -> None:
+    with servers() as addresses:
+        page = (ROOT / _MOVING).read_text()
+        [shown] = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+
+    assert re.findall(r"^(\w+)=", shown, re.MULTILINE) == list(addresses)
+
+
+def _hold_to_its_word(name: str, performance: Performance) -> None:
     assert performance.code == 0, performance.errors[-3000:]
     assert len(performance.printed) == len(blocks(ROOT / name))
     for block, printed in zip(blocks(ROOT / name), performance.printed, strict=True):
@@ -31,7 +54,7 @@ def test_every_block_runs_in_order_and_prints_what_is_shown(name: str, tmp_path:
 
 
 def test_the_pages_have_blocks_and_outputs_to_compare() -> None:
-    for name in PAGES:
+    for name in [*PAGES, _MOVING]:
         found = blocks(ROOT / name)
         assert len(found) >= 4
         assert sum(block.prints is not None for block in found) >= 3

@@ -21,7 +21,19 @@ from usina.settings import Settings
 
 SOURCE = ROOT / "src"
 REFERENCE = ROOT / "docs" / "reference"
-ONLY_BY_COMMAND = {"name_taken"}
+ONLY_BY_COMMAND = {
+    "name_taken",
+    "folder_in_use",
+    "database_unavailable",
+    "copy_differs",
+    "copy_onto_itself",
+    "copy_source_in_use",
+    "copy_source_revision",
+    "copy_target_missing",
+    "copy_target_not_empty",
+    "copy_unfinished",
+    "copy_unknown_tables",
+}
 """Codes that no route answers: they are raised where only a command of this machine gets."""
 
 ONLY_OF_JOBS = {"content_damaged"}
@@ -148,6 +160,14 @@ def test_every_problem_code_is_in_the_reference() -> None:
 
     assert problem_codes() - ONLY_BY_COMMAND - ONLY_OF_JOBS - told == set()
     assert told - problem_codes() == set()
+
+
+def test_every_code_of_copies_is_in_the_reference() -> None:
+    page = (REFERENCE / "database.md").read_text()
+    told = set(re.findall(r"^\| \d \| `(\w+)` \|", page, re.MULTILINE))
+
+    assert {code for code in ONLY_BY_COMMAND if code != "name_taken"} <= told
+    assert told <= problem_codes()
 
 
 def test_every_error_code_of_jobs_is_in_the_reference() -> None:

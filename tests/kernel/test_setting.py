@@ -36,6 +36,47 @@ def test_a_value_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         Settings()
 
 
+def test_servers_are_named_in_the_origins_pieces_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_SERVER", "db")
+    monkeypatch.setenv("POSTGRES_USER", "usina")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "p@ss/w:rd")
+    monkeypatch.setenv("REDIS_HOST", "redis")
+    monkeypatch.setenv("CELERY_WORKER_CONCURRENCY", "3")
+    found = Settings()
+    assert found.database_url == "postgresql://usina:p%40ss%2Fw%3Ard@db:5432/usina"
+    assert redis_of(found) == "redis://redis:6379/0"
+    assert found.slots == 3
+    monkeypatch.setenv("DATABASE_URL", "postgresql://whole/d")
+    monkeypatch.setenv("REDIS_URL", "redis://whole")
+    monkeypatch.setenv("USINA_SLOTS", "4")
+    assert (Settings().database_url, Settings().redis_url) == (
+        "postgresql://whole/d",
+        "redis://whole",
+    )
+    assert Settings().slots == 4
+
+
+def test_pieces_without_a_server_are_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_USER", "usina")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "secret")
+    assert Settings().database_url is None
+
+
+def test_the_password_of_an_address_is_masked_too() -> None:
+    shown = dict(
+        settings_in_force(
+            Settings.model_validate(
+                {
+                    "database_url": "postgresql://usina:very secret@db/usina",
+                    "redis_url": "redis://:very secret@redis:6379/0",
+                }
+            )
+        )
+    )
+    assert shown["DATABASE_URL"] == "postgresql://usina:********@db/usina"
+    assert shown["REDIS_URL"] == "redis://:********@redis:6379/0"
+
+
 def test_secrets_are_masked_where_settings_are_shown() -> None:
     shown = dict(settings_in_force(Settings(first_superuser_api_key="very secret")))
     assert shown["FIRST_SUPERUSER_API_KEY"] == "********"
@@ -128,6 +169,7 @@ def test_a_database_is_found_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> No
     made = open_postgres(url).url
     assert (made.username, made.password, made.host) == ("plant", "p@ss/:word", "db")
     assert (made.port, made.database) == (5432, "usina db")
+    monkeypatch.delenv("POSTGRES_SERVER")
     monkeypatch.setenv("POSTGRES_HOST", "::1")
     monkeypatch.setenv("POSTGRES_PORT", "6432")
     assert "@[::1]:6432/" in str(Settings().database_url)

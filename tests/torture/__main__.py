@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.jobs.machine import JobStoreOnPostgresql, JobStoreOnSqlite
-from tests.torture.story import kill_at
-from usina.kernel.failpoints import NAMES
+from tests.torture.story import PLACES, kill_at
 
 
 def main() -> int:
@@ -40,7 +39,7 @@ def main() -> int:
 
 def _kills(rounds: int, seed: int, only: str | None) -> int:
     broken = 0
-    for name in [only] if only else sorted(NAMES):
+    for name in [only] if only else PLACES:
         for number in range(seed, seed + rounds):
             began = time.monotonic()
             folder = Path(tempfile.mkdtemp(prefix="usina-torture-"))

@@ -14,6 +14,10 @@ import httpx2
 
 from tests.torture.invariant import violations
 from tests.torture.platform import get_json, running, start
+from usina.kernel.failpoints import NAMES
+
+PLACES = sorted(name for name in NAMES if not name.startswith("copy."))
+"""Where a platform may die. The places of `usina db copy` are visited in tests/moving."""
 
 DRAIN_SECONDS = 60
 _TIDY_SECONDS = 5

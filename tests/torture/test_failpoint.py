@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.story import kill_at
-from usina.kernel.failpoints import NAMES
+from tests.torture.story import PLACES, kill_at
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("failpoint", sorted(NAMES))
+@pytest.mark.parametrize("failpoint", PLACES)
 def test_a_kill_at_this_line_loses_nothing(failpoint: str, tmp_path: Path) -> None:
     assert kill_at(failpoint, tmp_path / "data", seed=1) == []

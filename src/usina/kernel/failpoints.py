@@ -32,6 +32,11 @@ NAMES: Final = frozenset(
         "reopen.after_commit",
         "delete.after_commit",
         "sweep.after_object",
+        "copy.after_mark",
+        "copy.after_object",
+        "copy.in_transaction",
+        "copy.after_rows",
+        "copy.after_commit",
     }
 )
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from usina.kernel.db.prepared import Prepared, insert_new
 from usina.kernel.db.schema import metadata
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.errors import Conflict
 from usina.kernel.ids import new_id
 
 meta = sa.Table(
@@ -29,9 +30,22 @@ _MADE_AT_FIRST: Final = {
 }
 
 
+COPYING: Final = "copying"
+"""While a copy into the database is not finished: the platform that is being copied."""
+
+
 def prepare(tx: Transaction) -> None:
-    """Gives a fresh database its values; what is there stays, whoever wrote it."""
+    """Gives a fresh database its values; what is there stays, whoever wrote it.
+
+    Raises ``Conflict`` (``copy_unfinished``) for a database that is not all there yet.
+    """
     present = set(tx.execute(sa.select(meta.c.key)).scalars())
+    if COPYING in present:
+        raise Conflict(
+            "A copy into this database was begun and has not ended, so it is no platform yet. Run "
+            "the same `usina db copy` again: it goes on.",
+            code="copy_unfinished",
+        )
     missing = [
         {"key": k, "value": make()} for k, make in _MADE_AT_FIRST.items() if k not in present
     ]
@@ -49,6 +63,12 @@ def platform_id(tx: Transaction) -> str:
 
 def epoch(tx: Transaction) -> str:
     return _value(tx, "epoch")
+
+
+def renew_epoch(tx: Transaction) -> None:
+    """From now on every cursor that was given out is refused."""
+    fresh = sa.update(meta).where(meta.c.key == "epoch")
+    tx.execute(fresh.values(value=_MADE_AT_FIRST["epoch"]()))
 
 
 def secret(tx: Transaction) -> bytes:

@@ -130,7 +130,7 @@ class PostgresDatabase:
                     await connection.run_sync(attempt.run)
                 return attempt
             except Exception as error:
-                if (refusal := _refusal(error)) is not None:
+                if (refusal := refusal_of(error)) is not None:
                     raise refusal from error
                 if not attempt.began and _sqlstate(error) in _NO_SUCH_ROLE:
                     raise RolesMissing from error
@@ -313,7 +313,7 @@ def _is_away(error: BaseException, *, connected: bool) -> bool:
     return isinstance(error, OSError) or state.startswith(_AWAY) or (connected and not state)
 
 
-def _refusal(error: Exception) -> Unavailable | None:
+def refusal_of(error: Exception) -> Unavailable | None:
     """A full disk and a busy database are refusals that callers understand."""
     state = _sqlstate(error)
     if state == _FULL:
