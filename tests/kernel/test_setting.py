@@ -182,6 +182,7 @@ def test_a_database_is_found_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_socket_is_a_host_too(monkeypatch: pytest.MonkeyPatch) -> None:
     server = postgres_server()
     monkeypatch.setenv("POSTGRES_HOST", str(server.folder))
+    monkeypatch.setenv("POSTGRES_DB", "postgres")
     settings = Settings(database_connections=3, database_lock_seconds=4)
     assert settings.database_url is not None
     assert await revision_of_postgres(settings.database_url) is None
