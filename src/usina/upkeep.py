@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from usina.ground import postgres_options
 from usina.kernel.db import meta
 from usina.kernel.db.connect import Address, open_database, revision_at
 from usina.kernel.db.connect import upgrade_database as upgrade_at
@@ -70,7 +71,7 @@ async def _upgrade(settings: Settings) -> None:
 
 async def _with_tenancy(settings: Settings, work: Callable[[Tenancy], Awaitable[T]]) -> T:
     await _upgrade(settings)
-    database = open_database(_address(settings))
+    database = open_database(_address(settings), postgres_options(settings))
     try:
         await database.write(meta.prepare)
         return await work(Tenancy(database))

@@ -182,13 +182,14 @@ class Hall:
                 work_root,
                 queues,
                 grace_seconds=settings.grace_seconds,
-                holds_session=True,
+                holds_session=not settings.database_pooler,
             )
             load_ahead(worker, settings.warm_ahead, None)
-            assert settings.database_url is not None
-            session = Session(settings.database_url, session_name(worker.id), worker.beat_now)
-            await session.start()
-            parts.push_async_callback(session.stop)
+            if not settings.database_pooler:  # which gives a session to whoever comes
+                assert settings.database_url is not None
+                session = Session(settings.database_url, session_name(worker.id), worker.beat_now)
+                await session.start()
+                parts.push_async_callback(session.stop)
             await worker.start(take_over=False)
             parts.push_async_callback(worker.stop)
             ready.set_result(None)

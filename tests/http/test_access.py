@@ -103,3 +103,16 @@ async def test_an_input_of_another_organization_is_none(api: Api, other: Api) ->
         assert answer.status_code == 422
         codes.add((answer.json()["code"], answer.json()["errors"][0]["pointer"]))
     assert codes == {("input_not_found", "/inputs/image")}
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "x" * 999])
+async def test_what_can_be_no_address_is_not_found(api: Api, name: str) -> None:
+    """Nor looked up as the route of a repeat."""
+    key = {"idempotency-key": new_id()}
+    complete = f"/api/v1/files/uploads/{name}/complete"
+    for answer in (
+        await api.get(f"/api/v1/files/{name}"),
+        await api.post(complete),
+        await api("POST", complete, headers=key),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -193,8 +193,13 @@ async def test_migrations_make_exactly_the_tables_of_the_code(on_empty: OnEmpty)
     assert usina.app
     await on_empty(upgrade_on)
 
+    def no_partition(_object: object, name: str, kind: str, *_rest: object) -> bool:
+        return kind != "table" or not name.startswith("events_")
+
     def differences(connection: sa.Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": False, "include_object": no_partition}
+        )
         return compare_metadata(context, metadata)
 
     assert await on_empty(differences) == []

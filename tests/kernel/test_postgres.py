@@ -123,7 +123,7 @@ async def test_a_server_that_starts_anew_is_waited_for(postgres: PostgresDatabas
     while not restart.done():
         try:
             await postgres.write(lambda tx, n=written: put(tx, f"{n}"))
-        except DBAPIError:  # the server went in the midst of it: the caller is told
+        except Unavailable:  # the server went in the midst of it: the caller is told
             continue
         written += 1
     await restart
@@ -255,7 +255,7 @@ async def test_a_process_that_stops_in_a_unit_holds_up_nobody_for_long(postgres_
         time.sleep(0.5)  # as a suspended process does
         change(tx, "a", "woken")
 
-    with pytest.raises(DBAPIError):
+    with pytest.raises(Unavailable):
         await stopped.write(unit)
     await database.write(lambda tx: change(tx, "a", "went on"))
     await stopped.write(lambda tx: put(tx, "as if nothing had been"))

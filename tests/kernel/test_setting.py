@@ -5,8 +5,17 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from tests.postgres import postgres_server
 from usina.doctor import diagnose, settings_in_force
-from usina.ground import CanNotStart, redis_of
+from usina.faces.cli.failure import CommandError
+from usina.faces.cli.setting import settings_with
+from usina.ground import CanNotStart, postgres_options, redis_of
+from usina.kernel.db.postgres import (
+    NotUsable,
+    open_postgres,
+    revision_of_postgres,
+    upgrade_postgres,
+)
 from usina.kernel.registry import UnknownRoute, discover_apps, load_registry
 from usina.settings import Settings
 from usina.up import refuse_what_is_distributed
@@ -38,11 +47,11 @@ def test_servers_are_named_in_the_origins_pieces_too(monkeypatch: pytest.MonkeyP
     assert found.database_url == "postgresql://usina:p%40ss%2Fw%3Ard@db:5432/usina"
     assert redis_of(found) == "redis://redis:6379/0"
     assert found.slots == 3
-    monkeypatch.setenv("DATABASE_URL", "postgresql://whole")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://whole/d")
     monkeypatch.setenv("REDIS_URL", "redis://whole")
     monkeypatch.setenv("USINA_SLOTS", "4")
     assert (Settings().database_url, Settings().redis_url) == (
-        "postgresql://whole",
+        "postgresql://whole/d",
         "redis://whole",
     )
     assert Settings().slots == 4
@@ -123,6 +132,100 @@ def test_a_bucket_that_can_not_be_reached_so_is_refused(
         Settings()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p%40ss@h:6543/d",
+        "postgresql+asyncpg://u:p%40ss@h:6543/d",
+        "postgres://u:p%40ss@h:6543/d?sslmode=require",
+    ],
+)
+def test_a_database_is_named_in_each_of_the_usual_ways(url: str) -> None:
+    settings = Settings.model_validate({"DATABASE_URL": url})
+    assert settings.database_url == url
+    asked = open_postgres(url).url
+    assert (asked.username, asked.password, asked.host) == ("u", "p@ss", "h")
+    assert (asked.port, asked.database) == (6543, "d")
+    shown = dict(settings_in_force(settings))["DATABASE_URL"]
+    assert shown == url.replace("p%40ss", "********")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:secret@h/d",
+        "postgresql:///",
+        "postgresql://u:secret@h",
+        "postgresql://u:secret@h:port/d",
+        "postgresql://u:se@cret@h/d",
+        "postgresql://u:se/secret@h/d",
+        "postgresql://u:se#secret@h/d",
+        "secret",
+        "",
+    ],
+)
+def test_a_wrong_address_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(ValidationError, match="not an address like postgresql://") as refused:
+        Settings()
+    assert "secret" not in str(refused.value)
+    with pytest.raises(CommandError, match="DATABASE_URL: ") as told:
+        settings_with()
+    assert "secret" not in str(told.value)
+
+
+def test_a_database_is_found_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_USER", "plant")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "p@ss/:word")
+    monkeypatch.setenv("POSTGRES_DB", "usina db")
+    assert Settings().database_url is None
+    monkeypatch.setenv("POSTGRES_SERVER", "db")
+    url = Settings().database_url
+    assert url == "postgresql://plant:p%40ss%2F%3Aword@db:5432/usina%20db"
+    made = open_postgres(url).url
+    assert (made.username, made.password, made.host) == ("plant", "p@ss/:word", "db")
+    assert (made.port, made.database) == (5432, "usina db")
+    monkeypatch.delenv("POSTGRES_SERVER")
+    monkeypatch.setenv("POSTGRES_HOST", "::1")
+    monkeypatch.setenv("POSTGRES_PORT", "6432")
+    assert "@[::1]:6432/" in str(Settings().database_url)
+    shown = dict(settings_in_force(Settings()))
+    assert "word" not in str(shown)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://other/d")
+    assert Settings().database_url == "postgresql://other/d"
+
+
+async def test_a_socket_is_a_host_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = postgres_server()
+    monkeypatch.setenv("POSTGRES_HOST", str(server.folder))
+    monkeypatch.setenv("POSTGRES_DB", "postgres")
+    settings = Settings(database_connections=3, database_lock_seconds=4)
+    assert settings.database_url is not None
+    assert await revision_of_postgres(settings.database_url) is None
+    options = postgres_options(settings)
+    assert (options.connections, options.lock_seconds, options.pooler) == (3, 4, False)
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("postgresql://nobody:secret@/postgres?host={folder}", "nobody"),
+        ("postgresql://postgres:secret@/nothing?host={folder}", "nothing"),
+        ("postgresql://postgres:secret@/d?host={folder}/none", "none"),
+    ],
+)
+async def test_a_database_that_lets_nobody_in_is_said_so_without_the_password(
+    where: str, told: str
+) -> None:
+    url = where.format(folder=postgres_server().folder)
+    for use in (revision_of_postgres, upgrade_postgres):
+        with pytest.raises(NotUsable, match=told) as refused:
+            await use(url)
+        assert "secret" not in refused.value.detail
+
+
 def test_redis_is_found_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_HOST", "there")
     monkeypatch.setenv("CELERY_WORKER_CONCURRENCY", "7")
@@ -135,7 +238,8 @@ def test_redis_is_found_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
 def test_one_process_does_not_start_on_what_many_share(tmp_path: Path, variable: str) -> None:
-    settings = Settings.model_validate({"data": tmp_path / "data", variable: "redis://h"})
+    value = {"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h"}[variable]
+    settings = Settings.model_validate({"data": tmp_path / "data", variable: value})
     with pytest.raises(CanNotStart, match=f"{variable} is set, and `usina up` is one process"):
         refuse_what_is_distributed(settings)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from usina.http_kit.links import sign
-from usina.kernel.errors import Forbidden, Unauthorized
+from usina.kernel.errors import Forbidden, NotFound, Unauthorized
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
 
@@ -42,6 +42,8 @@ async def authenticated(request: Request) -> Call:
     caller = await platform.tenancy.authenticate(key)
     if caller is None:
         raise Unauthorized("This API key is not known, has expired or was revoked.")
+    if "\0" in request.scope["path"]:  # no address of ours; and nothing could look it up
+        raise NotFound
     return Call(platform, caller)
 
 

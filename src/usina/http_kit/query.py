@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from usina.http_kit.problem import invalid, pointer, unknown_fields
 from usina.kernel.errors import FieldError, Invalid
+from usina.kernel.text import refuse_nul
 
 _MOST: Final = 200
 
@@ -91,6 +92,7 @@ def _gathered(pairs: list[tuple[str, str]], model: type[Query]) -> dict[str, Any
     single = {name for name, field in fields.items() if field.default != ()} - {*prefixed.values()}
     found: dict[str, Any] = {}
     for name, value in pairs:
+        refuse_nul(name + value, pointer([name]))
         prefix, dot, rest = name.partition(".")
         if dot and (field := prefixed.get(prefix + dot)) is not None:
             _put_once(found.setdefault(field, {}), rest, value, name)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -14,8 +15,9 @@ import structlog
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.log import forget_before
+from usina.kernel.events.month import drop_month, lacking, open_months
 from usina.kernel.idempotency.service import Idempotency
-from usina.kernel.jobs.retention import forget_ended_before
+from usina.kernel.jobs.retention import forget_ended_before, months_over
 from usina.kernel.jobs.schedule.store import next_due
 from usina.kernel.jobs.service import Jobs
 from usina.kernel.jobs.store import lane
@@ -84,8 +86,11 @@ class Beat:
     @property
     def turns_for_many(self) -> Mapping[str, Turn]:
         """All of it where there are many processes, any of which may be lost."""
-        lost = {"take_back_lost": (self._jobs.take_back_lost, 1.0)}
-        return lost | dict(self.turns_of_faces) | dict(self.turns)
+        shared: dict[str, Turn] = {
+            "take_back_lost": (self._jobs.take_back_lost, 1.0),
+            "open_months": (self.open_months, 3600.0),
+        }
+        return shared | dict(self.turns_of_faces) | dict(self.turns)
 
     def start(self, turns: Mapping[str, Turn]) -> None:
         """Begins to turn; ``stop`` ends it."""
@@ -123,6 +128,11 @@ class Beat:
             _log.error("a lane was miscounted", queue=one.queue, organization=one.organization_id)
             await self._database.write(lambda tx, o=one: lane.count_anew(tx, o))
 
+    async def open_months(self) -> None:
+        """The log has a place for the events of the months that come."""
+        if wanted := await self._database.read(lacking):
+            await self._database.write(lambda tx: open_months(tx, wanted))
+
     async def forget_old(self) -> None:
         """Retention by class: jobs with all of theirs, events of no job, replies to repeats."""
         await self._idempotency.forget_expired()
@@ -135,16 +145,20 @@ class Beat:
                 pass
 
     async def _forget_jobs(self, age: timedelta) -> None:
+        """Where all jobs of a month go, its events go at once, after them."""
+        over = await self._database.read(lambda tx: months_over(tx, tx.now - age))
+
         def unit(tx: Transaction) -> tuple[int, list[str]]:
             moment: datetime = tx.now - age
-            return forget_ended_before(tx, moment, _BATCH, self._artifacts.keys_of_jobs)
+            return forget_ended_before(tx, moment, _BATCH, self._artifacts.keys_of_jobs, over)
 
-        while True:
-            gone, keys = await self._database.write(unit)
-            if not gone:
-                return
+        while (found := await self._database.write(unit))[0]:
+            gone, keys = found
             await self._artifacts.delete_objects(keys)
             _log.info("old jobs deleted", count=gone)
+        for month in over:
+            if await self._database.write(partial(drop_month, month=month)):
+                _log.info("a month of events dropped", month=month.name)
 
 
 async def _turn_for_ever(turn: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -103,7 +103,7 @@ async def upload_file(request: Request, call: Called) -> Response:
                 reception.insert(tx)
                 asked.record(tx, answer)
 
-            await call.platform.database.write(keep)
+            await call.platform.database.write(keep, tenant=call.organization_id)
             return answer_response(answer)
 
 

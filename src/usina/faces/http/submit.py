@@ -113,7 +113,8 @@ async def _submit_form(request: Request, call: Call) -> Response:
             if (replay := await asked.replay(form.fingerprint)) is not None:
                 return replay
             wanted = form.submission().request()
-            await call.platform.database.write(reception.insert)
+            database = call.platform.database
+            await database.write(reception.insert, tenant=call.organization_id)
         try:
             return await _submit(call, asked, [wanted], _one)
         except Problem:

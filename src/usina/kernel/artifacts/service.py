@@ -60,7 +60,7 @@ class Artifacts:
     async def _find(self, artifact_id: str, organization_id: str | None) -> Artifact:
         if is_id(artifact_id):
             found = await self._database.read(
-                lambda tx: rows.find(tx, artifact_id, organization_id)
+                lambda tx: rows.find(tx, artifact_id, organization_id), tenant=organization_id
             )
             if found is not None:
                 return found

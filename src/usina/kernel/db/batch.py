@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.db.unit_of_work import Database, OutcomeUnknown, Transaction
 
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741
@@ -15,8 +15,9 @@ class Batch(Generic[I, O]):
     """Collects items while the batch before them is being committed.
 
     ``unit`` writes a batch and answers one result per item. A batch that fails is tried again
-    member by member, so that one caller's mistake is that caller's alone. With ``gather_seconds``
-    a batch also waits so long for more, unless somebody is in a hurry.
+    member by member, so that one caller's mistake is that caller's alone; but not one that may have
+    been written. With ``gather_seconds`` a batch also waits so long for more, unless somebody is in
+    a hurry.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Batch(Generic[I, O]):
             try:
                 await self._write(taken)
             except Exception as error:
-                if len(taken) == 1:
-                    _fail(taken[0][1], error)
+                if len(taken) == 1 or isinstance(error, OutcomeUnknown):
+                    for _, future in taken:
+                        _fail(future, error)
                     continue
                 await asyncio.gather(*(self._write_alone(member) for member in taken))
 

@@ -33,9 +33,11 @@ _PATIENT: Final = PostgresOptions(connections=1, statement_seconds=6 * 3600)
 _UNHURRIED: Final = sa.text("SET idle_in_transaction_session_timeout = 0")
 
 
-def open_database(address: Address) -> Database:
+def open_database(address: Address, options: PostgresOptions | None = None) -> Database:
     """The database behind units. Its schema is looked at by nobody."""
-    return SqliteDatabase(address) if isinstance(address, Path) else PostgresDatabase(address)
+    if isinstance(address, Path):
+        return SqliteDatabase(address)
+    return PostgresDatabase(address, options)
 
 
 async def upgrade_database(address: Address) -> None:

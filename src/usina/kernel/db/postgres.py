@@ -2,13 +2,14 @@
 
 A unit runs in a greenlet, on the event loop: each of its statements waits for the server without
 holding anybody up. It is a task of its own, so that a caller who goes away leaves no half-used
-connection behind. Every transaction opens with one statement, which tells the database's time, sets
-the limits (for this transaction only, as a pooler wants it) and shows that the connection lives;
-until it has answered, a lost connection is a matter of trying again.
+connection behind. Every transaction opens with one statement, which tells the database's time,
+takes the role and sets the limits (for this transaction only, as a pooler wants it) and shows that
+the connection lives; until it has answered, a lost connection is a matter of trying again.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -17,27 +18,33 @@ import sqlalchemy as sa
 from pydantic_core import from_json, to_json
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from usina.kernel.clock import Clock
+from usina.kernel.db.address import shown
 from usina.kernel.db.migrations import revision_of, upgrade_on
-from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
-from usina.kernel.errors import StorageFull, Unavailable
+from usina.kernel.db.unit_of_work import OutcomeUnknown, Rows, Transaction, Unit
+from usina.kernel.db.wall import ENGINE, REQUEST, TENANT, RolesMissing
+from usina.kernel.errors import Problem, StorageFull, Unavailable
 
 T = TypeVar("T")
 
 _AWAY_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 0.05
+_UPGRADE_SECONDS: Final = 24 * 3600.0
 _STATEMENTS_KEPT: Final = 400
 _COLLISIONS: Final = frozenset({"40001", "40P01"})
 _TOO_LONG: Final = frozenset({"55P03", "57014"})
 _AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")
 _FULL: Final = "53100"
+_LOST: Final = "The database was lost and nothing has happened; ask again."
 _OPEN: Final = (
-    "SELECT transaction_timestamp(), set_config('statement_timeout', $1, true),"
-    " set_config('lock_timeout', $2, true),"
-    " set_config('idle_in_transaction_session_timeout', $3, true)"
+    "SELECT transaction_timestamp(), set_config('role', $1, true),"
+    f" set_config('{TENANT}', $2, true), set_config('statement_timeout', $3, true),"
+    " set_config('lock_timeout', $4, true),"
+    " set_config('idle_in_transaction_session_timeout', $5, true)"
 )
+_NO_SUCH_ROLE: Final = frozenset({"22023", "42501"})
 _ONE_UPGRADE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('usina upgrade', 0))"
 
 
@@ -77,11 +84,11 @@ class PostgresDatabase:
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def write(self, unit: Unit[T]) -> T:
-        return await self._apart(self._written(unit))
+    async def write(self, unit: Unit[T], *, tenant: str | None = None) -> T:
+        return await self._apart(self._written(unit, tenant))
 
-    async def read(self, unit: Unit[T]) -> T:
-        return (await self._apart(self._in_transaction(self._reading, unit))).result
+    async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
+        return (await self._apart(self._in_transaction(self._reading, unit, tenant))).result
 
     async def close(self) -> None:
         self._closed = True
@@ -98,23 +105,26 @@ class PostgresDatabase:
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _written(self, unit: Unit[T]) -> T:
+    async def _written(self, unit: Unit[T], tenant: str | None) -> T:
         """What two transactions spoil for each other is tried once more, after the other one."""
         try:
-            done = await self._in_transaction(self._writing, unit)
+            done = await self._in_transaction(self._writing, unit, tenant)
         except Exception as error:
             if _sqlstate(error) not in _COLLISIONS:
                 raise
             await asyncio.sleep(_AGAIN_SECONDS)
-            done = await self._in_transaction(self._writing, unit)
+            done = await self._in_transaction(self._writing, unit, tenant)
         for hook in done.hooks:
             hook()
         return done.result
 
-    async def _in_transaction(self, engine: AsyncEngine, unit: Unit[T]) -> "_Attempt[T]":
+    async def _in_transaction(
+        self, engine: AsyncEngine, unit: Unit[T], tenant: str | None
+    ) -> "_Attempt[T]":
+        acting = (ENGINE, "") if tenant is None else (REQUEST, tenant)
         deadline = asyncio.get_running_loop().time() + _AWAY_SECONDS
         while True:
-            attempt = _Attempt(unit, self._clock, self._limits)
+            attempt = _Attempt(unit, self._clock, [*acting, *self._limits])
             try:
                 async with engine.connect() as connection:
                     await connection.run_sync(attempt.run)
@@ -122,6 +132,11 @@ class PostgresDatabase:
             except Exception as error:
                 if (refusal := refusal_of(error)) is not None:
                     raise refusal from error
+                if not attempt.began and _sqlstate(error) in _NO_SUCH_ROLE:
+                    raise RolesMissing from error
+                if attempt.lost and not isinstance(error, Problem):
+                    unknown = attempt.done and engine is self._writing
+                    raise (OutcomeUnknown() if unknown else Unavailable(_LOST)) from error
                 if attempt.began or not _is_away(error, connected=attempt.connected):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
@@ -135,30 +150,37 @@ class _Attempt(Generic[T]):
 
     result: T
 
-    def __init__(self, unit: Unit[T], clock: Clock | None, limits: Sequence[str]) -> None:
+    def __init__(self, unit: Unit[T], clock: Clock | None, opening: Sequence[str]) -> None:
         self._unit = unit
         self._clock = clock
-        self._limits = limits
+        self._opening = opening
         self.connected = False
         self.began = False
+        self.lost = False
+        self.done = False
         self.hooks: Sequence[Callable[[], None]] = ()
 
     def run(self, connection: sa.Connection) -> None:
         self.connected = True
-        with connection.begin():
-            driver = _Driver(connection)
-            try:
+        driver = _Driver(connection)
+        try:
+            with connection.begin():
                 self._run(connection, driver)
-            except Exception as error:
-                if (driver.lost or not self.began) and not connection.invalidated:
-                    connection.invalidate(error)  # so that nobody gets it from the pool
-                raise
+        except Exception as error:
+            self.lost = self.began and (driver.lost or _sqlstate(error).startswith(_AWAY))
+            raise
 
     def _run(self, connection: sa.Connection, driver: "_Driver") -> None:
-        [[now, *_]] = driver.execute(_OPEN, self._limits).fetchall()
-        self.began = True
-        opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
-        self.result = self._unit(opened)
+        try:
+            [[now, *_]] = driver.execute(_OPEN, self._opening).fetchall()
+            self.began = True
+            opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
+            self.result = self._unit(opened)
+        except Exception as error:
+            if (driver.lost or not self.began) and not connection.invalidated:
+                connection.invalidate(error)  # so that nobody gets it from the pool
+            raise
+        self.done = True
         self.hooks = opened.hooks
 
 
@@ -210,17 +232,47 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngi
     )
 
 
+class NotUsable(Unavailable):
+    """The database can not be used so at all; the text says why, without a password."""
+
+
 async def upgrade_postgres(url: str) -> None:
-    """Brings the database to ``HEAD``; of several processes at once, one does it."""
-    engine = open_postgres(url)
+    """Brings the database to ``HEAD``; of several processes at once, one does it.
+
+    Raises :class:`NotUsable`, also for a role that may not do it.
+    """
 
     def alone(connection: sa.Connection) -> None:
         connection.exec_driver_sql(_ONE_UPGRADE)
         upgrade_on(connection)
 
-    try:
-        async with engine.begin() as connection:
+    async with _alone_with(url) as connection:
+        try:
             await connection.run_sync(alone)
+        except RolesMissing as error:
+            raise NotUsable(str(error)) from error
+        await connection.commit()
+
+
+async def revision_of_postgres(url: str) -> str | None:
+    """The revision that the database is at; null for an empty one. Raises :class:`NotUsable`."""
+    async with _alone_with(url) as connection:
+        return await connection.run_sync(revision_of)
+
+
+@asynccontextmanager
+async def _alone_with(url: str) -> AsyncGenerator[AsyncConnection]:
+    """A connection for what is done once, which may take its time."""
+    options = PostgresOptions(connections=1, pooler=True, statement_seconds=_UPGRADE_SECONDS)
+    engine = open_postgres(url, options)
+    try:
+        try:
+            connection = await engine.connect()
+        except Exception as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise NotUsable(f"{shown(url)} can not be used: {cause}") from error
+        async with aclosing(connection):
+            yield connection
     finally:
         await engine.dispose()
 

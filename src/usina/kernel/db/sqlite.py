@@ -75,7 +75,7 @@ class SqliteDatabase:
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="usina-db-commit")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="usina-db-reader")
 
-    async def write(self, unit: Unit[T]) -> T:
+    async def write(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         if self._closed:
             raise RuntimeError("The database is closed.")
         waiting = _Waiting(unit, asyncio.get_running_loop().create_future())
@@ -84,7 +84,7 @@ class SqliteDatabase:
             self._writing = asyncio.create_task(self._write_groups())
         return await waiting.future
 
-    async def read(self, unit: Unit[T]) -> T:
+    async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit)
 
     async def close(self) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from usina.kernel.errors import Unavailable
+
 T = TypeVar("T")
 
 
@@ -54,20 +56,38 @@ class Transaction:
         self.hooks.append(hook)
 
 
+class OutcomeUnknown(Unavailable):
+    """The way to the database broke while a commit was on it: it has happened, or it has not.
+
+    Nobody may try again who could not bear that it happens twice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database was lost while it wrote: look whether it has happened before you ask"
+            " again, or ask with the same Idempotency-Key."
+        )
+
+
 Unit = Callable[[Transaction], T]
 
 
 class Database(Protocol):
-    """The one door to the truth."""
+    """The one door to the truth.
 
-    async def write(self, unit: Unit[T]) -> T:
+    A unit that works for a caller names its ``tenant``, the caller's organization. PostgreSQL then
+    shows and changes nothing of another one, whatever the unit asks; SQLite has the filter alone.
+    Without a tenant the unit is the engine's, across organizations.
+    """
+
+    async def write(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         """Runs the unit in a read-write transaction and returns once it is durable.
 
         Whatever the unit raises is raised here, and nothing of the unit has happened then.
         """
         ...
 
-    async def read(self, unit: Unit[T]) -> T:
+    async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         """Runs the unit on one consistent snapshot; it must not write."""
         ...
 

@@ -98,7 +98,8 @@ def forget_before(tx: Transaction, moment: datetime, limit: int) -> int:
 
 
 def forget_jobs(tx: Transaction, job_ids: Sequence[str]) -> None:
-    tx.execute(sa.delete(events).where(events.c.job_id.in_(job_ids)))
+    if job_ids:
+        tx.execute(sa.delete(events).where(events.c.job_id.in_(job_ids)))
 
 
 def _event(row: sa.Row[Any]) -> Event:

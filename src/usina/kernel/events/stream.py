@@ -32,7 +32,8 @@ class EventStream:
         self, organization_id: str, job_id: str | None, after: int | None, limit: int
     ) -> list[Event]:
         return await self._database.read(
-            lambda tx: read_after(tx, organization_id, job_id, after, limit)
+            lambda tx: read_after(tx, organization_id, job_id, after, limit),
+            tenant=organization_id,
         )
 
     async def follow(
@@ -45,7 +46,9 @@ class EventStream:
         it looks every five seconds, since a word from another process may be lost.
         """
         if after is None and job_id is None:
-            after = await self._database.read(lambda tx: last_position(tx, organization_id))
+            after = await self._database.read(
+                lambda tx: last_position(tx, organization_id), tenant=organization_id
+            )
         silent = 0
         with self._bus.listen(job_id or organization_id) as listener:
             while True:

@@ -44,16 +44,16 @@ class Files:
         """A file out of a stream; whatever stops it half-way leaves nothing."""
         async with self.reception(caller.organization_id) as reception:
             file = await reception.take_in(name, declared_type, chunks)
-            await self._database.write(reception.insert)
+            await self._database.write(reception.insert, tenant=caller.organization_id)
             return file
 
     async def get(self, caller: Caller, file_id: str) -> File:
         if not is_id(file_id):
             raise NotFound
         look = partial(rows.find_file, organization_id=caller.organization_id, file_id=file_id)
-        found = await self._database.read(look)
+        found = await self._database.read(look, tenant=caller.organization_id)
         if found is None and await self._settled(caller, file_id):
-            found = await self._database.read(look)
+            found = await self._database.read(look, tenant=caller.organization_id)
         if found is None:
             raise NotFound
         return found
@@ -87,9 +87,9 @@ class Files:
             return file
 
         try:
-            file = await self._database.write(unit)
+            file = await self._database.write(unit, tenant=caller.organization_id)
         except NotFound:
             if not await self._settled(caller, file_id):
                 raise
-            file = await self._database.write(unit)
+            file = await self._database.write(unit, tenant=caller.organization_id)
         await self._store.run(lambda: self._store.delete([file.key]))

@@ -33,6 +33,7 @@ from usina.kernel.storage.digest import Digest
 from usina.kernel.storage.intake import Intake
 from usina.kernel.storage.store import Presigned, Store
 from usina.kernel.tenancy.caller import Caller
+from usina.kernel.text import without_nul
 
 _BATCH: Final = 100
 _FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -88,7 +89,7 @@ class Uploads:
             if also is not None:
                 also(tx, upload)
 
-        await self._database.write(unit)
+        await self._database.write(unit, tenant=caller.organization_id)
         return upload
 
     def _new(
@@ -101,7 +102,7 @@ class Uploads:
             id=new_id(),
             organization_id=caller.organization_id,
             name=display_name(name),
-            media_type=(media_type or UNKNOWN)[:255],
+            media_type=without_nul(media_type or UNKNOWN)[:255],
             size_bytes=size_bytes,
             sha256=None,
             completes_itself=size_bytes is None,
@@ -120,7 +121,9 @@ class Uploads:
         Whether there may be a file more than before. Raises ``Invalid`` or ``TooLarge`` for bytes
         that no file may have.
         """
-        tickets = await self._database.read(lambda tx: rows.find_tickets(tx, organization_id, ids))
+        tickets = await self._database.read(
+            lambda tx: rows.find_tickets(tx, organization_id, ids), tenant=organization_id
+        )
         settled = [await self._take_sent(ticket) for ticket in tickets]
         return any(settled)
 
@@ -175,12 +178,13 @@ class Uploads:
             made = rows.complete_upload(tx, upload_id)
             return rows.find_file(tx, caller.organization_id, upload_id), made
 
-        file, made = await self._database.write(unit)
+        file, made = await self._database.write(unit, tenant=caller.organization_id)
         if file is None:
             raise NotFound
         return file, made
 
     async def _open(self, upload_id: str) -> Upload | File:
+        """By its id alone: its signed address stands for its organization."""
         if is_id(upload_id):
             found = await self._database.read(lambda tx: rows.find_upload(tx, upload_id))
             if found is not None:
@@ -292,7 +296,8 @@ class Uploads:
             digest.head, digest.size_bytes, declared=upload.media_type, name=upload.name
         )
         recorded = await self._database.write(
-            lambda tx: rows.record_content(tx, upload, media_type, digest, object_id)
+            lambda tx: rows.record_content(tx, upload, media_type, digest, object_id),
+            tenant=upload.organization_id,
         )
         if recorded:
             await self._store.run(lambda: self._store.delete(sources))

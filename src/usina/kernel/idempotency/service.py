@@ -18,12 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from usina.kernel.db.unit_of_work import Database, Transaction
-from usina.kernel.errors import Conflict, Invalid
+from usina.kernel.errors import Conflict, Invalid, NotFound
 from usina.kernel.idempotency.table import idempotency_answers as answers
 from usina.kernel.tenancy.caller import owned_by
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _BATCH: Final = 1000
+_LONGEST_ROUTE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Idempotency:
             raise Invalid.at(
                 "/Idempotency-Key", "An Idempotency-Key is 1 to 255 visible ASCII characters."
             )
+        if len(route) > _LONGEST_ROUTE:
+            raise NotFound
         claim = Claim(organization_id, route, key)
         if claim in self._running:
             raise _in_progress()
@@ -76,7 +79,7 @@ class Idempotency:
             query = sa.select(*columns).where(_of(claim), answers.c.expires_at > tx.now)
             return tx.execute(query).one_or_none()
 
-        row = await self._database.read(unit)
+        row = await self._database.read(unit, tenant=claim.organization_id)
         if row is None:
             return None
         if row.fingerprint != fingerprint:
@@ -110,7 +113,9 @@ class Idempotency:
 
     async def keep(self, claim: Claim, fingerprint: str, answer: Answer) -> None:
         """Keeps the answer in a transaction of its own, where the effect may happen twice."""
-        await self._database.write(lambda tx: self.record(tx, claim, fingerprint, answer))
+        await self._database.write(
+            lambda tx: self.record(tx, claim, fingerprint, answer), tenant=claim.organization_id
+        )
 
     async def forget_expired(self) -> None:
         """Deletes the answers whose time is over, a batch at a time."""

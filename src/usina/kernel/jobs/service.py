@@ -157,7 +157,8 @@ class Jobs:
     async def get(self, organization_id: str, job_id: str) -> Job:
         if is_id(job_id):
             found = await self._database.read(
-                lambda tx: query.find(tx, organization_id, job_id, self._alive)
+                lambda tx: query.find(tx, organization_id, job_id, self._alive),
+                tenant=organization_id,
             )
             if found is not None:
                 return found
@@ -181,7 +182,7 @@ class Jobs:
     async def _has_ended(self, organization_id: str, job_id: str) -> bool:
         if is_id(job_id):
             status = await self._database.read(
-                lambda tx: query.status_of(tx, organization_id, job_id)
+                lambda tx: query.status_of(tx, organization_id, job_id), tenant=organization_id
             )
             if status is not None:
                 return status.terminal
@@ -191,7 +192,8 @@ class Jobs:
         self, organization_id: str, wanted: JobFilter, after: str | None, limit: int
     ) -> Page[Job]:
         found = await self._database.read(
-            lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive)
+            lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive),
+            tenant=organization_id,
         )
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
@@ -203,7 +205,9 @@ class Jobs:
     async def cancel(self, organization_id: str, job_id: str) -> tuple[Status, Job]:
         """The state that the job was in, and the job."""
         before = await self._change(
-            job_id, lambda tx: change.cancel(tx, organization_id, job_id, self._bus.announce)
+            organization_id,
+            job_id,
+            lambda tx: change.cancel(tx, organization_id, job_id, self._bus.announce),
         )
         reach("cancel.after_commit")
         if before is Status.RUNNING:
@@ -216,7 +220,9 @@ class Jobs:
     async def retry(self, organization_id: str, job_id: str) -> Job:
         """Reopens a failed or cancelled job."""
         queue = await self._change(
-            job_id, lambda tx: change.reopen(tx, organization_id, job_id, self._bus.announce)
+            organization_id,
+            job_id,
+            lambda tx: change.reopen(tx, organization_id, job_id, self._bus.announce),
         )
         reach("reopen.after_commit")
         job = await self.get(organization_id, job_id)
@@ -232,14 +238,14 @@ class Jobs:
             change.delete(tx, organization_id, job_id)
             return keys
 
-        keys = await self._change(job_id, unit)
+        keys = await self._change(organization_id, job_id, unit)
         reach("delete.after_commit")
         await self._artifacts.delete_objects(keys)
 
-    async def _change(self, job_id: str, unit: Unit[T]) -> T:
+    async def _change(self, organization_id: str, job_id: str, unit: Unit[T]) -> T:
         if not is_id(job_id):
             raise NotFound
-        return await self._database.write(unit)
+        return await self._database.write(unit, tenant=organization_id)
 
     async def log(
         self, organization_id: str, job_id: str, attempt: int | None, offset: int, limit: int
@@ -248,7 +254,8 @@ class Jobs:
         if not is_id(job_id):
             raise NotFound
         found = await self._database.read(
-            lambda tx: log.read_log(tx, organization_id, job_id, attempt, offset, limit)
+            lambda tx: log.read_log(tx, organization_id, job_id, attempt, offset, limit),
+            tenant=organization_id,
         )
         if isinstance(found, LogText):
             return found

@@ -13,6 +13,7 @@ from usina.kernel.jobs.store.insert import InputRef, NewJob
 from usina.kernel.jobs.store.source import Source, find_sources
 from usina.kernel.registry import Model, Registry
 from usina.kernel.runners.form import escaped, suggestion
+from usina.kernel.text import refuse_nul
 
 _MAX_LABELS: Final = 64
 _MAX_KEY: Final = 64
@@ -140,6 +141,8 @@ def _check_labels(request: JobRequest) -> None:
             raise Invalid.at(
                 at, f"A label's key has 1 to {_MAX_KEY} characters; one has {len(key)}."
             )
+        refuse_nul(key, at)
+        refuse_nul(value, f"{at}/{escaped(key)}")
         if len(value) > _MAX_VALUE:
             raise Invalid.at(
                 f"{at}/{escaped(key)}",

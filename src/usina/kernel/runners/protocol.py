@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from usina.kernel.text import without_nul
+
 ERROR_CODES: Final = frozenset(
     {"invalid_input", "runner_failed", "timeout", "out_of_memory", "cancelled"}
     | {"unavailable", "internal"}
@@ -195,7 +197,7 @@ def _finite(value: object) -> float | int:
 def _text(value: object, bound: int) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
-    return value[:bound].replace("\0", "")
+    return without_nul(value[:bound])
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {

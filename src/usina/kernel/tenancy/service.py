@@ -15,6 +15,7 @@ from usina.kernel.ids import new_id
 from usina.kernel.tenancy.caller import Caller
 from usina.kernel.tenancy.key import NewKey, describe_key, generate_key, key_sha256
 from usina.kernel.tenancy.table import api_keys, memberships, organizations, users
+from usina.kernel.text import refuse_nul
 
 _CACHE_SECONDS: Final = 5.0
 _CACHE_KEYS: Final = 10_000
@@ -68,6 +69,7 @@ class Tenancy:
         name = name.strip()
         if not 1 <= len(name) <= 200:
             raise Invalid.at("/name", "The name of an organization has 1 to 200 characters.")
+        refuse_nul(name, "/name")
         key = generate_key()
 
         def unit(tx: Transaction) -> str:

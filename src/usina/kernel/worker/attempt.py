@@ -11,8 +11,8 @@ import structlog
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.service import Artifacts, NewArtifact, OutputRefused
 from usina.kernel.db.batch import Batch
-from usina.kernel.db.unit_of_work import Database
-from usina.kernel.errors import Problem, StorageFull
+from usina.kernel.db.unit_of_work import Database, OutcomeUnknown
+from usina.kernel.errors import Problem, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.job import Job
@@ -178,7 +178,8 @@ class Attempt:
         wanted = {name: v if isinstance(v, list) else [v] for name, v in self.job.inputs.items()}
         every = {source_id for ids in wanted.values() for source_id in ids}
         sources = await self._shop.database.read(
-            lambda tx: find_sources(tx, self.job.organization_id, every)
+            lambda tx: find_sources(tx, self.job.organization_id, every),
+            tenant=self.job.organization_id,
         )
         brought: dict[str, list[str]] = {}
         for name, ids in wanted.items():
@@ -268,11 +269,14 @@ class Attempt:
         return status
 
     async def _write(self, ending: Ending) -> Status | None:
-        """Tries again while the disk is full: the work is done and should not be lost for it."""
+        """Tries again while the disk is full or the database away: the work is done and should not
+        be lost for it. What may have been written is not written again."""
         for _ in range(_FULL_DISK_TRIES):
             try:
                 return await self._shop.endings.add(ending)
-            except StorageFull:
+            except OutcomeUnknown:
+                raise
+            except Unavailable:
                 await asyncio.sleep(_FULL_DISK_SECONDS)
         return await self._shop.endings.add(ending)
 

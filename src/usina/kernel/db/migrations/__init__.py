@@ -8,7 +8,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0009"
+from usina.kernel.db import wall
+
+HEAD: Final = "0010"
 
 
 def revision_of(database: sa.Engine | sa.Connection) -> str | None:
@@ -28,14 +30,22 @@ def upgrade(engine: sa.Engine) -> None:
             upgrade_on(connection)
 
 
-def upgrade_on(connection: sa.Connection) -> None:
-    """The same in the transaction of the connection, which its owner commits."""
-    if revision_of(connection) == HEAD:
-        return
+def upgrade_on(connection: sa.Connection, revision: str = HEAD) -> None:
+    """The same in the transaction of the connection, which its owner commits.
+
+    On PostgreSQL it also puts right what lacks of the wall between organizations.
+    """
+    if revision_of(connection) != revision:
+        _run_revisions(connection, revision)
+    if connection.dialect.name == "postgresql":
+        wall.build(connection)
+
+
+def _run_revisions(connection: sa.Connection, revision: str) -> None:
     from alembic import command  # loading it costs more than a start may
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -10,6 +10,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Conflict, NotFound
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.events.log import forget_jobs as forget_events
+from usina.kernel.events.month import Month
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.jobs.store.lane import Lane, Moves, count
 from usina.kernel.jobs.table import checkpoints, job_inputs, job_labels, job_logs, jobs
@@ -85,12 +86,12 @@ def delete(tx: Transaction, organization_id: str, job_id: str) -> None:
     erase(tx, [job_id])
 
 
-def erase(tx: Transaction, job_ids: Sequence[str]) -> None:
-    """Removes every row of the jobs."""
+def erase(tx: Transaction, job_ids: Sequence[str], dropped: Sequence[Month] = ()) -> None:
+    """Removes every row of the jobs; but events in the months that are ``dropped`` go with them."""
     for table in (job_inputs, job_labels, job_logs, checkpoints):
         tx.execute(sa.delete(table).where(table.c.job_id.in_(job_ids)))
     forget_artifacts(tx, job_ids)
-    forget_events(tx, job_ids)
+    forget_events(tx, [each for each in job_ids if Month.of_id(each) not in dropped])
     tx.execute(sa.delete(jobs).where(jobs.c.id.in_(job_ids)))
 
 
