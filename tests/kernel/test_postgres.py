@@ -17,6 +17,8 @@ from usina.kernel.db.postgres import PostgresDatabase, PostgresOptions
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import StorageFull, Unavailable
 
+LOST = DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError
+
 
 def put(tx: Transaction, key: str) -> None:
     tx.execute(sa.insert(meta), {"key": key, "value": ""})
@@ -123,7 +125,7 @@ async def test_a_server_that_starts_anew_is_waited_for(postgres: PostgresDatabas
     while not restart.done():
         try:
             await postgres.write(lambda tx, n=written: put(tx, f"{n}"))
-        except DBAPIError:  # the server went in the midst of it: the caller is told
+        except LOST:  # the server went in the midst of it: the caller is told
             continue
         written += 1
     await restart

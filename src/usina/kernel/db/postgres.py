@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
 from usina.kernel.clock import Clock
+from usina.kernel.db.joined import Effects
 from usina.kernel.db.migrations import revision_of, upgrade_on
 from usina.kernel.db.unit_of_work import Rows, Transaction, Unit
 from usina.kernel.errors import StorageFull, Unavailable
@@ -160,8 +161,10 @@ class _Attempt(Generic[T]):
         driver.say(self._begin)
         [[now, *_]] = driver.execute(_OPEN, self._limits).fetchall()
         self.began = True
-        opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
+        now = self._clock.now() if self._clock else now
+        opened = Transaction(connection, driver, now, driver.effects)
         self.result = self._unit(opened)
+        driver.effects.flush()
         driver.say("COMMIT")
         self.hooks = opened.hooks
 
@@ -178,15 +181,21 @@ class _Found(list[Any]):
 class _Driver:
     """asyncpg as a unit sees it: it waits, and nobody has to say so."""
 
-    __slots__ = ("_asyncpg",)
+    __slots__ = ("_asyncpg", "effects")
 
     def __init__(self, connection: sa.Connection) -> None:
         self._asyncpg: Any = connection.connection.driver_connection
+        self.effects = Effects(self._execute)
 
     def execute(self, sql: str, parameters: Sequence[Any], /) -> Rows:
-        return _Found(await_(self._asyncpg.fetch(sql, *parameters)))
+        self.effects.flush()
+        return _Found(self._execute(sql, parameters))
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        return await_(self._asyncpg.fetch(sql, *parameters))
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        self.effects.flush()
         await_(self._asyncpg.executemany(sql, rows))
 
     def say(self, command: str) -> None:
