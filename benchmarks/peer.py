@@ -1,4 +1,4 @@
-"""What a peer of the distributed benchmark is: a worker process, and a client that asks and waits."""
+"""What a peer of the distributed benchmark is: a worker process, and a client that waits."""
 
 import asyncio
 import time

@@ -40,8 +40,9 @@ class CeleryPeer:
         return {"PEER_BROKER": rig.redis(1), "PEER_RESULTS": rig.redis(2)}
 
     def worker(self, rig: Rig) -> list[str]:
+        worker = [sys.executable, "-m", "celery", "-A", "benchmarks.peer_celery", "worker"]
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]
-        return [sys.executable, "-m", "celery", "-A", "benchmarks.peer_celery", "worker", "-c", "2", "-O", "fair", *quiet]
+        return [*worker, "-c", "2", "-O", "fair", *quiet]
 
     async def cycles(self, rig: Rig, count: int, flight: int) -> list[float]:
         app.conf.update(broker_url=rig.redis(1), result_backend=rig.redis(2))

@@ -1,10 +1,11 @@
 """dbos on PostgreSQL: a queue without a limit, looked at every 10 ms; results asked for each
 millisecond."""
 
+import asyncio
 import os
-import subprocess
 import sys
 import threading
+from asyncio.subprocess import DEVNULL
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,8 +23,10 @@ class DbosPeer:
     database = "dbos"
 
     async def prepare(self, rig: Rig) -> None:
-        migrate = [str(Path(sys.executable).with_name("dbos")), "migrate", "--sys-db-url", _url(rig)]
-        subprocess.run(migrate, check=True, capture_output=True)
+        command = str(Path(sys.executable).with_name("dbos"))
+        arguments = "migrate", "--sys-db-url", _url(rig)
+        made = await asyncio.create_subprocess_exec(command, *arguments, stdout=DEVNULL)
+        assert await made.wait() == 0
 
     def environment(self, rig: Rig) -> Mapping[str, str]:
         return {"PEER_POSTGRES": _url(rig)}
@@ -32,9 +35,7 @@ class DbosPeer:
         return module("peer_dbos")
 
     async def cycles(self, rig: Rig, count: int, flight: int) -> list[float]:
-        client = DBOSClient(
-            system_database_url=_url(rig), system_database_pool_size=16
-        )
+        client = DBOSClient(system_database_url=_url(rig), system_database_pool_size=16)
 
         async def cycle() -> None:
             handle = await client.enqueue_async({"queue_name": "echo", "workflow_name": "echo"}, 1)

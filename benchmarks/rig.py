@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,13 +46,12 @@ class Rig:
 
 
 @contextmanager
-def rig(databases: Sequence[str]) -> Iterator[Rig]:
-    """Both servers, with the databases in the first one."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("RIG_DIR")) as folder:
-        with _postgres(Path(folder) / "postgres") as postgres, _redis(Path(folder)) as redis:
-            found = Rig(postgres, redis)
-            asyncio.run(_create(found, databases))
-            yield found
+def rig(databases: Sequence[str], folder: Path) -> Iterator[Rig]:
+    """Both servers with their files below ``folder``, and the databases in the first one."""
+    with _postgres(folder / "postgres") as postgres, _redis(folder) as redis:
+        found = Rig(postgres, redis)
+        asyncio.run(_create(found, databases))
+        yield found
 
 
 @contextmanager
@@ -108,7 +106,7 @@ def running(
         command,
         env=os.environ | environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if "usina" in command[0] else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:

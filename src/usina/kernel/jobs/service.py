@@ -156,24 +156,18 @@ class Jobs:
         with self._bus.listen(end_topic(job_id)) as listener:
             deadline = asyncio.get_running_loop().time() + seconds
             known = self._bus.is_unended(job_id, organization_id)
-            while known or not await self._has_ended(organization_id, job_id):
+            while True:
+                if not known:
+                    job = await self.get(organization_id, job_id)
+                    if job.status.terminal:
+                        return job
                 known = False
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
-                    break
+                    return await self.get(organization_id, job_id)
                 await listener.wait(min(left, _RECHECK_SECONDS))
                 if isinstance(listener.settled, Job):
                     return listener.settled
-        return await self.get(organization_id, job_id)
-
-    async def _has_ended(self, organization_id: str, job_id: str) -> bool:
-        if is_id(job_id):
-            status = await self._database.read(
-                lambda tx: query.status_of(tx, organization_id, job_id)
-            )
-            if status is not None:
-                return status.terminal
-        raise NotFound
 
     async def list(
         self, organization_id: str, wanted: JobFilter, after: str | None, limit: int

@@ -24,7 +24,6 @@ _FARTHEST_PLACE: Final = 1000
 
 _THIS_JOB: Final = sa.and_(jobs.c.id == sa.bindparam("job"), owned_by(sa.bindparam("owner"), jobs))
 _FIND: Final = Prepared(sa.select(jobs).where(_THIS_JOB))
-_STATUS: Final = Prepared(sa.select(jobs.c.status).where(_THIS_JOB))
 
 
 _LANE: Final = sa.select(jobs.c.id).where(
@@ -52,12 +51,6 @@ def find(tx: Transaction, organization_id: str, job_id: str, alive: timedelta) -
     """The job whole, if it is this organization's."""
     rows = _FIND.all(tx, {"job": job_id, "owner": organization_id})
     return completed(tx, [job_of(rows[0])], alive)[0] if rows else None
-
-
-def status_of(tx: Transaction, organization_id: str, job_id: str) -> Status | None:
-    """Only the state, cheaply."""
-    rows = _STATUS.all(tx, {"job": job_id, "owner": organization_id})
-    return Status(rows[0].status) if rows else None
 
 
 def page(
