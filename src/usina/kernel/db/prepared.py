@@ -149,7 +149,7 @@ def _joinable(statement: Statement, compiled: SQLCompiler) -> _Joinable | None:
     if isinstance(statement, sa.Select) or _looks_elsewhere(statement):
         return None
     after = statement.where(sa.literal_column(AFTER)).compile(dialect=compiled.dialect)
-    return _Joinable(after.string, statement.table.name, of_many=False)
+    return _Joinable(after.string, str(statement.table), of_many=False)
 
 
 def _looks_elsewhere(statement: sa.Update | sa.Delete) -> bool:
@@ -166,7 +166,7 @@ def _of_lists(statement: sa.Insert, compiled: SQLCompiler) -> _Joinable | None:
         for place, name in enumerate(names, 1)
     ]
     rows = f"SELECT * FROM unnest({', '.join(lists)}) AS row WHERE {AFTER}"  # noqa: S608  # our own words
-    return _Joinable(f"{head} {rows}{rest}", statement.table.name, of_many=True)
+    return _Joinable(f"{head} {rows}{rest}", str(statement.table), of_many=True)
 
 
 def _list_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:

@@ -78,7 +78,8 @@ class Jobs:
         self._dispatch = dispatch
         self._limits = limits
         self._alive = alive
-        self._submissions = Batch(database, self._insert)
+        self._submissions = Batch(database.write, self._insert)
+        self._lookups: dict[str, Batch[str, Job | None]] = {}
 
     async def submit(
         self, caller: Caller, requests: Sequence[JobRequest], also: Also | None = None
@@ -143,13 +144,23 @@ class Jobs:
         JOBS_RESCUED.inc(len(taken))
 
     async def get(self, organization_id: str, job_id: str) -> Job:
+        """The job whole. Those of one organization that are asked for together are read so."""
         if is_id(job_id):
-            found = await self._database.read(
-                lambda tx: query.find(tx, organization_id, job_id, self._alive)
-            )
+            found = await self._lookup(organization_id).add(job_id)
             if found is not None:
                 return found
         raise NotFound
+
+    def _lookup(self, organization_id: str) -> Batch[str, Job | None]:
+        batch = self._lookups.get(organization_id)
+        if batch is None:
+
+            def look(tx: Transaction, job_ids: Sequence[str]) -> list[Job | None]:
+                found = query.find_many(tx, organization_id, job_ids, self._alive)
+                return [found.get(job_id) for job_id in job_ids]
+
+            batch = self._lookups[organization_id] = Batch(self._database.read, look)
+        return batch
 
     async def wait(self, organization_id: str, job_id: str, seconds: float) -> Job:
         """The job once it has ended, or as it is after ``seconds``."""
