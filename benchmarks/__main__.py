@@ -7,7 +7,7 @@ import sys
 # What the rooms' science takes is told for one core; numeric libraries read this as they load.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
-NAMES = ("cycle", "history", "parametric", "runner", "solid", "start", "transfer")
+NAMES = ("cycle", "distributed", "history", "parametric", "runner", "solid", "start", "transfer")
 
 
 def main() -> int:
