@@ -55,7 +55,7 @@ def platform(rig: Rig, folder: Path) -> Iterator[Platform]:
     }
     for step in (["db", "upgrade"], ["seed"]):
         done = [*_COMMAND, *step]
-        subprocess.run(done, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(done, env=os.environ | environment, check=True, capture_output=True)
     with _started(["api", "--port", "0"], environment) as (_, word):
         host, _, port = word.removeprefix("http://").rpartition(":")
         yield Platform(host, int(port), api_key, environment)

@@ -25,7 +25,9 @@ class DbosPeer:
     async def prepare(self, rig: Rig) -> None:
         command = str(Path(sys.executable).with_name("dbos"))
         arguments = "migrate", "--sys-db-url", _url(rig)
-        made = await asyncio.create_subprocess_exec(command, *arguments, stdout=DEVNULL)
+        made = await asyncio.create_subprocess_exec(
+            command, *arguments, stdout=DEVNULL, stderr=DEVNULL
+        )
         assert await made.wait() == 0
 
     def environment(self, rig: Rig) -> Mapping[str, str]:
