@@ -58,7 +58,7 @@ async def make_worker(
         artifacts=Artifacts(ground.database, ground.store, ground.clock),
         pool=pool,
         endings=Batch(
-            ground.database,
+            ground.database.write,
             lambda tx, all_: finish(
                 tx,
                 all_,

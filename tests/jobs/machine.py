@@ -211,7 +211,7 @@ class JobStore(RuleBasedStateMachine):
         assert bool(returned) == (expected is not None and expected.lease == lease)
         if expected and returned:
             self._given_back(expected, lost=0)
-            assert [status for _, status in returned] == [expected.status]
+            assert [one.status for one in returned] == [expected.status]
 
     @rule(everything=st.booleans())
     def look_for_lost(self, everything: bool) -> None:
@@ -227,7 +227,7 @@ class JobStore(RuleBasedStateMachine):
                 expected.to(Status.CANCELLED if expected.cancel else Status.FAILED)
             else:
                 self._given_back(expected, lost=1)
-        found = sorted(status for _, status in taken)
+        found = sorted(one.status for one in taken)
         assert found == sorted(self.jobs[job_id].status for job_id in lost)
 
     def _given_back(self, expected: Expected, *, lost: int) -> None:

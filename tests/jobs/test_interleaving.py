@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.util.concurrency import await_
 
-from tests.jobs.make import NEW_JOB, organization, queue, silent, slots
+from tests.jobs.make import LEASE, NEW_JOB, organization, queue, silent, slots
 from tests.postgres import waits_or_ends
 from usina.kernel.clock import SystemClock
 from usina.kernel.db.postgres import PostgresDatabase
@@ -138,7 +138,9 @@ async def test_a_job_that_is_reopened_is_not_forgotten_as_an_old_one(
 
     await postgres.write(unit)
     assert await forgetting[0] == (0, [])
-    assert await postgres.read(lambda tx: query.status_of(tx, owner, job.id)) == "QUEUED"
+    kept = await postgres.read(lambda tx: query.find(tx, owner, job.id, LEASE))
+    assert kept is not None
+    assert kept.status == "QUEUED"
 
 
 async def test_of_two_that_delete_one_job_one_is_told_that_it_is_gone(

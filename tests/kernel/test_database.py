@@ -124,7 +124,7 @@ async def test_a_batch_that_fails_is_tried_member_by_member(database: Database) 
             raise Refused
         return [put(tx, name) for name in names]
 
-    batch = Batch[str, str](database, unit)
+    batch = Batch[str, str](database.write, unit)
     found = await asyncio.gather(
         *(batch.add(name) for name in ("a", "b", "bad", "c")), return_exceptions=True
     )

@@ -21,6 +21,7 @@ from usina.kernel.events.stream import EventStream
 
 def tell(tx: Transaction, owner: str, kind: str) -> None:
     append(tx, [NewEvent(owner, None, None, kind, {})], silent)
+    tx.flush()
 
 
 class Reader:

@@ -17,6 +17,8 @@ from usina.kernel.db.postgres import PostgresDatabase, PostgresOptions
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import StorageFull, Unavailable
 
+LOST = DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError
+
 
 def put(tx: Transaction, key: str) -> None:
     tx.execute(sa.insert(meta), {"key": key, "value": ""})

@@ -19,9 +19,11 @@ from pydantic_core import from_json, to_json
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
 from usina.kernel.clock import Clock
 from usina.kernel.db.address import shown
+from usina.kernel.db.joined import Effects
 from usina.kernel.db.migrations import revision_of, upgrade_on
 from usina.kernel.db.unit_of_work import OutcomeUnknown, Rows, Transaction, Unit
 from usina.kernel.db.wall import ENGINE, REQUEST, TENANT, RolesMissing
@@ -38,6 +40,8 @@ _TOO_LONG: Final = frozenset({"55P03", "57014"})
 _AWAY: Final = ("08", "57P01", "57P02", "57P03", "53300")
 _FULL: Final = "53100"
 _LOST: Final = "The database was lost and nothing has happened; ask again."
+_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _OPEN: Final = (
     "SELECT transaction_timestamp(), set_config('role', $1, true),"
     f" set_config('{TENANT}', $2, true), set_config('statement_timeout', $3, true),"
@@ -74,10 +78,7 @@ class PostgresDatabase:
         self, url: str, options: PostgresOptions | None = None, clock: Clock | None = None
     ) -> None:
         options = options or PostgresOptions()
-        self._writing = open_postgres(url, options)
-        self._reading = self._writing.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        self._engine = open_postgres(url, options, isolation_level="AUTOCOMMIT")
         self._clock = clock
         limits = options.statement_seconds, options.lock_seconds, options.lock_seconds / 2
         self._limits = [f"{seconds * 1000:.0f}" for seconds in limits]
@@ -88,12 +89,12 @@ class PostgresDatabase:
         return await self._apart(self._written(unit, tenant))
 
     async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
-        return (await self._apart(self._in_transaction(self._reading, unit, tenant))).result
+        return (await self._apart(self._in_transaction(_READ, unit, tenant))).result
 
     async def close(self) -> None:
         self._closed = True
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._writing.dispose()
+        await self._engine.dispose()
 
     async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
         """Its end does not hang on the caller's."""
@@ -108,26 +109,23 @@ class PostgresDatabase:
     async def _written(self, unit: Unit[T], tenant: str | None) -> T:
         """What two transactions spoil for each other is tried once more, after the other one."""
         try:
-            done = await self._in_transaction(self._writing, unit, tenant)
+            done = await self._in_transaction(_WRITE, unit, tenant)
         except Exception as error:
             if _sqlstate(error) not in _COLLISIONS:
                 raise
             await asyncio.sleep(_AGAIN_SECONDS)
-            done = await self._in_transaction(self._writing, unit, tenant)
+            done = await self._in_transaction(_WRITE, unit, tenant)
         for hook in done.hooks:
             hook()
         return done.result
 
-    async def _in_transaction(
-        self, engine: AsyncEngine, unit: Unit[T], tenant: str | None
-    ) -> "_Attempt[T]":
+    async def _in_transaction(self, begin: str, unit: Unit[T], tenant: str | None) -> "_Attempt[T]":
         acting = (ENGINE, "") if tenant is None else (REQUEST, tenant)
         deadline = asyncio.get_running_loop().time() + _AWAY_SECONDS
         while True:
-            attempt = _Attempt(unit, self._clock, [*acting, *self._limits])
+            attempt = _Attempt(unit, begin, self._clock, [*acting, *self._limits])
             try:
-                async with engine.connect() as connection:
-                    await connection.run_sync(attempt.run)
+                await greenlet_spawn(attempt.run, self._engine.sync_engine)
                 return attempt
             except Exception as error:
                 if (refusal := refusal_of(error)) is not None:
@@ -135,7 +133,7 @@ class PostgresDatabase:
                 if not attempt.began and _sqlstate(error) in _NO_SUCH_ROLE:
                     raise RolesMissing from error
                 if attempt.lost and not isinstance(error, Problem):
-                    unknown = attempt.done and engine is self._writing
+                    unknown = attempt.done and begin is _WRITE
                     raise (OutcomeUnknown() if unknown else Unavailable(_LOST)) from error
                 if attempt.began or not _is_away(error, connected=attempt.connected):
                     raise
@@ -150,8 +148,11 @@ class _Attempt(Generic[T]):
 
     result: T
 
-    def __init__(self, unit: Unit[T], clock: Clock | None, opening: Sequence[str]) -> None:
+    def __init__(
+        self, unit: Unit[T], begin: str, clock: Clock | None, opening: Sequence[str]
+    ) -> None:
         self._unit = unit
+        self._begin = begin
         self._clock = clock
         self._opening = opening
         self.connected = False
@@ -160,53 +161,79 @@ class _Attempt(Generic[T]):
         self.done = False
         self.hooks: Sequence[Callable[[], None]] = ()
 
-    def run(self, connection: sa.Connection) -> None:
-        self.connected = True
-        driver = _Driver(connection)
-        try:
-            with connection.begin():
+    def run(self, engine: sa.Engine) -> None:
+        with engine.connect() as connection:
+            self.connected = True
+            driver = _Driver(connection)
+            try:
                 self._run(connection, driver)
-        except Exception as error:
-            self.lost = self.began and (driver.lost or _sqlstate(error).startswith(_AWAY))
-            raise
+            except BaseException as error:
+                self.lost = self.began and (driver.lost or _sqlstate(error).startswith(_AWAY))
+                if not (self.began and driver.undo()) and not connection.invalidated:
+                    connection.invalidate(error)  # so that nobody gets it from the pool
+                raise
 
     def _run(self, connection: sa.Connection, driver: "_Driver") -> None:
-        try:
-            [[now, *_]] = driver.execute(_OPEN, self._opening).fetchall()
-            self.began = True
-            opened = Transaction(connection, driver, self._clock.now() if self._clock else now)
-            self.result = self._unit(opened)
-        except Exception as error:
-            if (driver.lost or not self.began) and not connection.invalidated:
-                connection.invalidate(error)  # so that nobody gets it from the pool
-            raise
+        driver.say(self._begin)
+        [[now, *_]] = driver.execute(_OPEN, self._opening).fetchall()
+        self.began = True
+        now = self._clock.now() if self._clock else now
+        opened = Transaction(connection, driver, now, driver.effects)
+        self.result = self._unit(opened)
+        driver.effects.flush()
         self.done = True
+        driver.say("COMMIT")
         self.hooks = opened.hooks
+
+
+class _Found(list[Any]):
+    """The rows of a statement, all of them."""
+
+    __slots__ = ()
+
+    def fetchall(self) -> Sequence[Any]:
+        return self
 
 
 class _Driver:
     """asyncpg as a unit sees it: it waits, and nobody has to say so."""
 
-    __slots__ = ("_asyncpg", "_connection")
+    __slots__ = ("_asyncpg", "effects")
 
     def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection.connection
-        self._asyncpg: Any = self._connection.driver_connection
+        self._asyncpg: Any = connection.connection.driver_connection
+        self.effects = Effects(self._execute)
 
     def execute(self, sql: str, parameters: Sequence[Any], /) -> Rows:
-        cursor = self._connection.cursor()
-        cursor.execute(sql, parameters)
-        return cursor
+        self.effects.flush()
+        return _Found(self._execute(sql, parameters))
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        return await_(self._asyncpg.fetch(sql, *parameters))
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        self.effects.flush()
+        await_(self._asyncpg.executemany(sql, rows))
+
+    def say(self, command: str) -> None:
+        """BEGIN and its like, which take and give nothing."""
+        await_(self._asyncpg.execute(command))
 
     @property
     def lost(self) -> bool:
         return bool(self._asyncpg.is_closed())
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
-        self._connection.cursor().executemany(sql, rows)
+    def undo(self) -> bool:
+        """Rolls back; whether the connection is good for more."""
+        try:
+            if self._asyncpg.is_in_transaction():
+                self.say("ROLLBACK")
+        except Exception:
+            return False
+        return not self._asyncpg.is_closed()
 
 
-def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngine:
+def open_postgres(url: str, options: PostgresOptions | None = None, **engine: Any) -> AsyncEngine:
     """The engine of a ``postgresql://`` address, as libpq understands it."""
     options = options or PostgresOptions()
     address = sa.make_url(url).set(drivername="postgresql+asyncpg")
@@ -214,6 +241,8 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngi
         "timeout": _AWAY_SECONDS,
         "command_timeout": options.statement_seconds + _AWAY_SECONDS,
         "prepared_statement_cache_size": _STATEMENTS_KEPT,
+        "statement_cache_size": _STATEMENTS_KEPT,
+        "max_cached_statement_lifetime": 0,
     }
     if (mode := address.query.get("sslmode")) is not None:
         address = address.difference_update_query(["sslmode"])
@@ -229,6 +258,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> AsyncEngi
         max_overflow=0,
         pool_timeout=_AWAY_SECONDS,
         connect_args=connect,
+        **engine,
     )
 
 

@@ -6,6 +6,7 @@ and kept; what is left is one call of the driver.
 """
 
 import logging
+import re
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -13,9 +14,10 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql import operators
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from usina.kernel.db.joined import AFTER, Effect
 from usina.kernel.db.unit_of_work import Transaction
 
 Statement = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
@@ -43,13 +45,18 @@ class Prepared:
 
     def run(self, tx: Transaction, values: Mapping[str, Any] = _NOTHING) -> None:
         """Runs it for its effect."""
-        form = self._form(tx)
-        tx.driver.execute(form.sql, form.bound(values))
+        self.run_many(tx, [values])
 
     def run_many(self, tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Runs it once for each of the rows."""
+        """Runs it once for each of the rows, at once or before anything else is asked."""
         form = self._form(tx)
-        tx.driver.executemany(form.sql, [form.bound(values) for values in rows])
+        bound = [form.bound(values) for values in rows]
+        if tx.effects is not None and (effect := form.effect(bound)) is not None:
+            tx.effects.add(effect)
+        elif len(bound) == 1:
+            tx.driver.execute(form.sql, bound[0])
+        else:
+            tx.driver.executemany(form.sql, bound)
 
     def _form(self, tx: Transaction) -> "_Form":
         dialect = tx.connection.dialect
@@ -71,15 +78,18 @@ class _Parameter(NamedTuple):
 
 
 class _Form:
-    """The statement as one engine's driver takes it."""
+    """The statement as one engine's driver takes it; ``joinable`` is the form in which it may wait
+    for others, of as many rows as ``of_many`` says."""
 
     def __init__(
         self,
         sql: str,
         parameters: Sequence[_Parameter],
         columns: Sequence[tuple[str, _Convert | None]],
+        joinable: "_Joinable | None" = None,
     ) -> None:
         self.sql = sql
+        self._joinable = joinable
         self._parameters = tuple(parameters)
         converts = enumerate(convert for _, convert in columns)
         self._converted = [(place, convert) for place, convert in converts if convert]
@@ -93,6 +103,15 @@ class _Form:
             (convert(values[name]) if convert else values[name]) if required else fixed
             for name, fixed, required, convert in self._parameters
         ]
+
+    def effect(self, bound: Sequence[list[Any]]) -> Effect | None:
+        """The same as an effect that can wait, if it can."""
+        if self._joinable is None or not bound:
+            return None
+        sql, target, of_many = self._joinable
+        if of_many:
+            return Effect(sql, target, list(zip(*bound, strict=True)))
+        return Effect(sql, target, bound[0]) if len(bound) == 1 else None
 
     def row(self, found: Sequence[Any]) -> Any:
         if not self._converted:
@@ -111,7 +130,48 @@ def _compiled(statement: Statement, columns: list[str] | None, dialect: sa.Diale
         (column.key or "", _convert_found(column.type, dialect))
         for column in statement.exported_columns
     ]
-    return _Form(compiled.string, parameters, shown)
+    return _Form(compiled.string, parameters, shown, _joinable(statement, compiled))
+
+
+class _Joinable(NamedTuple):
+    sql: str
+    target: str
+    of_many: bool
+
+
+def _joinable(statement: Statement, compiled: SQLCompiler) -> _Joinable | None:
+    """How PostgreSQL takes it together with others: an INSERT as lists of its columns, an UPDATE
+    or a DELETE that looks at nothing else."""
+    if compiled.dialect.name != "postgresql" or statement.exported_columns:
+        return None
+    if isinstance(statement, sa.Insert):
+        return _of_lists(statement, compiled)
+    if isinstance(statement, sa.Select) or _looks_elsewhere(statement):
+        return None
+    after = statement.where(sa.literal_column(AFTER)).compile(dialect=compiled.dialect)
+    return _Joinable(after.string, str(statement.table), of_many=False)
+
+
+def _looks_elsewhere(statement: sa.Update | sa.Delete) -> bool:
+    return any(isinstance(part, sa.SelectBase) for part in visitors.iterate(statement))
+
+
+def _of_lists(statement: sa.Insert, compiled: SQLCompiler) -> _Joinable | None:
+    names = compiled.positiontup or ()
+    head, values, rest = re.split(r" VALUES (\(.*?\))(?= ON CONFLICT|$)", compiled.string)
+    if values.count("$") != len(names):
+        return None
+    lists = [
+        f"${place}::{_list_type(compiled.binds[name].type, compiled.dialect)}"
+        for place, name in enumerate(names, 1)
+    ]
+    rows = f"SELECT * FROM unnest({', '.join(lists)}) AS row WHERE {AFTER}"  # noqa: S608  # our own words
+    return _Joinable(f"{head} {rows}{rest}", str(statement.table), of_many=True)
+
+
+def _list_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
+    """Without a length, which a cast would cut to; the column refuses what is too long."""
+    return re.sub(r"\(\d+\)", "", kind.compile(dialect)) + "[]"
 
 
 def _convert_found(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Convert | None:

@@ -1,10 +1,13 @@
 """Turns: what only one open transaction at a time may do."""
 
 from collections.abc import Collection
+from typing import Final
 
+from usina.kernel.db.joined import AFTER, Effect
 from usina.kernel.db.unit_of_work import Transaction
 
-_TAKE = "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) AS name"
+_LOCKS: Final = "pg_advisory_xact_lock(hashtextextended(name, 0))"
+_TAKE: Final = f"SELECT {_LOCKS} FROM unnest($1::text[]) AS name WHERE {AFTER}"  # noqa: S608
 
 
 def take_turns(tx: Transaction, names: Collection[str]) -> None:
@@ -12,5 +15,5 @@ def take_turns(tx: Transaction, names: Collection[str]) -> None:
 
     SQLite has one writer, whose turn it always is.
     """
-    if tx.connection.dialect.name == "postgresql":
-        tx.driver.execute(_TAKE, [sorted(names)])
+    if tx.effects is not None:
+        tx.effects.add(Effect(_TAKE, "turns", [sorted(names)]))

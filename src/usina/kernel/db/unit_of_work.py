@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from usina.kernel.db.joined import Effects
 from usina.kernel.errors import Unavailable
 
 T = TypeVar("T")
@@ -35,10 +36,18 @@ class Driver(Protocol):
 class Transaction:
     """An open transaction, the moment of its start by the database's clock, and its hooks."""
 
-    __slots__ = ("connection", "driver", "hooks", "now")
+    __slots__ = ("connection", "driver", "effects", "hooks", "now")
 
-    def __init__(self, connection: sa.Connection, driver: Driver, now: datetime) -> None:
+    def __init__(
+        self,
+        connection: sa.Connection,
+        driver: Driver,
+        now: datetime,
+        effects: Effects | None = None,
+    ) -> None:
         self.connection = connection
+        self.effects = effects
+        """Where writes wait for each other, on an engine that is far away."""
         self.driver = driver
         """The same connection below SQLAlchemy, for prepared statements."""
         self.now = now
@@ -49,7 +58,13 @@ class Transaction:
         statement: sa.Executable,
         parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> sa.CursorResult[Any]:
+        self.flush()
         return self.connection.execute(statement, parameters)
+
+    def flush(self) -> None:
+        """Writes what waits, now; a question does so by itself, and so does the end."""
+        if self.effects is not None:
+            self.effects.flush()
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Runs ``hook`` on the event loop after a successful commit: wake-ups, never truth."""

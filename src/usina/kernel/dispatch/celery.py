@@ -23,7 +23,10 @@ from usina.kernel.events.bus import Bus
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 WORK: Final = "usina.work"
-_TOGETHER_SECONDS: Final = 0.05
+_TOGETHER_SECONDS: Final = 0.5
+"""Between messages: the bus has long woken whoever hears it, and a look for nothing costs one who
+works more than half a second costs one whom only a message brings."""
+
 _ENOUGH: Final = 16
 _ANSWER_SECONDS: Final = 2.0
 _EXPIRES_SECONDS: Final = 300

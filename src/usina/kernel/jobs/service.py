@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from usina.kernel.artifacts.service import Artifacts
@@ -79,7 +80,8 @@ class Jobs:
         self._dispatch = dispatch
         self._limits = limits
         self._alive = alive
-        self._submissions = Batch(database, self._insert)
+        self._submissions = Batch(database.write, self._insert)
+        self._lookups: dict[str, Batch[str, Job | None]] = {}
         self._fleet: Fleet | None = None
         self._fleet_until = 0.0
 
@@ -155,38 +157,43 @@ class Jobs:
         JOBS_RESCUED.inc(len(taken))
 
     async def get(self, organization_id: str, job_id: str) -> Job:
+        """The job whole. Those of one organization that are asked for together are read so."""
         if is_id(job_id):
-            found = await self._database.read(
-                lambda tx: query.find(tx, organization_id, job_id, self._alive),
-                tenant=organization_id,
-            )
+            found = await self._lookup(organization_id).add(job_id)
             if found is not None:
                 return found
         raise NotFound
+
+    def _lookup(self, organization_id: str) -> Batch[str, Job | None]:
+        batch = self._lookups.get(organization_id)
+        if batch is None:
+
+            def look(tx: Transaction, job_ids: Sequence[str]) -> list[Job | None]:
+                found = query.find_many(tx, organization_id, job_ids, self._alive)
+                return [found.get(job_id) for job_id in job_ids]
+
+            batch = self._lookups[organization_id] = Batch(
+                partial(self._database.read, tenant=organization_id), look
+            )
+        return batch
 
     async def wait(self, organization_id: str, job_id: str, seconds: float) -> Job:
         """The job once it has ended, or as it is after ``seconds``."""
         with self._bus.listen(end_topic(job_id)) as listener:
             deadline = asyncio.get_running_loop().time() + seconds
             known = self._bus.is_unended(job_id, organization_id)
-            while known or not await self._has_ended(organization_id, job_id):
+            while True:
+                if not known:
+                    job = await self.get(organization_id, job_id)
+                    if job.status.terminal:
+                        return job
                 known = False
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
-                    break
+                    return await self.get(organization_id, job_id)
                 await listener.wait(min(left, _RECHECK_SECONDS))
                 if isinstance(listener.settled, Job):
                     return listener.settled
-        return await self.get(organization_id, job_id)
-
-    async def _has_ended(self, organization_id: str, job_id: str) -> bool:
-        if is_id(job_id):
-            status = await self._database.read(
-                lambda tx: query.status_of(tx, organization_id, job_id), tenant=organization_id
-            )
-            if status is not None:
-                return status.terminal
-        raise NotFound
 
     async def list(
         self, organization_id: str, wanted: JobFilter, after: str | None, limit: int

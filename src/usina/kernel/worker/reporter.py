@@ -47,7 +47,7 @@ def gathered(database: Database, bus: Bus) -> Reports:
             append_log(tx, chunks)
         return [None] * len(told)
 
-    return Batch(database, write, most=_TOGETHER, gather_seconds=_GATHER_SECONDS)
+    return Batch(database.write, write, most=_TOGETHER, gather_seconds=_GATHER_SECONDS)
 
 
 class Reporter:

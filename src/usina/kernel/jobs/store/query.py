@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from usina.kernel.artifacts.store import of_jobs
-from usina.kernel.db.prepared import Prepared
+from usina.kernel.db.prepared import Prepared, among
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.schedule.store import scheduled_inputs
@@ -22,9 +22,9 @@ from usina.kernel.tenancy.caller import owned_by
 _FARTHEST_PLACE: Final = 1000
 
 
-_THIS_JOB: Final = sa.and_(jobs.c.id == sa.bindparam("job"), owned_by(sa.bindparam("owner"), jobs))
-_FIND: Final = Prepared(sa.select(jobs).where(_THIS_JOB))
-_STATUS: Final = Prepared(sa.select(jobs.c.status).where(_THIS_JOB))
+_FIND: Final = Prepared(
+    sa.select(jobs).where(among(jobs.c.id, "jobs"), owned_by(sa.bindparam("owner"), jobs))
+)
 
 
 _LANE: Final = sa.select(jobs.c.id).where(
@@ -66,14 +66,15 @@ class JobFilter:
 
 def find(tx: Transaction, organization_id: str, job_id: str, alive: timedelta) -> Job | None:
     """The job whole, if it is this organization's."""
-    rows = _FIND.all(tx, {"job": job_id, "owner": organization_id})
-    return completed(tx, [job_of(rows[0])], alive)[0] if rows else None
+    return find_many(tx, organization_id, [job_id], alive).get(job_id)
 
 
-def status_of(tx: Transaction, organization_id: str, job_id: str) -> Status | None:
-    """Only the state, cheaply."""
-    rows = _STATUS.all(tx, {"job": job_id, "owner": organization_id})
-    return Status(rows[0].status) if rows else None
+def find_many(
+    tx: Transaction, organization_id: str, job_ids: Sequence[str], alive: timedelta
+) -> dict[str, Job]:
+    """Those of the jobs that are this organization's, whole, by their ids."""
+    rows = _FIND.all(tx, {"jobs": list(job_ids), "owner": organization_id})
+    return {job.id: job for job in completed(tx, [job_of(row) for row in rows], alive)}
 
 
 def page(

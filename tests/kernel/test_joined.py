@@ -1,0 +1,167 @@
+"""Writes that wait for each other: seen by whoever asks, in order, and all or none."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from tests.jobs.make import organization
+from usina.kernel.db.batch import Batch
+from usina.kernel.db.joined import AFTER, Effect, Effects
+from usina.kernel.db.meta import meta
+from usina.kernel.db.postgres import PostgresDatabase
+from usina.kernel.db.prepared import Prepared, insert_new
+from usina.kernel.db.turn import take_turns
+from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.jobs.table import lanes
+from usina.kernel.tenancy.table import organizations
+
+PUT = Prepared(sa.insert(meta), ("key", "value"))
+OPEN = Prepared(insert_new(lanes), ("queue", "organization_id"))
+NAME = Prepared(
+    sa.update(organizations)
+    .where(organizations.c.id == sa.bindparam("the_id"))
+    .values(name=sa.bindparam("new_name"))
+)
+KEYS = Prepared(sa.select(meta.c.key).order_by(meta.c.key))
+
+
+def put(tx: Transaction, *keys: str) -> None:
+    PUT.run_many(tx, [{"key": key, "value": ""} for key in keys])
+
+
+def keys(tx: Transaction) -> list[str]:
+    return [row.key for row in KEYS.all(tx) if not row.key.startswith("_")]
+
+
+class Heard:
+    """What was sent to a server, instead of to one."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Sequence[Any]]] = []
+        self.effects = Effects(lambda sql, values: self.said.append((sql, values)))
+
+
+def test_those_of_different_tables_go_as_one_with_their_places_shifted() -> None:
+    heard = Heard()
+    heard.effects.add(Effect(f"UPDATE a SET x = $1 WHERE id = $2 AND {AFTER}", "a", [1, 2]))
+    heard.effects.add(Effect(f"SELECT f(n) FROM unnest($1) AS n WHERE {AFTER}", "turns", [[3]]))
+    heard.effects.add(Effect(f"INSERT INTO b SELECT $1 WHERE {AFTER}", "b", [4]))
+    assert heard.said == []
+    heard.effects.flush()
+    [(sql, values)] = heard.said
+    assert values == [1, 2, [3], 4]
+    assert sql == (
+        "WITH effect_0 AS MATERIALIZED (UPDATE a SET x = $1 WHERE id = $2 AND"
+        f" {AFTER} RETURNING 1), effect_1 AS MATERIALIZED (SELECT f(n) FROM unnest($3) AS n WHERE"
+        " (SELECT count(*) FROM effect_0) IS NOT NULL) INSERT INTO b SELECT $4 WHERE"
+        " (SELECT count(*) FROM effect_1) IS NOT NULL"
+    )
+    heard.effects.flush()
+    assert len(heard.said) == 1
+
+
+def test_a_second_write_of_a_table_waits_for_the_first() -> None:
+    heard = Heard()
+    heard.effects.add(Effect("one", "a", []))
+    heard.effects.add(Effect("two", "a", []))
+    heard.effects.flush()
+    assert [sql for sql, _ in heard.said] == ["one", "two"]
+
+
+async def test_what_waits_is_there_for_whoever_asks(database: Database) -> None:
+    owner = await organization(database)
+    before = len(await database.read(keys))
+
+    def unit(tx: Transaction) -> list[int]:
+        put(tx, "zz-a", "zz-b")
+        NAME.run(tx, {"the_id": owner, "new_name": "new"})
+        OPEN.run_many(tx, [{"queue": "q", "organization_id": owner}] * 2)
+        seen = [len(keys(tx)) - before]
+        put(tx, "zz-c")
+        seen.append(tx.execute(sa.select(sa.func.count()).select_from(meta)).scalar_one() - before)
+        put(tx, "zz-d")
+        return seen
+
+    assert await database.write(unit) == [2, 3]
+    assert len(await database.read(keys)) == before + 4
+    names = await database.read(lambda tx: tx.execute(sa.select(organizations.c.name)).scalars())
+    assert list(names) == ["new"]
+    opened = sa.select(sa.func.count()).select_from(lanes)
+    assert await database.read(lambda tx: tx.execute(opened).scalar_one()) == 1
+
+
+async def test_one_that_is_refused_undoes_them_all(postgres: PostgresDatabase) -> None:
+    owner = await organization(postgres)
+
+    def unit(tx: Transaction) -> None:
+        put(tx, "zz-a")
+        NAME.run(tx, {"the_id": owner, "new_name": "new"})
+        OPEN.run(tx, {"queue": "q", "organization_id": "00000000-0000-0000-0000-000000000000"})
+
+    with pytest.raises((asyncpg.IntegrityConstraintViolationError, DBAPIError)):
+        await postgres.write(unit)
+    assert "zz-a" not in await postgres.read(keys)
+    names = await postgres.read(lambda tx: tx.execute(sa.select(organizations.c.name)).scalars())
+    assert list(names) == [owner]
+
+
+async def test_what_is_too_long_is_refused_and_not_cut(postgres: PostgresDatabase) -> None:
+    owner = await organization(postgres)
+    with pytest.raises(asyncpg.StringDataRightTruncationError):
+        await postgres.write(lambda tx: OPEN.run(tx, {"queue": "q" * 65, "organization_id": owner}))
+
+
+async def test_a_turn_is_had_before_what_comes_after_it_and_after_what_came_before(
+    postgres: PostgresDatabase,
+) -> None:
+    """Two that draw numbers in turn commit in the order of their numbers."""
+    await postgres.write(lambda tx: tx.execute(sa.text("CREATE SEQUENCE drawn")))
+    order: list[int] = []
+
+    def unit(tx: Transaction, name: str) -> int:
+        put(tx, name)
+        take_turns(tx, ["a turn"])
+        assert tx.effects is not None
+        told = f"INSERT INTO meta SELECT 'n' || $1::text, nextval('drawn')::text WHERE {AFTER}"
+        tx.effects.add(Effect(told, "numbers", [name]))
+        tx.after_commit(lambda: order.append(int(name[3:])))
+        return int(name[3:])
+
+    await asyncio.gather(*(postgres.write(lambda tx, n=n: unit(tx, f"zz-{n}")) for n in range(20)))
+    rows = await postgres.read(
+        lambda tx: (
+            tx.execute(sa.text("SELECT key FROM meta WHERE key LIKE 'nzz-%' ORDER BY value::int"))
+            .scalars()
+            .all()
+        )
+    )
+    assert [int(key.removeprefix("nzz-")) for key in rows] == order
+    assert len(order) == 20
+
+
+async def test_those_who_ask_together_are_read_together_and_see_what_was_there(
+    database: Database,
+) -> None:
+    transactions: list[int] = []
+
+    def look(tx: Transaction, wanted: Sequence[str]) -> list[bool]:
+        transactions.append(len(wanted))
+        found = keys(tx)
+        return [key in found for key in wanted]
+
+    batch = Batch[str, bool](database.read, look)
+
+    async def write_and_look(number: int) -> bool:
+        await database.write(lambda tx: put(tx, f"zz-{number}"))
+        return await batch.add(f"zz-{number}")
+
+    assert all(await asyncio.gather(*(write_and_look(number) for number in range(30))))
+    transactions.clear()
+    wanted = [f"zz-{number}" for number in range(40)]
+    assert await asyncio.gather(*map(batch.add, wanted)) == [True] * 30 + [False] * 10
+    assert transactions == [40]
