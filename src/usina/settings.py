@@ -162,6 +162,20 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_postgresql(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("not the address of a PostgreSQL, like postgresql://user@host/name")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("not the address of a Redis, like redis://host:6379/0")
+        return value
+
     @field_validator("storage_url")
     @classmethod
     def _is_a_store(cls, value: str | None) -> str | None:
