@@ -1,0 +1,99 @@
+"""The platforms that behaviours are specified over: one suite, both profiles.
+
+Embedded, all is in the test's process. Distributed, that process holds the API's part, on
+PostgreSQL, a bucket and Redis; a worker and a beat are processes of their own.
+"""
+
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from tests.distributed.part import Part, usina
+from tests.postgres import postgres_server
+from tests.redis_server import redis_server
+from tests.storage.s3_server import access, fresh_bucket
+from usina.app import embedded, platform_on, registry_of
+from usina.ground import distributed_ground
+from usina.kernel.dispatch.celery import CeleryDispatch
+from usina.kernel.platform import Platform
+from usina.settings import Settings, variable_of
+from usina.workforce import QUEUES
+
+Profile = Callable[[Settings], AbstractAsyncContextManager[Platform]]
+"""A platform of these settings, with somebody at work in it."""
+
+_NUMBER = count()
+_REDIS_DATABASES = 16
+
+
+@asynccontextmanager
+async def _embedded(settings: Settings) -> AsyncGenerator[Platform]:
+    async with embedded(settings) as running:
+        yield running.platform
+
+
+@asynccontextmanager
+async def _distributed(settings: Settings) -> AsyncGenerator[Platform]:
+    async with postgres_server().lent() as url, contextlib.AsyncExitStack() as parts:
+        shared = _shared(settings, url)
+        started = [parts.enter_context(_part(name, shared)) for name in ("worker", "beat")]
+        ground = await distributed_ground(shared, parts)
+        assert shared.redis_url is not None
+        dispatch = CeleryDispatch(ground.bus, shared.redis_url, QUEUES)
+        parts.callback(dispatch.close)
+        platform = platform_on(ground, await registry_of(shared), dispatch, {})
+        for part in started:
+            part.ready()
+        yield platform
+
+
+PROFILES: dict[str, Profile] = {"distributed": _distributed, "embedded": _embedded}
+
+
+def _shared(settings: Settings, database_url: str) -> Settings:
+    """The same, with servers for what processes share."""
+    server = access()
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return Settings(
+        **given,
+        database_url=database_url,
+        redis_url=redis_server().address(next(_NUMBER) % _REDIS_DATABASES),
+        storage_url=f"s3://{fresh_bucket()}/platform",
+        s3_endpoint_url=server.url,
+        s3_access_key=SecretStr(server.access_key),
+        s3_secret_key=SecretStr(server.secret_key),
+        _env_file=None,
+    )
+
+
+@contextlib.contextmanager
+def _part(name: str, settings: Settings) -> Any:
+    environment = {**os.environ, **environment_of(settings)}
+    settings.data.mkdir(parents=True, exist_ok=True)
+    part = Part(name, usina(name), environment, settings.data)
+    try:
+        yield part
+        assert part.stop() == 0, part.log[-3000:]
+    finally:
+        part.close()
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """What was set, as variables for another process."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return {variable_of(name): _text(value) for name, value in given.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        paths = all(isinstance(each, Path) for each in value)
+        return (os.pathsep if paths else ",").join(str(each) for each in value)
+    return str(value)
