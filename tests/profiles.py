@@ -40,14 +40,13 @@ async def _embedded(settings: Settings) -> AsyncGenerator[Platform]:
 
 @asynccontextmanager
 async def _distributed(settings: Settings) -> AsyncGenerator[Platform]:
-    async with postgres_server().lent() as url, contextlib.AsyncExitStack() as parts:
-        shared = _shared(settings, url)
-        started = [parts.enter_context(_part(name, shared)) for name in ("worker", "beat")]
-        ground = await distributed_ground(shared, parts)
-        assert shared.redis_url is not None
-        dispatch = CeleryDispatch(ground.bus, shared.redis_url, QUEUES)
+    async with shared(settings) as given, contextlib.AsyncExitStack() as parts:
+        started = [parts.enter_context(_part(name, given)) for name in ("worker", "beat")]
+        ground = await distributed_ground(given, parts)
+        assert given.redis_url is not None
+        dispatch = CeleryDispatch(ground.bus, given.redis_url, QUEUES)
         parts.callback(dispatch.close)
-        platform = platform_on(ground, await registry_of(shared), dispatch, {})
+        platform = platform_on(ground, await registry_of(given), dispatch, {})
         for part in started:
             part.ready()
         yield platform
@@ -56,20 +55,22 @@ async def _distributed(settings: Settings) -> AsyncGenerator[Platform]:
 PROFILES: dict[str, Profile] = {"distributed": _distributed, "embedded": _embedded}
 
 
-def _shared(settings: Settings, database_url: str) -> Settings:
-    """The same, with servers for what processes share."""
+@asynccontextmanager
+async def shared(settings: Settings) -> AsyncGenerator[Settings]:
+    """The same, with servers for what processes share, where nobody was before."""
     server = access()
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return Settings(
-        **given,
-        database_url=database_url,
-        redis_url=redis_server().address(next(_NUMBER) % _REDIS_DATABASES),
-        storage_url=f"s3://{fresh_bucket()}/platform",
-        s3_endpoint_url=server.url,
-        s3_access_key=SecretStr(server.access_key),
-        s3_secret_key=SecretStr(server.secret_key),
-        _env_file=None,
-    )
+    async with postgres_server().lent() as url:
+        yield Settings(
+            **given,
+            database_url=url,
+            redis_url=redis_server().address(next(_NUMBER) % _REDIS_DATABASES),
+            storage_url=f"s3://{fresh_bucket()}/platform",
+            s3_endpoint_url=server.url,
+            s3_access_key=SecretStr(server.access_key),
+            s3_secret_key=SecretStr(server.secret_key),
+            _env_file=None,
+        )
 
 
 @contextlib.contextmanager

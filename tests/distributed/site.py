@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
+import asyncpg
 import httpx2
 
 from tests.distributed.part import Part, celery, until, usina
 from tests.postgres import postgres_server
 from tests.storage.s3_server import access, fresh_bucket
 from tests.torture.platform import descendants_with
+from usina.settings import Settings
+from usina.upkeep import create_organization
 
 RUNNERS = Path(__file__).parent / "runners"
 _TERMINAL = {"job.succeeded", "job.failed", "job.cancelled"}
@@ -81,9 +83,25 @@ class Site:
 
     def user(self, api: Part, name: str = "lab") -> "User":
         """A new organization, and its calls to this API."""
-        made = self.run("admin", "organization", "create", name, "--json")
-        assert made.returncode == 0, made.stderr
-        return self.user_with(json.loads(made.stdout)["api_key"], api)
+        settings = Settings(database_url=self.environment["DATABASE_URL"], _env_file=None)
+        return self.user_with(create_organization(settings, name).api_key, api)
+
+    def organization_of(self, user: "User") -> str:
+        known = "SELECT organization_id FROM api_keys WHERE starts_with($1, prefix)"
+        [[found]] = self.sql(known, user.key)
+        return str(found)
+
+    def sql(self, query: str, *values: object) -> list[Any]:
+        """What the database answers to it."""
+
+        async def ask() -> list[Any]:
+            connection: Any = await asyncpg.connect(self.environment["DATABASE_URL"])
+            try:
+                return await connection.fetch(query, *values)
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
 
     def user_with(self, key: str, api: Part) -> "User":
         return User(api.word, key)
@@ -170,6 +188,9 @@ class User:
         with self.client() as client:
             return client.get(path).raise_for_status().json()
 
+    def ready(self) -> Any:
+        return httpx2.get(f"{self.url}/ready", timeout=30).json()
+
     def post(self, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         with self.client() as client:
             return client.post(path, json=body, headers=headers)
@@ -218,11 +239,6 @@ class User:
     def all_succeeded_once(self, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
             self.succeeded_once(job_id)
-
-    def seconds_to_submit(self, **params: Any) -> tuple[str, float]:
-        began = monotonic()
-        job_id = self.submit(**params)
-        return job_id, monotonic() - began
 
     def streamed(self, job_id: str) -> list[str]:
         """The types of a job's events as its stream tells them, until it ends."""

@@ -10,9 +10,10 @@ import pytest
 from tests.distributed.conftest import Works
 from tests.distributed.part import Part, until
 from tests.distributed.site import Site
-from tests.redis_server import RedisServer
 from usina.kernel.dispatch.celery import make_celery
 from usina.workforce import QUEUES
+
+pytestmark = pytest.mark.xdist_group("distributed celery")
 
 COMMAND = "celery -A usina.worker worker -P threads"
 
@@ -82,10 +83,10 @@ def test_a_worker_of_one_queue_takes_nothing_of_another(empty: Site) -> None:
     assert [part.stop() for part in (worker, other)] == [0, 0]
 
 
-def test_remote_control_and_flower_see_the_worker_and_its_tasks(works: Works) -> None:
-    site, user = works.site, works.user
+def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> None:
+    site, user = lent.site, lent.user
     user.all_succeeded_once(user.submit_many(3))
-    name = node_name(works.worker)
+    name = node_name(lent.worker)
     assert site.inspect("ping", name) == {name: {"ok": "pong"}}
     assert site.inspect("active", name) == {name: []}
     assert site.inspect("stats", name)[name]["total"]["usina.work"] >= 1
@@ -118,10 +119,10 @@ def send(site: Site, task: str, arguments: list[Any]) -> None:
     app.close()
 
 
-def test_words_that_are_none_of_ours_do_no_harm(works: Works, redis: RedisServer) -> None:
-    site, user = works.site, works.user
+def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
+    site, user = lent.site, lent.user
     user.succeeded_once(user.submit())
-    with redis.client() as client:
+    with lent.redis.client() as client:
         [channel] = [name for name in client.pubsub_channels() if name.startswith(b"usina:")]
         for garbage in (b"", b"\xff\x00", b"{}", b"[1]", b'{"from": 1, "topics": 2, "hints": 3}'):
             client.publish(channel, garbage)
@@ -133,11 +134,10 @@ def test_words_that_are_none_of_ours_do_no_harm(works: Works, redis: RedisServer
         send(site, "no.such.task", ["default"])
     ids = [user.submit() for _ in range(3)]
     user.all_succeeded_once(ids)
-    with redis.client() as client:
+    with lent.redis.client() as client:
         until(lambda: client.llen("default") == 0)
-    works.api.logged("none of ours came over Redis")
-    works.worker.logged("none of ours came over Redis")
-    assert works.worker.process.poll() is None
+    lent.api.logged("none of ours came over Redis")
+    lent.worker.logged("none of ours came over Redis")
+    assert lent.worker.process.poll() is None
     user.succeeded_once(user.submit())
-    assert site.inspect("ping", node_name(works.worker))
-    assert [part.stop() for part in (works.api, works.worker, works.beat)] == [0, 0, 0]
+    assert site.inspect("ping", node_name(lent.worker))

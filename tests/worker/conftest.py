@@ -1,5 +1,7 @@
-"""A whole platform with real runner programs: embedded, a test's own; distributed, one for all, with
-an organization for each test."""
+"""A whole platform with real runner programs.
+
+Embedded, it is a test's own; distributed, one for all, with an organization for each test.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
