@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from tests.distributed.part import Part, usina
 from tests.postgres import postgres_server
 from tests.redis_server import redis_server
-from tests.storage.s3_server import access, fresh_bucket
+from tests.storage.s3_server import settings_of_bucket
 from usina.app import embedded, platform_on, registry_of
 from usina.ground import distributed_ground
 from usina.kernel.dispatch.celery import CeleryDispatch
@@ -58,17 +58,13 @@ PROFILES: dict[str, Profile] = {"distributed": _distributed, "embedded": _embedd
 @asynccontextmanager
 async def shared(settings: Settings) -> AsyncGenerator[Settings]:
     """The same, with servers for what processes share, where nobody was before."""
-    server = access()
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     async with postgres_server().lent() as url:
         yield Settings(
             **given,
+            **settings_of_bucket(),
             database_url=url,
             redis_url=redis_server().address(next(_NUMBER) % _REDIS_DATABASES),
-            storage_url=f"s3://{fresh_bucket()}/platform",
-            s3_endpoint_url=server.url,
-            s3_access_key=SecretStr(server.access_key),
-            s3_secret_key=SecretStr(server.secret_key),
             _env_file=None,
         )
 

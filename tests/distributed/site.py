@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import subprocess
 from collections.abc import Generator, Iterable, Mapping
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import asyncpg
@@ -20,8 +20,10 @@ from tests.distributed.part import Part, celery, until, usina
 from tests.postgres import postgres_server
 from tests.storage.s3_server import access, fresh_bucket
 from tests.torture.platform import descendants_with
+from usina.kernel.dispatch.celery import make_celery
 from usina.settings import Settings
 from usina.upkeep import create_organization
+from usina.workforce import QUEUES
 
 RUNNERS = Path(__file__).parent / "runners"
 _TERMINAL = {"job.succeeded", "job.failed", "job.cancelled"}
@@ -75,11 +77,12 @@ class Site:
         return run(usina(*arguments), {**self.environment, **environment}, self.folder)
 
     def inspect(self, what: str, name: str) -> Any:
-        """What ``celery inspect`` answers for the worker of that name."""
-        command = celery("inspect", what, "--json", "--timeout", "20", "--destination", name)
-        done = run(command, self.environment, self.folder)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        """What the worker of that name answers over Celery's remote control."""
+        app = make_celery(self.environment["REDIS_URL"], QUEUES)
+        try:
+            return getattr(app.control.inspect([name], timeout=20), what)()[name]
+        finally:
+            app.close()
 
     def user(self, api: Part, name: str = "lab") -> "User":
         """A new organization, and its calls to this API."""
@@ -198,7 +201,11 @@ class User:
     def submit(self, model: str = "echo-v1", key: str | None = None, **params: Any) -> str:
         """The id of an accepted job."""
         headers = {} if key is None else {"idempotency-key": key}
-        answer = self.post("/jobs", {"model": model, "params": params}, **headers)
+        while True:
+            answer = self.post("/jobs", {"model": model, "params": params}, **headers)
+            if answer.status_code != 409 or answer.json()["code"] != "idempotency_in_progress":
+                break
+            sleep(0.05)
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
 

@@ -27,7 +27,7 @@ def test_a_plain_celery_worker_runs_jobs(empty: Site) -> None:
     user.all_succeeded_once(user.submit_many(5))
     [row] = user.get("/workers")["items"]
     assert row["slots"] == 2
-    queues = empty.inspect("active_queues", "one@here")["one@here"]
+    queues = empty.inspect("active_queues", "one@here")
     assert [queue["name"] for queue in queues] == ["default", "io"]
     assert worker.stop() == 0
     assert "superuser" not in worker.log
@@ -39,7 +39,7 @@ def test_its_pool_is_threads_also_where_celerys_default_is_asked_for(
 ) -> None:
     worker = empty.celery("worker", *pool, "-c", "1", "-n", "one@here")
     worker.logged(" ready.")
-    stats = empty.inspect("stats", "one@here")["one@here"]
+    stats = empty.inspect("stats", "one@here")
     assert stats["pool"]["implementation"] == "celery.concurrency.thread:TaskPool"
     assert worker.stop() == 0
 
@@ -74,7 +74,7 @@ def test_a_worker_of_one_queue_takes_nothing_of_another(empty: Site) -> None:
     user = empty.user(api)
     waiting = user.submit()
     name = node_name(worker)
-    assert [queue["name"] for queue in empty.inspect("active_queues", name)[name]] == ["gpu"]
+    assert [queue["name"] for queue in empty.inspect("active_queues", name)] == ["gpu"]
     user.succeeded_once(user.submit("graphic-v1"))
     job = user.job(waiting, 1)
     assert (job["status"], job["started_at"]) == ("QUEUED", None)
@@ -87,9 +87,11 @@ def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> 
     site, user = lent.site, lent.user
     user.all_succeeded_once(user.submit_many(3))
     name = node_name(lent.worker)
-    assert site.inspect("ping", name) == {name: {"ok": "pong"}}
-    assert site.inspect("active", name) == {name: []}
-    assert site.inspect("stats", name)[name]["total"]["usina.work"] >= 1
+    asked = site.celery("inspect", "ping", "--json", "--timeout", "20", "--destination", name)
+    assert asked.ended(60) == 0, asked.log
+    assert json.loads(asked.told[0]) == {name: {"ok": "pong"}}
+    assert site.inspect("active", name) == []
+    assert site.inspect("stats", name)["total"]["usina.work"] >= 1
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -97,15 +99,15 @@ def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> 
         "flower", "--address=127.0.0.1", f"--port={port}", FLOWER_UNAUTHENTICATED_API="true"
     )
 
-    def asked(path: str) -> dict[str, Any]:
+    def flower(path: str) -> dict[str, Any]:
         try:
             return httpx2.get(f"http://127.0.0.1:{port}/api/{path}", timeout=10).json()
         except (httpx2.HTTPError, json.JSONDecodeError):
             return {}
 
-    until(lambda: name in asked("workers?refresh=1"), 60)
+    until(lambda: name in flower("workers?refresh=1"), 60)
     user.succeeded_once(user.submit())
-    until(lambda: any(task["name"] == "usina.work" for task in asked("tasks").values()), 60)
+    until(lambda: any(task["name"] == "usina.work" for task in flower("tasks").values()), 60)
 
 
 def node_name(worker: Part) -> str:
@@ -132,12 +134,15 @@ def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
         for told in (["default"], ["default"], ["nonsense"], [7], [], ["default", 1]):
             send(site, "usina.work", told)
         send(site, "no.such.task", ["default"])
+        for garbage in (b"garbage", b"{}", b"[]", b"7"):
+            client.lpush("default", garbage)
     ids = [user.submit() for _ in range(3)]
     user.all_succeeded_once(ids)
     with lent.redis.client() as client:
         until(lambda: client.llen("default") == 0)
     lent.api.logged("none of ours came over Redis")
     lent.worker.logged("none of ours came over Redis")
+    lent.worker.logged("no message lay in a queue")
     assert lent.worker.process.poll() is None
     user.succeeded_once(user.submit())
     assert site.inspect("ping", node_name(lent.worker))

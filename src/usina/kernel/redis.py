@@ -45,6 +45,7 @@ class Channel:
         self._hearing: asyncio.Task[None] | None = None
         self.answers = False
         """Whether Redis answered when it was last spoken to."""
+        self._told_of_loss = False
 
     def start(self) -> None:
         self._hearing = asyncio.create_task(self._hear_for_ever())
@@ -64,7 +65,7 @@ class Channel:
             self._lost(error)
             await asyncio.sleep(_AGAIN_SECONDS)
             return False
-        self.answers = True
+        self._answered()
         return True
 
     async def _hear_for_ever(self) -> None:
@@ -90,15 +91,20 @@ class Channel:
                 continue
             asked = False
             if told["type"] == "subscribe":
-                self.answers = True
+                self._answered()
                 self._joined()
             elif told["type"] == "message":
                 self._heard(told["data"])
 
+    def _answered(self) -> None:
+        self.answers = True
+        self._told_of_loss = False
+
     def _lost(self, error: Exception) -> None:
-        if self.answers:
+        if not self._told_of_loss:
             _log.warning("Redis does not answer; work goes on more slowly", error=repr(error))
         self.answers = False
+        self._told_of_loss = True
 
 
 def look_at_redis(url: str) -> tuple[str, str]:
