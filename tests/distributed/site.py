@@ -77,10 +77,11 @@ class Site:
         return run(usina(*arguments), {**self.environment, **environment}, self.folder)
 
     def inspect(self, what: str, name: str) -> Any:
-        """What the worker of that name answers over Celery's remote control."""
+        """What the worker of that name answers over Celery's remote control, once it hears."""
         app = make_celery(self.environment["REDIS_URL"], QUEUES)
         try:
-            return getattr(app.control.inspect([name], timeout=20), what)()[name]
+            asked = getattr(app.control.inspect([name], timeout=3), what)
+            return next(answers for _ in range(10) if (answers := asked()))[name]
         finally:
             app.close()
 

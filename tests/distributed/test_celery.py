@@ -87,6 +87,7 @@ def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> 
     site, user = lent.site, lent.user
     user.all_succeeded_once(user.submit_many(3))
     name = node_name(lent.worker)
+    lent.worker.logged(" ready.")
     asked = site.celery("inspect", "ping", "--json", "--timeout", "20", "--destination", name)
     assert asked.ended(60) == 0, asked.log
     assert json.loads(asked.told[0]) == {name: {"ok": "pong"}}
