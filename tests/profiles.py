@@ -8,6 +8,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,25 +22,34 @@ from tests.storage.s3_server import settings_of_bucket
 from usina.app import embedded, platform_on, registry_of
 from usina.ground import distributed_ground
 from usina.kernel.dispatch.celery import CeleryDispatch
+from usina.kernel.jobs.queue import QUEUES
 from usina.kernel.platform import Platform
 from usina.settings import Settings, variable_of
-from usina.workforce import QUEUES
 
-Profile = Callable[[Settings], AbstractAsyncContextManager[Platform]]
-"""A platform of these settings, with somebody at work in it."""
+
+@dataclass(frozen=True)
+class Made:
+    """A platform with somebody at work in it, and a key of its first organization."""
+
+    platform: Platform
+    first_key: str
+
+
+Profile = Callable[[Settings], AbstractAsyncContextManager[Made]]
+"""A platform of these settings, until the context ends."""
 
 _NUMBER = count()
 _REDIS_DATABASES = 16
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings) -> AsyncGenerator[Platform]:
+async def _embedded(settings: Settings) -> AsyncGenerator[Made]:
     async with embedded(settings) as running:
-        yield running.platform
+        yield Made(running.platform, running.credentials.api_key)
 
 
 @asynccontextmanager
-async def _distributed(settings: Settings) -> AsyncGenerator[Platform]:
+async def _distributed(settings: Settings) -> AsyncGenerator[Made]:
     async with shared(settings) as given, contextlib.AsyncExitStack() as parts:
         started = [parts.enter_context(_part(name, given)) for name in ("worker", "beat")]
         ground = await distributed_ground(given, parts)
@@ -47,9 +57,10 @@ async def _distributed(settings: Settings) -> AsyncGenerator[Platform]:
         dispatch = CeleryDispatch(ground.bus, given.redis_url, QUEUES)
         parts.callback(dispatch.close)
         platform = platform_on(ground, await registry_of(given), dispatch, {})
+        first = await platform.tenancy.create_organization("first")
         for part in started:
             part.ready()
-        yield platform
+        yield Made(platform, first.api_key)
 
 
 PROFILES: dict[str, Profile] = {"distributed": _distributed, "embedded": _embedded}

@@ -230,7 +230,7 @@ def _silent(app: Celery) -> type[Any]:
 
         def _leave(self, sig: int, _: object) -> None:
             name = signal.Signals(sig).name
-            worker_shutting_down.send(sender=self.hostname, sig=name, how="Warm", exitcode=0)
+            worker_shutting_down.send(sender=app.main, sig=name, how="Warm", exitcode=0)
             state.should_stop = 0  # the exit code
 
     return Silent

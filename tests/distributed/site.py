@@ -21,9 +21,9 @@ from tests.postgres import postgres_server
 from tests.storage.s3_server import access, fresh_bucket
 from tests.torture.platform import descendants_with
 from usina.kernel.dispatch.celery import make_celery
+from usina.kernel.jobs.queue import QUEUES
 from usina.settings import Settings
 from usina.upkeep import create_organization
-from usina.workforce import QUEUES
 
 RUNNERS = Path(__file__).parent / "runners"
 _TERMINAL = {"job.succeeded", "job.failed", "job.cancelled"}
@@ -145,6 +145,7 @@ def site(folder: Path, redis_url: str, **environment: str) -> Generator[Site]:
             "USINA_RUNNERS": str(RUNNERS),
             "USINA_SLOTS": "2",
             "USINA_RETRY_SECONDS": "0.05",
+            "USINA_GRACE_SECONDS": "2",
             "USINA_LOG_FORMAT": "json",
             **environment,
         },

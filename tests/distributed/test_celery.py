@@ -11,7 +11,7 @@ from tests.distributed.conftest import Works
 from tests.distributed.part import Part, until
 from tests.distributed.site import Site
 from usina.kernel.dispatch.celery import make_celery
-from usina.workforce import QUEUES
+from usina.kernel.jobs.queue import QUEUES
 
 pytestmark = pytest.mark.xdist_group("distributed celery")
 

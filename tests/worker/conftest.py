@@ -18,6 +18,7 @@ from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.state import Status
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
+from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
 
 RUNNERS = (Path(__file__).parent / "runners",)
@@ -27,13 +28,21 @@ _NUMBER = count(1)
 class Plant:
     """The platform and one of its organizations."""
 
-    def __init__(self, platform: Platform, organization_id: str) -> None:
+    def __init__(
+        self, platform: Platform, organization_id: str, worker: Worker | None = None
+    ) -> None:
         self.platform = platform
         self.caller = Caller(organization_id, None)
+        self._worker = worker
 
     @classmethod
     def of(cls, running: Embedded) -> "Plant":
-        return cls(running.platform, running.credentials.organization_id)
+        return cls(running.platform, running.credentials.organization_id, running.worker)
+
+    @property
+    def worker(self) -> Worker:
+        assert self._worker is not None, "it is another process"
+        return self._worker
 
     @property
     def work_root(self) -> Path:
@@ -83,8 +92,8 @@ async def distributed_platform(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Platform]:
     folder = tmp_path_factory.mktemp("worker")
-    async with PROFILES["distributed"](settings(folder, runners=RUNNERS)) as platform:
-        yield platform
+    async with PROFILES["distributed"](settings(folder, runners=RUNNERS)) as made:
+        yield made.platform
 
 
 @pytest_asyncio.fixture(loop_scope="session")
