@@ -5,7 +5,6 @@ is lost, and whoever waited for it looks in the database a little later.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -51,10 +50,9 @@ class Channel:
         self._hearing = asyncio.create_task(self._hear_for_ever())
 
     async def stop(self) -> None:
-        if self._hearing is not None:
-            self._hearing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._hearing
+        while self._hearing is not None and not self._hearing.done():
+            self._hearing.cancel()  # again, where a connection on its way has swallowed it
+            await asyncio.wait([self._hearing], timeout=_AGAIN_SECONDS)
         await self._redis.aclose()
 
     async def send(self, message: bytes) -> bool:
