@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
-TOOLS := curl gcc jq pgbouncer
+TOOLS := curl gcc jq pgbouncer redis-server
 CEPH := ceph-mon ceph-osd radosgw
 VALIDATOR := tests/threed/validator
 

@@ -52,6 +52,12 @@ async def prepare(database: Database) -> None:
     await database.write(meta.prepare)
 
 
+def as_owner(tx: Transaction) -> None:
+    """From here to its end the transaction may change the schema."""
+    if tx.connection.dialect.name == "postgresql":
+        tx.execute(sa.text("RESET ROLE"))
+
+
 def plan_of(tx: Transaction, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> str:
     """How the engine finds the rows. PostgreSQL may not read a small table whole."""
     form = Prepared(query)._form(tx)

@@ -16,7 +16,7 @@ from usina.kernel.db.postgres import PostgresDatabase, PostgresOptions
 from usina.kernel.db.sqlite import SqliteDatabase, open_engine
 from usina.kernel.db.unit_of_work import Database
 from usina.kernel.db.wall import RolesMissing
-from usina.kernel.errors import Conflict, Unavailable
+from usina.kernel.errors import Conflict, Problem, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
 from usina.kernel.storage.marker import claim
@@ -82,16 +82,13 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
 
     The database tells the time. Redis may be away: its absence is waited for by nobody.
     """
+    refuse_without_servers(settings)
+    assert settings.database_url is not None
     redis_url = redis_of(settings)
-    if settings.database_url is None:
-        raise CanNotStart("Set DATABASE_URL, a PostgreSQL; " + _OR_EMBEDDED)
-    if settings.storage_url is None:
-        place = "a bucket, or a folder that every machine sees"
-        raise CanNotStart(f"Set USINA_STORAGE_URL, {place}; " + _OR_EMBEDDED)
     try:
         revision = await revision_at(settings.database_url)
     except Unavailable as error:
-        raise CanNotStart(error.detail) from error
+        raise CanNotStart(error.detail) from None
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
         raise CanNotStart(
@@ -117,6 +114,16 @@ def show_metrics(settings: Settings, parts: contextlib.AsyncExitStack) -> None:
                 f"USINA_METRICS_PORT: can not listen on {settings.host}:{settings.metrics_port}: "
                 f"{error.strerror}."
             ) from None
+
+
+def refuse_without_servers(settings: Settings) -> None:
+    """Raises :class:`CanNotStart` where the settings do not name all that is shared."""
+    if settings.database_url is None:
+        raise CanNotStart("Set DATABASE_URL, a PostgreSQL; " + _OR_EMBEDDED)
+    redis_of(settings)
+    if settings.storage_url is None:
+        place = "a bucket, or a folder that every machine sees"
+        raise CanNotStart(f"Set USINA_STORAGE_URL, {place}; " + _OR_EMBEDDED)
 
 
 async def _prepare(database: Database) -> None:
@@ -148,7 +155,16 @@ async def _ground(
     parts: contextlib.AsyncExitStack,
 ) -> Ground:
     secret, platform_id = await database.read(lambda tx: (meta.secret(tx), meta.platform_id(tx)))
-    store = open_chosen_store(settings)
+    store = await _claimed_store(settings, platform_id)
     parts.callback(store.close)
-    await store.run(lambda: claim(store, platform_id))
     return Ground(settings, clock, database, store, bus, relay, secret, parts)
+
+
+async def _claimed_store(settings: Settings, platform_id: str) -> Store:
+    try:
+        store = open_chosen_store(settings)
+        await store.run(lambda: claim(store, platform_id))
+    except (Problem, OSError) as error:
+        why = error.detail if isinstance(error, Problem) else f"{error}."
+        raise CanNotStart(f"The store {settings.storage_url or 'of the data'}: {why}") from None
+    return store

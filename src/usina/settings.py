@@ -183,6 +183,13 @@ class Settings(BaseSettings):
     def _is_postgresql(cls, value: str | None) -> str | None:
         return None if value is None else check_address(value)
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("not the address of a Redis, like redis://host:6379/0")
+        return value
+
     @field_validator("storage_url")
     @classmethod
     def _is_a_store(cls, value: str | None) -> str | None:

@@ -11,18 +11,35 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
+from socket import gethostname
 from typing import Any, Final
 
 import structlog
 import uvloop
 from celery import Celery, bootsteps
 from celery.concurrency.thread import TaskPool
-from celery.signals import setup_logging, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    worker_shutdown,
+    worker_shutting_down,
+)
+from celery.worker import state
 
 from usina.app import registry_of
-from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
+from usina.faces.cli.failure import CommandError
+from usina.faces.cli.setting import settings_with
+from usina.ground import (
+    CanNotStart,
+    distributed_ground,
+    redis_of,
+    refuse_without_servers,
+    show_metrics,
+)
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.celery import WORK, make_celery
 from usina.kernel.jobs.store.death import session_name
@@ -40,16 +57,17 @@ _COMMAND: Final = "celery -A usina.worker worker -P threads"
 def work(settings: Settings, queues: Sequence[str] = QUEUES) -> int:
     """Works until TERM or Ctrl-C; returns the exit code."""
     try:
-        app = celery_of(settings)
-        started = app.Worker(
+        started = _silent(celery_of(settings))(
             pool="threads",
             concurrency=settings.slots,
             queues=list(queues),
-            hostname=f"worker-{os.getpid()}@%h",
+            hostname=f"worker-{os.getpid()}@{gethostname()}",
             loglevel=settings.log_level.upper(),
             quiet=True,
         )
         started.start()
+        if isinstance(started.exitcode, str):  # what a step of Celery's start left with
+            raise CanNotStart(started.exitcode)
     except CanNotStart as refusal:
         sys.stderr.write(f"{refusal}\n")
         return 1
@@ -58,8 +76,12 @@ def work(settings: Settings, queues: Sequence[str] = QUEUES) -> int:
 
 def celery_of(settings: Settings) -> Celery:
     """The Celery application whose worker is ours; raises :class:`CanNotStart` without Redis."""
+    refuse_without_servers(settings)
     configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
     setup_logging.connect(_keep_logging, weak=False)
+    celeryd_init.connect(_refuse_unknown_queues, weak=False)
+    beat_init.connect(_refuse_beat, weak=False)
+    warnings.filterwarnings("ignore", "You're running the worker with superuser")  # JSON alone
     app = make_celery(redis_of(settings), QUEUES)
     app.conf.worker_concurrency = settings.slots
     hall = Hall(settings)
@@ -81,6 +103,8 @@ def celery_of(settings: Settings) -> Celery:
                     f"The pool {parent.pool_cls.__module__} can not hold our worker, whose slots "
                     f"are programs of their own. Start it with: {_COMMAND}"
                 )
+            if options.get("beat"):
+                _refuse_beat()
             super().__init__(parent, **options)
 
         def start(self, parent: Any) -> None:
@@ -197,8 +221,35 @@ class Hall:
             await self._leave.wait()
 
 
+def _silent(app: Celery) -> type[Any]:
+    """Celery's worker whose stdout is ours alone. TERM and Ctrl-C are the same to it."""
+
+    class Silent(app.Worker):
+        def install_platform_tweaks(self, worker: Any) -> None:
+            for name in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(name, self._leave)
+
+        def _leave(self, sig: int, _: object) -> None:
+            name = signal.Signals(sig).name
+            worker_shutting_down.send(sender=app.main, sig=name, how="Warm", exitcode=0)
+            state.should_stop = 0  # the exit code
+
+    return Silent
+
+
 def _keep_logging(**_: Any) -> None:
     """Celery leaves logging as it is once somebody listens to its signal."""
+
+
+def _refuse_unknown_queues(options: dict[str, Any], **_: Any) -> None:
+    asked: list[str] = [*(options.get("queues") or ()), *(options.get("exclude_queues") or ())]
+    if unknown := sorted(set(asked) - set(QUEUES)):
+        known = ", ".join(QUEUES)
+        raise SystemExit(f"-Q: there is no queue {unknown[0]!r}; there are {known}.")
+
+
+def _refuse_beat(**_: Any) -> None:
+    raise SystemExit("Celery's beat has nothing to do here. Start the clockwork with: usina beat")
 
 
 def __getattr__(name: str) -> Any:
@@ -206,6 +257,6 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(name)
     try:
-        return globals().setdefault("app", celery_of(Settings.model_validate({})))
-    except CanNotStart as refusal:
+        return globals().setdefault("app", celery_of(settings_with()))
+    except (CanNotStart, CommandError) as refusal:
         raise SystemExit(str(refusal)) from None

@@ -12,8 +12,8 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from tests.profiles import PROFILES
 from tests.storage.s3_server import settings_of_bucket
-from usina.app import embedded
 from usina.faces.http.app import create_app
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
@@ -118,18 +118,20 @@ def settings_of(folder: Path, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def at_work(settings: Settings) -> AsyncGenerator[Running]:
+async def at_work(settings: Settings, profile: str = "embedded") -> AsyncGenerator[Running]:
     """A whole platform behind a server, until the context ends."""
     async with (
-        embedded(settings) as platform,
-        served(create_app(platform.platform)) as client,
+        PROFILES[profile](settings) as made,
+        served(create_app(made.platform)) as client,
     ):
-        yield Running(platform.platform, client, platform.credentials.api_key)
+        yield Running(made.platform, client, made.first_key)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
-    async with at_work(settings_of(tmp_path_factory.mktemp("http"))) as made:
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=sorted(PROFILES))
+async def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Running]:
+    async with at_work(settings_of(tmp_path_factory.mktemp("http")), request.param) as made:
         yield made
 
 

@@ -15,6 +15,7 @@ async def test_health(running: Running) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "version": __version__})
 
 
+@pytest.mark.parametrize("running", ["embedded"], indirect=True)  # the other's worker is elsewhere
 async def test_ready_names_each_dependency(running: Running) -> None:
     answer = await running.anyone.get("/ready")
     assert answer.status_code == 200
@@ -23,6 +24,7 @@ async def test_ready_names_each_dependency(running: Running) -> None:
     assert set(answer.json()["checks"].values()) == {"ok"}
 
 
+@pytest.mark.parametrize("running", ["embedded"], indirect=True)  # the other's worker is elsewhere
 async def test_metrics_name_no_organization(running: Running, api: Api) -> None:
     await api.finished()
     answer = await running.anyone.get("/metrics")

@@ -5,6 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from tests.databases import as_owner
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.jobs.store import lane
 from usina.kernel.jobs.table import jobs
@@ -27,14 +28,25 @@ _COPIED: Final = (
 async def multiply(database: Database, pattern: str, owners: Sequence[str], count: int) -> None:
     """So many copies of a queued job, all older than any that comes, spread over the organizations
     in turn. Indexes are made afterwards, which is quicker."""
-    await database.write(lambda tx: [index.drop(tx.connection) for index in jobs.indexes])
+    await database.write(_drop_indexes)
     for first in range(0, count, _AT_ONCE):
         last = min(count, first + _AT_ONCE)
         await database.write(lambda tx, a=first, b=last: _copy(tx, pattern, owners, a, b))
     for index in jobs.indexes:
-        await database.write(lambda tx, i=index: i.create(tx.connection))
+        await database.write(lambda tx, i=index: _create(tx, i))
     for one in await database.read(lane.miscounted):
         await database.write(lambda tx, o=one: lane.count_anew(tx, o))
+
+
+def _drop_indexes(tx: Transaction) -> None:
+    as_owner(tx)
+    for index in jobs.indexes:
+        index.drop(tx.connection)
+
+
+def _create(tx: Transaction, index: sa.Index) -> None:
+    as_owner(tx)
+    index.create(tx.connection)
 
 
 def _copy(tx: Transaction, pattern: str, owners: Sequence[str], first: int, last: int) -> None:

@@ -16,6 +16,7 @@ from usina.kernel.errors import NotFound
 from usina.kernel.events.bus import Bus, worker_topic
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.queue import Queue, Queues
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.jobs.store import change
 from usina.kernel.jobs.store.claim import Claimed
@@ -205,10 +206,10 @@ async def test_why_a_job_waits(
     owner = await organization(database)
     [job] = await queue(database, owner)
     assert await reason(database, owner, job.id) == "no_worker"
-    elsewhere = WorkerRow(new_id(), "gpu box", 1, queues=("gpu",))
+    elsewhere = WorkerRow(new_id(), "gpu box", Room(1, 2**40), queues=("gpu",))
     await beat(database, elsewhere)
     assert await reason(database, owner, job.id) == "no_worker"
-    worker = WorkerRow(new_id(), "box", 2, queues=("default", "io"))
+    worker = WorkerRow(new_id(), "box", Room(2, 2**40), queues=("default", "io"))
     await beat(database, worker)
     assert await reason(database, owner, job.id) == "slot"
     await workers.drain(worker.id, draining=True)
@@ -232,8 +233,8 @@ async def test_what_serves_a_queue(
     database: Database, queues: Queues, workers: Workers, clock: FakeClock
 ) -> None:
     owner = await organization(database)
-    both = WorkerRow(new_id(), "both", 4, queues=("default", "gpu"))
-    one = WorkerRow(new_id(), "one", 2, queues=("default",))
+    both = WorkerRow(new_id(), "both", Room(4, 2**40), queues=("default", "gpu"))
+    one = WorkerRow(new_id(), "one", Room(2, 2**40), queues=("default",))
     for worker in (both, one):
         await beat(database, worker)
     await queue(database, owner, 3, slots=2)
@@ -256,7 +257,7 @@ async def test_a_drain_is_heard_with_the_next_heartbeat(
 ) -> None:
     bus = Bus()
     workers = Workers(database, bus, ALIVE)
-    row = WorkerRow(new_id(), "box", 2, queues=("default",), warm=("echo-v1",))
+    row = WorkerRow(new_id(), "box", Room(2, 2**40), queues=("default",), warm=("echo-v1",))
     assert not (await beat(database, row)).draining
     with bus.listen(worker_topic(row.id)) as listener:
         for _ in range(2):

@@ -9,7 +9,8 @@ from tests.jobs.make import LEASE, organization, queue, silent, take
 from usina.kernel.db.unit_of_work import Database
 from usina.kernel.errors import Invalid
 from usina.kernel.jobs.job import JobRequest
-from usina.kernel.jobs.schedule import NewSchedule, create
+from usina.kernel.jobs.schedule.rule import Rule
+from usina.kernel.jobs.schedule.store import Plan
 from usina.kernel.jobs.state import JobError
 from usina.kernel.jobs.store.ending import Ending, finish
 from usina.kernel.jobs.store.lease import Step, append_log, record_steps
@@ -41,9 +42,8 @@ async def test_labels_are_refused_with_their_place(
 
 async def test_names_are_refused_before_anything_is_written(database: Database) -> None:
     owner = await organization(database)
-    new = NewSchedule(owner, NUL, JobRequest("echo-v1"), every_seconds=60)
-    with pytest.raises(Invalid, match=r"U\+0000"):
-        await database.write(lambda tx: create(tx, new))
+    with pytest.raises(Invalid, match="all of them to be seen"):
+        Plan(NUL, JobRequest("echo-v1"), Rule(every_seconds=60)).check()
     with pytest.raises(Invalid, match=r"U\+0000"):
         await Tenancy(database).create_organization(NUL)
 

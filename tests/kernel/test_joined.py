@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from tests.databases import as_owner
 from tests.jobs.make import organization
 from usina.kernel.db.batch import Batch
 from usina.kernel.db.joined import AFTER, Effect, Effects
@@ -21,13 +23,19 @@ from usina.kernel.jobs.table import lanes
 from usina.kernel.tenancy.table import organizations
 
 PUT = Prepared(sa.insert(meta), ("key", "value"))
-OPEN = Prepared(insert_new(lanes), ("queue", "organization_id"))
+OPEN = Prepared(insert_new(lanes), tuple(lanes.c.keys()))
 NAME = Prepared(
     sa.update(organizations)
     .where(organizations.c.id == sa.bindparam("the_id"))
     .values(name=sa.bindparam("new_name"))
 )
 KEYS = Prepared(sa.select(meta.c.key).order_by(meta.c.key))
+
+
+def opened(owner: str, queue: str = "q") -> dict[str, Any]:
+    """A lane that nobody waits in."""
+    empty = {"served_at": datetime.now(UTC), "has_work": False, "ready": 0, "delayed": 0}
+    return {"queue": queue, "organization_id": owner} | empty
 
 
 def put(tx: Transaction, *keys: str) -> None:
@@ -80,7 +88,7 @@ async def test_what_waits_is_there_for_whoever_asks(database: Database) -> None:
     def unit(tx: Transaction) -> list[int]:
         put(tx, "zz-a", "zz-b")
         NAME.run(tx, {"the_id": owner, "new_name": "new"})
-        OPEN.run_many(tx, [{"queue": "q", "organization_id": owner}] * 2)
+        OPEN.run_many(tx, [opened(owner)] * 2)
         seen = [len(keys(tx)) - before]
         put(tx, "zz-c")
         seen.append(tx.execute(sa.select(sa.func.count()).select_from(meta)).scalar_one() - before)
@@ -91,8 +99,8 @@ async def test_what_waits_is_there_for_whoever_asks(database: Database) -> None:
     assert len(await database.read(keys)) == before + 4
     names = await database.read(lambda tx: tx.execute(sa.select(organizations.c.name)).scalars())
     assert list(names) == ["new"]
-    opened = sa.select(sa.func.count()).select_from(lanes)
-    assert await database.read(lambda tx: tx.execute(opened).scalar_one()) == 1
+    counted = sa.select(sa.func.count()).select_from(lanes)
+    assert await database.read(lambda tx: tx.execute(counted).scalar_one()) == 1
 
 
 async def test_one_that_is_refused_undoes_them_all(postgres: PostgresDatabase) -> None:
@@ -101,7 +109,7 @@ async def test_one_that_is_refused_undoes_them_all(postgres: PostgresDatabase) -
     def unit(tx: Transaction) -> None:
         put(tx, "zz-a")
         NAME.run(tx, {"the_id": owner, "new_name": "new"})
-        OPEN.run(tx, {"queue": "q", "organization_id": "00000000-0000-0000-0000-000000000000"})
+        OPEN.run(tx, opened("00000000-0000-0000-0000-000000000000"))
 
     with pytest.raises((asyncpg.IntegrityConstraintViolationError, DBAPIError)):
         await postgres.write(unit)
@@ -113,14 +121,20 @@ async def test_one_that_is_refused_undoes_them_all(postgres: PostgresDatabase) -
 async def test_what_is_too_long_is_refused_and_not_cut(postgres: PostgresDatabase) -> None:
     owner = await organization(postgres)
     with pytest.raises(asyncpg.StringDataRightTruncationError):
-        await postgres.write(lambda tx: OPEN.run(tx, {"queue": "q" * 65, "organization_id": owner}))
+        await postgres.write(lambda tx: OPEN.run(tx, opened(owner, "q" * 65)))
 
 
 async def test_a_turn_is_had_before_what_comes_after_it_and_after_what_came_before(
     postgres: PostgresDatabase,
 ) -> None:
     """Two that draw numbers in turn commit in the order of their numbers."""
-    await postgres.write(lambda tx: tx.execute(sa.text("CREATE SEQUENCE drawn")))
+
+    def draw(tx: Transaction) -> None:
+        as_owner(tx)
+        tx.execute(sa.text("CREATE SEQUENCE drawn"))
+        tx.execute(sa.text("GRANT USAGE ON SEQUENCE drawn TO PUBLIC"))
+
+    await postgres.write(draw)
     order: list[int] = []
 
     def unit(tx: Transaction, name: str) -> int:

@@ -125,7 +125,7 @@ async def test_a_commit_whose_answer_is_lost_is_called_unknown_and_not_made_twic
         put(tx, "and dies while it commits")
         return list(names)
 
-    batch = Batch[str, str](database, unit)
+    batch = Batch[str, str](database.write, unit)
     found = await asyncio.gather(*(batch.add(name) for name in "abc"), return_exceptions=True)
     assert [type(each) for each in found] == [OutcomeUnknown] * 3
     assert len(runs) == 1

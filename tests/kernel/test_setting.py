@@ -121,9 +121,11 @@ def test_a_bucket_is_named_by_the_origins_variables_too(monkeypatch: pytest.Monk
         ({"S3_ENDPOINT_URL": "https://user:word@host"}, "address of a server"),
         ({"S3_ENDPOINT_URL": "https://host/path"}, "address of a server"),
         ({"S3_PUBLIC_ENDPOINT_URL": "file:///x"}, "address of a server"),
+        ({"DATABASE_URL": "mysql://host/usina"}, "address of a PostgreSQL"),
+        ({"REDIS_URL": "http://host"}, "address of a Redis"),
     ],
 )
-def test_a_bucket_that_can_not_be_reached_so_is_refused(
+def test_a_server_that_can_not_be_reached_so_is_refused(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
 ) -> None:
     for name, value in variables.items():
@@ -236,10 +238,13 @@ def test_redis_is_found_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert redis_of(Settings()) == "redis://elsewhere/1"
 
 
-@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
-def test_one_process_does_not_start_on_what_many_share(tmp_path: Path, variable: str) -> None:
-    value = {"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h"}[variable]
-    settings = Settings.model_validate({"data": tmp_path / "data", variable: value})
+@pytest.mark.parametrize(
+    ("variable", "address"), [("DATABASE_URL", "postgresql://h/n"), ("REDIS_URL", "redis://h")]
+)
+def test_one_process_does_not_start_on_what_many_share(
+    tmp_path: Path, variable: str, address: str
+) -> None:
+    settings = Settings.model_validate({"data": tmp_path / "data", variable: address})
     with pytest.raises(CanNotStart, match=f"{variable} is set, and `usina up` is one process"):
         refuse_what_is_distributed(settings)
 

@@ -1,14 +1,13 @@
 """Checkpoints: the next attempt goes on from what the last one saved, however that one ended."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from tests.worker.conftest import Plant, settings, until
+from tests.worker.conftest import RUNNERS, Plant, settings, until
 from usina.app import embedded
 from usina.kernel.ids import new_id
 from usina.kernel.jobs import checkpoint
@@ -18,13 +17,7 @@ from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.table import checkpoints
 
-RUNNERS = (Path(__file__).parent / "runners",)
-
-
-@pytest.fixture
-async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
-    async with embedded(settings(tmp_path, runners=RUNNERS)) as running:
-        yield Plant(running)
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def begin(plant: Plant, **params: Any) -> str:
@@ -41,13 +34,15 @@ async def report(plant: Plant, job: Job) -> dict[str, Any]:
 
 async def kept(plant: Plant) -> list[Checkpoint]:
     columns = [checkpoints.c[name] for name in Checkpoint.__dataclass_fields__]
-    rows = await plant.platform.database.read(lambda tx: tx.execute(sa.select(*columns)).all())
+    mine = checkpoints.c.organization_id == plant.caller.organization_id
+    query = sa.select(*columns).where(mine)
+    rows = await plant.platform.database.read(lambda tx: tx.execute(query).all())
     return [Checkpoint(*row) for row in rows]
 
 
 def objects(plant: Plant) -> set[str]:
-    store = plant.platform.settings.data / "store"
-    return {str(p.relative_to(store)) for p in store.glob("checkpoints/**/*") if p.is_file()}
+    owner = plant.caller.organization_id
+    return {found.key for found in plant.platform.store.list(f"checkpoints/{owner}/")}
 
 
 @pytest.mark.parametrize("ending", ["fail", "crash"])
@@ -80,11 +75,11 @@ async def test_a_cancelled_job_that_is_reopened_goes_on(plant: Plant) -> None:
 
 async def test_a_stopped_platform_hands_it_to_the_next(tmp_path: Path) -> None:
     async with embedded(settings(tmp_path, runners=RUNNERS)) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job_id = await begin(plant, steps=4, stop_at=2, ending="wait")
         await until(lambda: _saved(plant, "state-2.txt"))
     async with embedded(settings(tmp_path, runners=RUNNERS)) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job = await plant.end(job_id)
         assert (job.status, (await report(plant, job))["began"]) == (Status.SUCCEEDED, 2)
 
@@ -103,7 +98,7 @@ async def test_a_damaged_one_is_not_used(plant: Plant) -> None:
     await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)
     await plant.end(job_id)
     [left] = await kept(plant)
-    (plant.platform.settings.data / "store" / left.key).write_bytes(b"9")
+    plant.platform.store.put(left.key, b"9")
     await plant.platform.jobs.retry(plant.caller.organization_id, job_id)
     await until(lambda: _saved_by(plant, 2))
     await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)

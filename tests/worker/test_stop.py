@@ -35,7 +35,7 @@ def with_grace(folder: Path, seconds: float, **changes: Any) -> Any:
 async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
     """With a minute of grace."""
     async with with_grace(tmp_path, 60) as running:
-        yield Plant(running)
+        yield Plant.of(running)
 
 
 async def begin(plant: Plant, model: str = "saver-v1", **params: Any) -> str:
@@ -99,7 +99,7 @@ async def _later(plant: Plant, job_id: str, moment: datetime) -> bool:
 
 async def test_a_program_that_is_told_can_save_where_it_is(tmp_path: Path) -> None:
     async with with_grace(tmp_path, 0) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job_id = await begin(plant)
         await plant.worker.stop()
         job = await plant.get(job_id)
@@ -108,7 +108,7 @@ async def test_a_program_that_is_told_can_save_where_it_is(tmp_path: Path) -> No
         assert (told["type"], told["error"]["reason"]) == ("job.retrying", "worker_stopped")
         assert told["error"]["code"] == "worker_lost"
     async with with_grace(tmp_path, 0) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job = await plant.end(job_id)
         assert job.status is Status.SUCCEEDED
         assert (await report(plant, job))["saved"] == "all that was done"
@@ -116,7 +116,7 @@ async def test_a_program_that_is_told_can_save_where_it_is(tmp_path: Path) -> No
 
 async def test_a_result_that_comes_all_the_same_counts(tmp_path: Path) -> None:
     async with with_grace(tmp_path, 0) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job_id = await begin(plant, answer="finish")
         await plant.worker.stop()
         job = await plant.get(job_id)
@@ -126,7 +126,7 @@ async def test_a_result_that_comes_all_the_same_counts(tmp_path: Path) -> None:
 
 async def test_a_program_that_does_not_listen_is_killed_and_handed_back(tmp_path: Path) -> None:
     async with with_grace(tmp_path, 0) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         stubborn, mild = await begin(plant, answer="ignore"), await begin(plant)
         stopping = asyncio.create_task(plant.worker.stop())
         await plant.follow(mild, "job.retrying")
@@ -159,7 +159,7 @@ async def test_a_cancel_meanwhile_is_a_cancel(plant: Plant) -> None:
 
 async def test_a_cancel_of_one_that_was_told_is_a_cancel(tmp_path: Path) -> None:
     async with with_grace(tmp_path, 0) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job_id = await begin(plant, answer="ignore")
         stopping = asyncio.create_task(plant.worker.stop())
         await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)
@@ -173,7 +173,7 @@ async def test_a_stop_in_the_midst_of_claims_leaves_nothing_running(
     tmp_path: Path, moment: int
 ) -> None:
     async with with_grace(tmp_path, 0) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         for job_id in await plant.submit(10):
             await plant.end(job_id)
         submitted = [await plant.submit(5, seconds=0.05) for _ in range(4)]
@@ -191,7 +191,7 @@ async def test_a_stop_in_the_midst_of_claims_leaves_nothing_running(
 async def test_a_drained_worker_ends_what_runs_and_begins_nothing(tmp_path: Path) -> None:
     """It hears of it at once, long before its next heartbeat."""
     async with with_grace(tmp_path, 0, slots=1, heartbeat_seconds=60) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job_id = await begin(plant, "echo-v1", seconds=0.5)
         waiting = await plant.submit(3)
         [worker] = (await plant.platform.workers.list(None, 9)).items
@@ -226,7 +226,7 @@ async def test_a_drain_gives_back_what_was_claimed_ahead(plant: Plant) -> None:
 
 async def test_a_drained_worker_stops_as_any(tmp_path: Path) -> None:
     async with with_grace(tmp_path, 0) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         job_id = await begin(plant)
         [worker] = (await plant.platform.workers.list(None, 9)).items
         await plant.platform.workers.drain(worker.id, draining=True)

@@ -4,15 +4,18 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from tests.worker.conftest import Plant, settings, until
-from usina.app import embedded
+from usina.app import Embedded, embedded
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import read_after
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.table import jobs
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def programs(folder: Path) -> list[int]:
@@ -54,9 +57,8 @@ async def test_a_failed_attempt_is_repeated_and_each_keeps_its_log(plant: Plant)
 async def test_a_program_killed_from_outside_costs_one_attempt(plant: Plant) -> None:
     [job_id] = await plant.submit(seconds=0.5)
     await plant.follow(job_id, "job.running")
-    root = plant.platform.settings.data
-    await until(lambda: _true(len(programs(root)) > 0))
-    for pid in programs(root):
+    await until(lambda: _true(len(programs(plant.work_root)) > 0))
+    for pid in programs(plant.work_root):
         os.kill(pid, signal.SIGKILL)
     job = await plant.end(job_id)
     assert (job.status, job.attempt, job.max_attempts) == (Status.SUCCEEDED, 2, 3)
@@ -76,7 +78,8 @@ async def test_cancel_ends_a_running_program_soon(plant: Plant) -> None:
     assert (job.finished_at - job.cancel_requested_at).total_seconds() < 5
 
 
-async def test_a_lost_lease_kills_the_program_and_writes_nothing(plant: Plant) -> None:
+async def test_a_lost_lease_kills_the_program_and_writes_nothing(alone: Embedded) -> None:
+    plant = Plant.of(alone)
     [job_id] = await plant.submit(seconds=600)
     await plant.follow(job_id, "job.running")
     thief = {"lease_token": new_id(), "worker_id": new_id()}
@@ -85,7 +88,7 @@ async def test_a_lost_lease_kills_the_program_and_writes_nothing(plant: Plant) -
         tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(thief))
 
     await plant.platform.database.write(steal)
-    await until(lambda: _true(plant.worker.busy == 0))
+    await until(lambda: _true(alone.worker.busy == 0))
     assert (await plant.get(job_id)).status is Status.RUNNING
     assert await types(plant, job_id) == ["job.queued", "job.running"]
 
@@ -93,13 +96,13 @@ async def test_a_lost_lease_kills_the_program_and_writes_nothing(plant: Plant) -
 async def test_a_stop_hands_running_jobs_back_and_a_start_goes_on(tmp_path: Path) -> None:
     options = settings(tmp_path, slots=1)
     async with embedded(options) as running:
-        first = Plant(running)
+        first = Plant.of(running)
         [job_id, waiting] = await first.submit(2, seconds=0.3)
         await first.follow(job_id, "job.running")
     assert programs(options.data) == []
     assert list((options.data / "work").iterdir()) == []
     async with embedded(options) as running:
-        second = Plant(running)
+        second = Plant.of(running)
         job, other = await second.end(job_id), await second.end(waiting)
         assert (job.status, job.attempt, job.max_attempts) == (Status.SUCCEEDED, 2, 4)
         assert (other.status, other.attempt) == (Status.SUCCEEDED, 1)
@@ -139,7 +142,8 @@ async def test_progress_is_a_row_at_most_once_a_second(plant: Plant) -> None:
     assert 2 <= (await types(plant, job_id)).count("job.progress") <= 4
 
 
-async def test_nothing_is_left_in_the_work_folders_of_a_living_platform(plant: Plant) -> None:
+async def test_nothing_is_left_in_the_work_folders_of_a_living_platform(alone: Embedded) -> None:
+    plant = Plant.of(alone)
     ids = [
         *await plant.submit(4, artifacts=2, artifact_bytes=50_000, log_lines=5),
         *await plant.submit(2, fail="invalid_input"),
@@ -150,7 +154,7 @@ async def test_nothing_is_left_in_the_work_folders_of_a_living_platform(plant: P
 
     async def clean() -> bool:
         files = {p.name for p in work.rglob("*") if p.is_file()}
-        return plant.worker.busy == 0 and files <= {"job.json"}
+        return alone.worker.busy == 0 and files <= {"job.json"}
 
     await until(clean)
     assert await clean()

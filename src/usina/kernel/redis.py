@@ -5,7 +5,6 @@ is lost, and whoever waited for it looks in the database a little later.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -45,15 +44,15 @@ class Channel:
         self._hearing: asyncio.Task[None] | None = None
         self.answers = False
         """Whether Redis answered when it was last spoken to."""
+        self._told_of_loss = False
 
     def start(self) -> None:
         self._hearing = asyncio.create_task(self._hear_for_ever())
 
     async def stop(self) -> None:
-        if self._hearing is not None:
-            self._hearing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._hearing
+        while self._hearing is not None and not self._hearing.done():
+            self._hearing.cancel()  # again, where a connection on its way has swallowed it
+            await asyncio.wait([self._hearing], timeout=_AGAIN_SECONDS)
         await self._redis.aclose()
 
     async def send(self, message: bytes) -> bool:
@@ -64,7 +63,7 @@ class Channel:
             self._lost(error)
             await asyncio.sleep(_AGAIN_SECONDS)
             return False
-        self.answers = True
+        self._answered()
         return True
 
     async def _hear_for_ever(self) -> None:
@@ -90,15 +89,20 @@ class Channel:
                 continue
             asked = False
             if told["type"] == "subscribe":
-                self.answers = True
+                self._answered()
                 self._joined()
             elif told["type"] == "message":
                 self._heard(told["data"])
 
+    def _answered(self) -> None:
+        self.answers = True
+        self._told_of_loss = False
+
     def _lost(self, error: Exception) -> None:
-        if self.answers:
+        if not self._told_of_loss:
             _log.warning("Redis does not answer; work goes on more slowly", error=repr(error))
         self.answers = False
+        self._told_of_loss = True
 
 
 def look_at_redis(url: str) -> tuple[str, str]:

@@ -10,7 +10,6 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from tests.http.conftest import Api, Running, at_work, settings_of
-from tests.storage.s3_server import settings_of_bucket
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.store import insert_artifacts
 from usina.kernel.files.table import files
@@ -29,14 +28,14 @@ async def on_folder(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def on_bucket(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
-    folder, chosen = tmp_path_factory.mktemp("bucket"), settings_of_bucket()
-    async with at_work(settings_of(folder, max_upload_bytes=MAX_BYTES, **chosen)) as made:
+    settings = settings_of(tmp_path_factory.mktemp("bucket"), max_upload_bytes=MAX_BYTES)
+    async with at_work(settings, "distributed") as made:
         yield made
 
 
 @pytest.fixture(params=["on_bucket", "on_folder"])
 def running(request: pytest.FixtureRequest) -> Running:
-    """The routes are specified over both stores."""
+    """The routes are specified over both stores, each in its profile."""
     return request.getfixturevalue(request.param)
 
 

@@ -9,12 +9,15 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from typing import Final
+from queue import Empty
+from typing import Any, Final
 
 import structlog
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as redis_transport
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -30,6 +33,27 @@ works more than half a second costs one whom only a message brings."""
 _ENOUGH: Final = 16
 _ANSWER_SECONDS: Final = 2.0
 _EXPIRES_SECONDS: Final = 300
+
+
+class _Channel(redis_transport.Channel):
+    """Leaves out what lies in a queue and is no message; Celery's worker would end with it."""
+
+    def _brpop_read(self, **options: Any) -> bool:
+        celerys: Any = super()
+        try:
+            return bool(celerys._brpop_read(**options))
+        except (ValueError, KeyError, TypeError) as error:
+            _log.warning("what is no message lay in a queue of Celery", error=repr(error))
+            raise Empty from None
+
+
+class Transport(redis_transport.Transport):
+    """Celery's way to Redis, past what others put there."""
+
+    Channel = _Channel
+
+
+TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = f"{__name__}:Transport"
 
 
 def make_celery(redis_url: str, queues: Sequence[str]) -> Celery:

@@ -33,15 +33,17 @@ class Schedules:
                 also(tx, new)
             return new
 
-        return await self._database.write(unit)
+        return await self._database.write(unit, tenant=organization_id)
 
     async def get(self, organization_id: str, schedule_id: str) -> Schedule:
         _is_one(schedule_id)
-        return await self._database.read(lambda tx: store.find(tx, organization_id, schedule_id))
+        return await self._database.read(
+            lambda tx: store.find(tx, organization_id, schedule_id), tenant=organization_id
+        )
 
     async def list(self, organization_id: str, after: str | None, limit: int) -> Page[Schedule]:
         found = await self._database.read(
-            lambda tx: store.page(tx, organization_id, after, limit + 1)
+            lambda tx: store.page(tx, organization_id, after, limit + 1), tenant=organization_id
         )
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
@@ -54,11 +56,13 @@ class Schedules:
             resolve(tx, organization_id, [checked])
             return store.replace(tx, organization_id, schedule_id, plan)
 
-        return await self._database.write(unit)
+        return await self._database.write(unit, tenant=organization_id)
 
     async def delete(self, organization_id: str, schedule_id: str) -> None:
         _is_one(schedule_id)
-        await self._database.write(lambda tx: store.delete(tx, organization_id, schedule_id))
+        await self._database.write(
+            lambda tx: store.delete(tx, organization_id, schedule_id), tenant=organization_id
+        )
 
     def _check(self, plan: Plan) -> Checked:
         plan.check()

@@ -1,0 +1,149 @@
+"""Plain Celery, as its operators know it."""
+
+import json
+import socket
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.distributed.conftest import Works
+from tests.distributed.part import Part, until
+from tests.distributed.site import Site
+from usina.kernel.dispatch.celery import make_celery
+from usina.kernel.jobs.queue import QUEUES
+
+pytestmark = pytest.mark.xdist_group("distributed celery")
+
+COMMAND = "celery -A usina.worker worker -P threads"
+
+
+def test_a_plain_celery_worker_runs_jobs(empty: Site) -> None:
+    options = ["-P", "threads", "-c", "2", "-Q", "default,io", "-n", "one@here"]
+    api, worker = empty.api(), empty.celery("worker", *options)
+    api.ready()
+    worker.logged(" ready.")
+    user = empty.user(api)
+    user.all_succeeded_once(user.submit_many(5))
+    [row] = user.get("/workers")["items"]
+    assert row["slots"] == 2
+    queues = empty.inspect("active_queues", "one@here")
+    assert [queue["name"] for queue in queues] == ["default", "io"]
+    assert worker.stop() == 0
+    assert "superuser" not in worker.log
+
+
+@pytest.mark.parametrize("pool", [[], ["-P", "prefork"]])
+def test_its_pool_is_threads_also_where_celerys_default_is_asked_for(
+    empty: Site, pool: list[str]
+) -> None:
+    worker = empty.celery("worker", *pool, "-c", "1", "-n", "one@here")
+    worker.logged(" ready.")
+    stats = empty.inspect("stats", "one@here")
+    assert stats["pool"]["implementation"] == "celery.concurrency.thread:TaskPool"
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("pool", ["solo", "processes"])
+def test_a_pool_that_can_not_hold_our_worker_is_refused(empty: Site, pool: str) -> None:
+    worker = empty.celery("worker", "-P", pool)
+    assert worker.ended() == 1
+    [line] = worker.log.strip().splitlines()
+    assert line.endswith(f"Start it with: {COMMAND}")
+
+
+def test_a_queue_that_is_none_is_refused(empty: Site) -> None:
+    for worker in (empty.celery("worker", "-Q", "nonsense"), empty.worker("--queues", "nonsense")):
+        assert worker.ended() == 1
+        [line] = worker.log.strip().splitlines()
+        assert "nonsense" in line
+        assert "default, gpu, io" in line
+
+
+@pytest.mark.parametrize("arguments", [["beat"], ["worker", "-B"]])
+def test_celerys_own_clockwork_is_refused(empty: Site, arguments: list[str]) -> None:
+    part = empty.celery(*arguments)
+    assert part.ended() == 1
+    assert part.log.rstrip().endswith("Start the clockwork with: usina beat")
+    assert "Traceback" not in part.log
+
+
+def test_a_worker_of_one_queue_takes_nothing_of_another(empty: Site) -> None:
+    started = empty.api(), empty.worker("--queues", "gpu", "--slots", "1")
+    api, worker = (part.ready() for part in started)
+    user = empty.user(api)
+    waiting = user.submit()
+    name = node_name(worker)
+    assert [queue["name"] for queue in empty.inspect("active_queues", name)] == ["gpu"]
+    user.succeeded_once(user.submit("graphic-v1"))
+    job = user.job(waiting, 1)
+    assert (job["status"], job["started_at"]) == ("QUEUED", None)
+    other = empty.worker("--queues", "default", "--slots", "1").ready()
+    user.succeeded_once(waiting)
+    assert [part.stop() for part in (worker, other)] == [0, 0]
+
+
+def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> None:
+    site, user = lent.site, lent.user
+    user.all_succeeded_once(user.submit_many(3))
+    name = node_name(lent.worker)
+    lent.worker.logged(" ready.")
+    asked = site.celery("inspect", "ping", "--json", "--timeout", "20", "--destination", name)
+    assert asked.ended(60) == 0, asked.log
+    assert json.loads(asked.told[0]) == {name: {"ok": "pong"}}
+    assert site.inspect("active", name) == []
+    assert site.inspect("stats", name)["total"]["usina.work"] >= 1
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    site.celery(
+        "flower", "--address=127.0.0.1", f"--port={port}", FLOWER_UNAUTHENTICATED_API="true"
+    )
+
+    def flower(path: str) -> dict[str, Any]:
+        try:
+            return httpx2.get(f"http://127.0.0.1:{port}/api/{path}", timeout=10).json()
+        except (httpx2.HTTPError, json.JSONDecodeError):
+            return {}
+
+    until(lambda: name in flower("workers?refresh=1"), 60)
+    user.succeeded_once(user.submit())
+    until(lambda: any(task["name"] == "usina.work" for task in flower("tasks").values()), 60)
+
+
+def node_name(worker: Part) -> str:
+    return f"worker-{worker.process.pid}@{socket.gethostname()}"
+
+
+def send(site: Site, task: str, arguments: list[Any]) -> None:
+    """As a strange or late publisher would."""
+    app = make_celery(site.environment["REDIS_URL"], QUEUES)
+    app.send_task(task, args=arguments, queue="default")
+    app.close()
+
+
+def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
+    site, user = lent.site, lent.user
+    user.succeeded_once(user.submit())
+    with lent.redis.client() as client:
+        [channel] = [name for name in client.pubsub_channels() if name.startswith(b"usina:")]
+        for garbage in (b"", b"\xff\x00", b"{}", b"[1]", b'{"from": 1, "topics": 2, "hints": 3}'):
+            client.publish(channel, garbage)
+        for topic in ("queue:default", "queue:nonsense", "cancel:nobody"):
+            message = {"from": "x", "topics": [topic] * 3, "hints": []}
+            client.publish(channel, json.dumps(message))
+        for told in (["default"], ["default"], ["nonsense"], [7], [], ["default", 1]):
+            send(site, "usina.work", told)
+        send(site, "no.such.task", ["default"])
+        for garbage in (b"garbage", b"{}", b"[]", b"7"):
+            client.lpush("default", garbage)
+    ids = [user.submit() for _ in range(3)]
+    user.all_succeeded_once(ids)
+    with lent.redis.client() as client:
+        until(lambda: client.llen("default") == 0)
+    lent.api.logged("none of ours came over Redis")
+    lent.worker.logged("none of ours came over Redis")
+    lent.worker.logged("no message lay in a queue")
+    assert lent.worker.process.poll() is None
+    user.succeeded_once(user.submit())
+    assert site.inspect("ping", node_name(lent.worker))
