@@ -41,7 +41,6 @@ async def test_labels_are_refused_with_their_place(
 
 
 async def test_names_are_refused_before_anything_is_written(database: Database) -> None:
-    owner = await organization(database)
     with pytest.raises(Invalid, match="all of them to be seen"):
         Plan(NUL, JobRequest("echo-v1"), Rule(every_seconds=60)).check()
     with pytest.raises(Invalid, match=r"U\+0000"):
