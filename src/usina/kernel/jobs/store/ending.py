@@ -134,6 +134,8 @@ def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> l
         if lease.job_id in rows and _stands(rows[lease.job_id], lease)
     ]
     _write(tx, ended, announce)
+    if ended:
+        reach("handback.in_transaction")
     return _taken(ended)
 
 
