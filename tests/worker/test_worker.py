@@ -2,12 +2,16 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from tests.worker.conftest import Plant, settings, until
 from usina.app import embedded
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.service import Artifacts, NewArtifact
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import read_after
 from usina.kernel.ids import new_id
@@ -74,6 +78,28 @@ async def test_cancel_ends_a_running_program_soon(plant: Plant) -> None:
     assert job.finished_at is not None
     assert job.cancel_requested_at is not None
     assert (job.finished_at - job.cancel_requested_at).total_seconds() < 5
+
+
+async def test_a_cancel_that_comes_while_outputs_are_stored_leaves_none_of_them(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, stage = plant.caller.organization_id, Artifacts.stage
+
+    async def stage_and_cancel(
+        artifacts: Artifacts, new: Sequence[NewArtifact]
+    ) -> Sequence[Artifact]:
+        staged = await stage(artifacts, new)
+        await plant.platform.jobs.cancel(owner, new[0].job_id)
+        return staged
+
+    monkeypatch.setattr(Artifacts, "stage", stage_and_cancel)
+    [job_id] = await plant.submit(artifacts=1, artifact_bytes=20_000, log_lines=1)
+    job = await plant.end(job_id)
+    assert job.status is Status.CANCELLED
+    assert [artifact.name for artifact in job.artifacts] == ["log.txt"]
+    assert (await types(plant, job_id)).count("job.artifact") == 1
+    stored = plant.platform.settings.data / "store/artifacts"
+    await until(lambda: _true(not any(path.is_file() for path in stored.rglob("*"))))
 
 
 async def test_a_lost_lease_kills_the_program_and_writes_nothing(plant: Plant) -> None:

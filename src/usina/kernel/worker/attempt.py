@@ -19,7 +19,7 @@ from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.log import log_name
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.jobs.store.claim import Claimed
-from usina.kernel.jobs.store.ending import Ending
+from usina.kernel.jobs.store.ending import Ending, kept
 from usina.kernel.jobs.store.source import find_sources
 from usina.kernel.registry import Registry
 from usina.kernel.runners.gate import Gate, judge
@@ -260,9 +260,10 @@ class Attempt:
     async def _finish(self, ending: Ending) -> Status | None:
         status = await self._write(ending)
         reach("finish.after_commit")
-        if status is None:
-            await self._shop.artifacts.discard(ending.artifacts)
-        elif status.terminal:
+        if status is not Status.SUCCEEDED:
+            in_use = kept(status, ending) if status else ()
+            await self._shop.artifacts.discard([a for a in ending.artifacts if a not in in_use])
+        if status is not None and status.terminal:
             JOBS_FINISHED.labels(self.job.model, status.value).inc()
         if status is Status.SUCCEEDED:
             await self._checkpoints.drop()
