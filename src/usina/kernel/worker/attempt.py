@@ -11,8 +11,8 @@ import structlog
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.service import Artifacts, NewArtifact, OutputRefused
 from usina.kernel.db.batch import Batch
-from usina.kernel.db.unit_of_work import Database, OutcomeUnknown
-from usina.kernel.errors import Problem, Unavailable
+from usina.kernel.db.unit_of_work import Database
+from usina.kernel.errors import Problem, StorageFull, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.job import Job
@@ -34,8 +34,9 @@ from usina.kernel.worker.checkpoint import Checkpoints
 from usina.kernel.worker.reporter import Reporter, Reports
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-_FULL_DISK_TRIES: Final = 30
+_TRIES: Final = 30
 _FULL_DISK_SECONDS: Final = 2.0
+_AWAY_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,14 +272,14 @@ class Attempt:
 
     async def _write(self, ending: Ending) -> Status | None:
         """Tries again while the disk is full or the database away: the work is done and should not
-        be lost for it. What may have been written is not written again."""
-        for _ in range(_FULL_DISK_TRIES):
+        be lost for it. What may have been written is written again all the same: the lease of an
+        attempt that has ended lets it through no second time."""
+        for _ in range(_TRIES):
             try:
                 return await self._shop.endings.add(ending)
-            except OutcomeUnknown:
-                raise
-            except Unavailable:
-                await asyncio.sleep(_FULL_DISK_SECONDS)
+            except Unavailable as trouble:
+                full = isinstance(trouble, StorageFull)
+                await asyncio.sleep(_FULL_DISK_SECONDS if full else _AWAY_SECONDS)
         return await self._shop.endings.add(ending)
 
     async def _clean(self) -> None:
