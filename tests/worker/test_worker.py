@@ -22,6 +22,7 @@ from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.ending import Ending
 from usina.kernel.jobs.table import jobs
 from usina.kernel.runners.stash import FolderStash
+from usina.kernel.worker.reporter import Reporter
 
 
 def programs(folder: Path) -> list[int]:
@@ -133,13 +134,14 @@ async def test_an_end_whose_answer_is_lost_is_told_again_and_costs_nothing(
     assert await plant.platform.store.run(lambda: plant.platform.store.size(stored.key)) == 20_000
 
 
+@pytest.mark.parametrize(("room", "name"), [(FolderStash, "take"), (Reporter, "close")])
 async def test_a_worker_whose_disk_is_full_says_so_in_the_job(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, room: type, name: str
 ) -> None:
-    def take(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(FolderStash, "take", take)
+    monkeypatch.setattr(room, name, fail)
     [job_id] = await plant.submit()
     job = await plant.end(job_id)
     assert job.error is not None

@@ -28,6 +28,7 @@ from usina.kernel.runners.outcome import INTERRUPTED, Failure, Outcome
 from usina.kernel.runners.pool import Assignment, RunnerPool, StopSignal
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.work import BadOutput, WorkFolder, input_path
+from usina.kernel.storage.full import is_full
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
 from usina.kernel.worker.checkpoint import Checkpoints
@@ -115,7 +116,7 @@ class Attempt:
             return await self._collect(outcome)
         except Exception as error:
             _log.exception("attempt broke", job_id=self.job.id)
-            return Ending(self.claimed.lease, _internal(error))
+            return Ending(self.claimed.lease, _broken(error))
 
     async def _execute(self) -> Outcome:
         model = self._shop.registry.get(self.job.model)
@@ -318,7 +319,10 @@ def _closed(gates: Sequence[Gate]) -> JobError | None:
     return None
 
 
-def _internal(error: Exception) -> JobError:
+def _broken(error: Exception) -> JobError:
+    if is_full(error):
+        full = "The disk of the worker is full."
+        return JobError.of("unavailable", StorageFull.code, full)
     return JobError.of(
         "internal", None, f"The platform failed while it ran the job ({type(error).__name__})."
     )
