@@ -112,6 +112,7 @@ def well() -> Evidence:
             Followed(ORGANIZATION, None, "list", log),
             Followed(ORGANIZATION, None, "sse", log[3:]),
             Followed(ORGANIZATION, "b", "sse", log[6:11]),
+            Followed(ORGANIZATION, "b", "sse", log[6:8]),
         ],
         deaths=[
             Death("worker-1", 1.0, -9, True, "kill worker"),

@@ -26,7 +26,7 @@ def nothing_is_left(evidence: Evidence) -> list[str]:
     """And no process ended without being killed or told to."""
     wrong = [f"{left} is left" for left in evidence.leftovers]
     for death in evidence.deaths:
-        if death.was_ready and not death.cause:
+        if death.was_ready and not death.cause and not death.deaf:
             wrong.append(f"{death.member} ended by itself with {death.code}")
         orderly = death.cause == "TERM" and death.was_ready and not death.deaf
         if orderly and death.code != 0:
