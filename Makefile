@@ -4,8 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
-TOOLS := curl gcc jq pgbouncer redis-server
+TOOLS := curl faketime gcc jq pgbouncer redis-server
 CEPH := ceph-mon ceph-osd radosgw
+SEED ?= 1
+JOBS ?= 10000
+KILLS ?= 1000
+ROUNDS ?= 10
 VALIDATOR := tests/threed/validator
 
 .DEFAULT_GOAL := help
@@ -72,8 +76,9 @@ format: setup ## Put the code into its form
 bench: setup ## Speed, as ratios against peers and limits in the same run
 	$(BIN)/python -m benchmarks
 
-torture: setup ## The long form of the kills and of the state machine
-	$(BIN)/python -m tests.torture
+torture: setup tools ## Kills without end, and the state machine; SEED=N JOBS=N KILLS=N
+	$(BIN)/python -m tests.torture.rig --seed $(SEED) --jobs $(JOBS) --kills $(KILLS)
+	$(BIN)/python -m tests.torture --seed $(SEED) --rounds $(ROUNDS)
 
 lock: $(BIN)/uv ## Renew requirements.lock, and the image's part of it
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-header \

@@ -58,6 +58,10 @@ class PostgresServer:
         pgexec("pg_ctl", fast, bin_path=self._server.bin_path, user=self._server.system_user)
         self._server.ensure_postgres_running()
 
+    def end(self) -> None:
+        """Stops it and removes its folder."""
+        self._server.cleanup()
+
     def url(self, name: str = "postgres", user: str = "postgres") -> str:
         return f"postgresql://{user}@/{name}?host={self.folder}"
 

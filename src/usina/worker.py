@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
-from socket import gethostname
 from typing import Any, Final
 
 import structlog
@@ -61,7 +61,7 @@ def work(settings: Settings, queues: Sequence[str] = QUEUES) -> int:
             pool="threads",
             concurrency=settings.slots,
             queues=list(queues),
-            hostname=f"worker-{os.getpid()}@{gethostname()}",
+            hostname=node_name(),
             loglevel=settings.log_level.upper(),
             quiet=True,
         )
@@ -72,6 +72,11 @@ def work(settings: Settings, queues: Sequence[str] = QUEUES) -> int:
         sys.stderr.write(f"{refusal}\n")
         return 1
     return int(started.exitcode or 0)
+
+
+def node_name() -> str:
+    """What Celery calls this process: one of its kind among all machines, containers too."""
+    return f"worker-{os.getpid()}@{socket.gethostname()}"
 
 
 def celery_of(settings: Settings) -> Celery:

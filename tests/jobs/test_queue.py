@@ -237,7 +237,7 @@ async def test_what_serves_a_queue(
     one = WorkerRow(new_id(), "one", Room(2, 2**40), queues=("default",))
     for worker in (both, one):
         await beat(database, worker)
-    await queue(database, owner, 3, slots=2)
+    await queue(database, owner, 3, needs=Room(2, 1))
     for job in await take(database, free=6):
         held = sa.update(jobs).where(jobs.c.id == job.job.id)
         await database.write(lambda tx, held=held: tx.execute(held.values(worker_id=one.id)))

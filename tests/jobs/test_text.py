@@ -13,7 +13,7 @@ from usina.kernel.jobs.schedule.rule import Rule
 from usina.kernel.jobs.schedule.store import Plan
 from usina.kernel.jobs.state import JobError
 from usina.kernel.jobs.store.ending import Ending, finish
-from usina.kernel.jobs.store.lease import Step, append_log, record_steps
+from usina.kernel.jobs.store.lease import Chunk, Step, append_log, record_steps
 from usina.kernel.jobs.store.query import find
 from usina.kernel.jobs.validation import Limits, check
 from usina.kernel.registry import Registry, discover_apps, load_registry
@@ -60,7 +60,7 @@ async def test_what_a_program_tells_is_kept_without_it(database: Database) -> No
     assert isinstance(told, Error)
     steps = [Step(claimed.lease, step.fraction, step.stage)]
     await database.write(lambda tx: record_steps(tx, steps, silent))
-    await database.write(lambda tx: append_log(tx, {claimed.lease: (0, b"a\0b")}))
+    await database.write(lambda tx: append_log(tx, [Chunk(claimed.lease, 0, b"a\0b")]))
     running = await database.read(lambda tx: find(tx, owner, job.id, LEASE))
     assert running is not None
     assert (running.stage, running.params) == ("ab", params)

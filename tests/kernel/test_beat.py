@@ -37,7 +37,7 @@ def clock() -> ShiftedClock:
 @pytest.fixture
 async def plant(tmp_path: Path, clock: ShiftedClock) -> AsyncIterator[Plant]:
     async with embedded(settings(tmp_path), clock) as running:
-        yield Plant(running)
+        yield Plant.of(running)
 
 
 def beat_of(plant: Plant, retention: Retention) -> Beat:

@@ -69,7 +69,12 @@ async def two_processes(settings: Settings) -> AsyncGenerator[Platform]:
         away = await distributed_ground(given, parts)
         registry = await registry_of(given)
         worker = await make_worker(
-            away, registry, given.data / "work", ["default"], holds_session=True
+            away,
+            registry,
+            given.data / "work",
+            ["default"],
+            grace_seconds=0,
+            holds_session=True,
         )
         assert given.database_url is not None
         session = Session(given.database_url, session_name(worker.id), worker.beat_now)

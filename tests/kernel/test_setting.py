@@ -121,7 +121,7 @@ def test_a_bucket_is_named_by_the_origins_variables_too(monkeypatch: pytest.Monk
         ({"S3_ENDPOINT_URL": "https://user:word@host"}, "address of a server"),
         ({"S3_ENDPOINT_URL": "https://host/path"}, "address of a server"),
         ({"S3_PUBLIC_ENDPOINT_URL": "file:///x"}, "address of a server"),
-        ({"DATABASE_URL": "mysql://host/usina"}, "address of a PostgreSQL"),
+        ({"DATABASE_URL": "mysql://host/usina"}, "not an address like postgresql://"),
         ({"REDIS_URL": "http://host"}, "address of a Redis"),
     ],
 )

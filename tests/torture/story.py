@@ -68,7 +68,7 @@ def _settled(data: Path, history: History) -> list[str]:
 
 def _work_until_death(failpoint: str, data: Path, random_: random.Random, history: History) -> bool:
     name = failpoint.partition(":")[0]
-    if name in {"rescue.in_transaction", "sweep.after_object"}:
+    if name in {"rescue.in_transaction", "rescue.after_commit", "sweep.after_object"}:
         _leave_a_mess(data, history)
     platform = start(data, failpoint, USINA_HEARTBEAT_SECONDS="0.1")
     if platform is None:

@@ -1,19 +1,28 @@
 """The worker on real programs: retries, cancels, lost leases, hand-backs, what it leaves behind."""
 
+import errno
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tests.worker.conftest import Plant, settings, until
 from usina.app import Embedded, embedded
-from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.service import Artifacts, NewArtifact
+from usina.kernel.db.batch import Batch
+from usina.kernel.db.unit_of_work import OutcomeUnknown, Transaction
 from usina.kernel.events.log import read_after
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.state import Status
+from usina.kernel.jobs.store.ending import Ending
 from usina.kernel.jobs.table import jobs
+from usina.kernel.runners.stash import FolderStash
+from usina.kernel.worker.reporter import Reporter
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -76,6 +85,72 @@ async def test_cancel_ends_a_running_program_soon(plant: Plant) -> None:
     assert job.finished_at is not None
     assert job.cancel_requested_at is not None
     assert (job.finished_at - job.cancel_requested_at).total_seconds() < 5
+
+
+async def test_a_cancel_that_comes_while_outputs_are_stored_leaves_none_of_them(
+    alone: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant.of(alone)
+    owner, stage = plant.caller.organization_id, Artifacts.stage
+
+    async def stage_and_cancel(
+        artifacts: Artifacts, new: Sequence[NewArtifact]
+    ) -> Sequence[Artifact]:
+        staged = await stage(artifacts, new)
+        await plant.platform.jobs.cancel(owner, new[0].job_id)
+        return staged
+
+    monkeypatch.setattr(Artifacts, "stage", stage_and_cancel)
+    [job_id] = await plant.submit(artifacts=1, artifact_bytes=20_000, log_lines=1)
+    job = await plant.end(job_id)
+    assert job.status is Status.CANCELLED
+    assert [artifact.name for artifact in job.artifacts] == ["log.txt"]
+    assert (await types(plant, job_id)).count("job.artifact") == 1
+    stored = plant.platform.settings.data / "store/artifacts"
+    await until(lambda: _true(not any(path.is_file() for path in stored.rglob("*"))))
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_an_end_whose_answer_is_lost_is_told_again_and_costs_nothing(
+    alone: Embedded, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """Whether the database had written it or not: the work is done and its outputs are kept."""
+    plant = Plant.of(alone)
+    add = Batch[Any, Any].add
+    lost: list[str] = []
+
+    async def add_and_lose(batch: Batch[Any, Any], item: Any) -> Any:
+        if not isinstance(item, Ending) or lost:
+            return await add(batch, item)
+        lost.append(item.lease.job_id)
+        if written:
+            await add(batch, item)
+        raise OutcomeUnknown
+
+    monkeypatch.setattr(Batch, "add", add_and_lose)
+    [job_id] = await plant.submit(artifacts=1, artifact_bytes=20_000)
+    job = await plant.end(job_id)
+    await until(lambda: _true(plant.worker.busy == 0))
+    assert lost == [job_id]
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
+    [stored] = [artifact for artifact in job.artifacts if artifact.name == "artifact-1.bin"]
+    assert await plant.platform.store.run(lambda: plant.platform.store.size(stored.key)) == 20_000
+
+
+@pytest.mark.parametrize(("room", "name"), [(FolderStash, "take"), (Reporter, "close")])
+async def test_a_worker_whose_disk_is_full_says_so_in_the_job(
+    alone: Embedded, monkeypatch: pytest.MonkeyPatch, room: type, name: str
+) -> None:
+    plant = Plant.of(alone)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(room, name, fail)
+    [job_id] = await plant.submit()
+    job = await plant.end(job_id)
+    assert job.error is not None
+    assert (job.error.code, job.error.reason) == ("unavailable", "storage_full")
 
 
 async def test_a_lost_lease_kills_the_program_and_writes_nothing(alone: Embedded) -> None:

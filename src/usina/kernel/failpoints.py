@@ -41,8 +41,23 @@ NAMES: Final = frozenset(
         "copy.in_transaction",
         "copy.after_rows",
         "copy.after_commit",
+        "rescue.after_commit",
     }
 )
+"""Places that every platform gets to."""
+
+DISTRIBUTED: Final = frozenset(
+    {
+        "relay.before_publish",
+        "relay.after_publish",
+        "celery.before_publish",
+        "celery.after_publish",
+        "session.after_lock",
+        "cut.in_transaction",
+        "handback.in_transaction",
+    }
+)
+"""Places that only one of many processes gets to."""
 
 
 def _armed() -> dict[str, int]:
@@ -50,10 +65,9 @@ def _armed() -> dict[str, int]:
     armed: dict[str, int] = {}
     for entry in filter(None, os.environ.get("USINA_FAILPOINTS", "").split(",")):
         name, _, visit = entry.partition(":")
-        if name not in NAMES:
-            raise ValueError(
-                f"USINA_FAILPOINTS names {name!r}; known are {', '.join(sorted(NAMES))}"
-            )
+        if name not in NAMES | DISTRIBUTED:
+            known = ", ".join(sorted(NAMES | DISTRIBUTED))
+            raise ValueError(f"USINA_FAILPOINTS names {name!r}; known are {known}")
         armed[name] = int(visit or 1)
     return armed
 

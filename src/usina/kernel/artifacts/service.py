@@ -5,6 +5,7 @@ from functools import partial
 
 from usina.kernel.artifacts import store as rows
 from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.owner import ArtifactOwner
 from usina.kernel.artifacts.stage import NewArtifact, OutputRefused, stage, stage_inline
 from usina.kernel.clock import Clock
 from usina.kernel.db.unit_of_work import Database, Transaction
@@ -47,8 +48,12 @@ class Artifacts:
         return staged
 
     async def discard(self, artifacts: Sequence[Artifact]) -> None:
-        """Deletes what an attempt has staged that lost its job."""
-        await self.delete_objects([a.key for a in artifacts if not a.inline])
+        """Deletes what an attempt has staged that lost its job, unless rows name it after all: the
+        answer to a commit may have been lost, and the attempt been told later that it is over."""
+        keys = [artifact.key for artifact in artifacts if not artifact.inline]
+        if keys:
+            named = await self._database.read(lambda tx: ArtifactOwner().known(tx, keys))
+            await self.delete_objects([key for key in keys if key not in named])
 
     async def get(self, organization_id: str, artifact_id: str) -> Artifact:
         return await self._find(artifact_id, organization_id)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import structlog
 
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.failpoints import reach
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _AGAIN_SECONDS: Final = 0.1
@@ -75,6 +76,7 @@ class Session:
         connection.add_termination_listener(lambda _: lost.set())
         try:
             await connection.execute(_LOCK, self._name, timeout=_ANSWER_SECONDS)
+            reach("session.after_lock")
             self._began()
             first.set()
             while not lost.is_set():

@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 
 from usina.kernel.dispatch.hint import BusDispatch
 from usina.kernel.events.bus import Bus
+from usina.kernel.failpoints import reach
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 WORK: Final = "usina.work"
@@ -150,4 +151,6 @@ class _Publisher:
     def _publish(self, name: str) -> None:
         """Unless enough messages lie there already: whoever takes one works until none is left."""
         if self._redis.llen(name) < _ENOUGH:
+            reach("celery.before_publish")
             self._app.send_task(WORK, args=[name], queue=name, expires=_EXPIRES_SECONDS)
+            reach("celery.after_publish")

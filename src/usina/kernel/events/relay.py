@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.event import Hint
+from usina.kernel.failpoints import reach
 from usina.kernel.ids import new_id
 from usina.kernel.redis import Channel
 
@@ -66,7 +67,9 @@ class RedisRelay:
                 "topics": list(topics)[:_MOST_TOPICS],
                 "hints": [[hint.job_id, hint.type, hint.data] for hint in hints.values()],
             }
+            reach("relay.before_publish")
             await self._channel.send(to_json(message))
+            reach("relay.after_publish")
 
     def _hear(self, message: bytes) -> None:
         try:

@@ -149,6 +149,8 @@ class Jobs:
         """Queues again what a lost worker held, in a process that holds nothing itself."""
         await self._database.write(cut_leases_of_dead)
         taken = await self._database.write(lambda tx: rescue(tx, (), self._bus.announce))
+        if taken:
+            reach("rescue.after_commit")
         for each in taken:
             if each.status.terminal:
                 JOBS_FINISHED.labels(each.model, each.status.value).inc()

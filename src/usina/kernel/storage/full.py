@@ -21,9 +21,13 @@ def refusing_when_full() -> Generator[None]:
     try:
         yield
     except (OSError, BaseError) as error:
-        if _number(error) in _FULL:
+        if is_full(error):
             raise StorageFull from error
         raise
+
+
+def is_full(error: Exception) -> bool:
+    return _number(error) in _FULL
 
 
 def _number(error: Exception) -> int | None:

@@ -11,15 +11,15 @@ import structlog
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.service import Artifacts, NewArtifact, OutputRefused
 from usina.kernel.db.batch import Batch
-from usina.kernel.db.unit_of_work import Database, OutcomeUnknown
-from usina.kernel.errors import Problem, Unavailable
+from usina.kernel.db.unit_of_work import Database
+from usina.kernel.errors import Problem, StorageFull, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.log import log_name
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.jobs.store.claim import Claimed
-from usina.kernel.jobs.store.ending import Ending
+from usina.kernel.jobs.store.ending import Ending, kept
 from usina.kernel.jobs.store.source import find_sources
 from usina.kernel.registry import Registry
 from usina.kernel.runners.gate import Gate, judge
@@ -28,14 +28,16 @@ from usina.kernel.runners.outcome import INTERRUPTED, Failure, Outcome
 from usina.kernel.runners.pool import Assignment, RunnerPool, StopSignal
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.work import BadOutput, WorkFolder, input_path
+from usina.kernel.storage.full import is_full
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
 from usina.kernel.worker.checkpoint import Checkpoints
 from usina.kernel.worker.reporter import Reporter, Reports
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-_FULL_DISK_TRIES: Final = 30
+_TRIES: Final = 30
 _FULL_DISK_SECONDS: Final = 2.0
+_AWAY_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Attempt:
             return await self._collect(outcome)
         except Exception as error:
             _log.exception("attempt broke", job_id=self.job.id)
-            return Ending(self.claimed.lease, _internal(error))
+            return Ending(self.claimed.lease, _broken(error))
 
     async def _execute(self) -> Outcome:
         model = self._shop.registry.get(self.job.model)
@@ -260,9 +262,10 @@ class Attempt:
     async def _finish(self, ending: Ending) -> Status | None:
         status = await self._write(ending)
         reach("finish.after_commit")
-        if status is None:
-            await self._shop.artifacts.discard(ending.artifacts)
-        elif status.terminal:
+        if status is not Status.SUCCEEDED:
+            in_use = kept(status, ending) if status else ()
+            await self._shop.artifacts.discard([a for a in ending.artifacts if a not in in_use])
+        if status is not None and status.terminal:
             JOBS_FINISHED.labels(self.job.model, status.value).inc()
         if status is Status.SUCCEEDED:
             await self._checkpoints.drop()
@@ -270,14 +273,14 @@ class Attempt:
 
     async def _write(self, ending: Ending) -> Status | None:
         """Tries again while the disk is full or the database away: the work is done and should not
-        be lost for it. What may have been written is not written again."""
-        for _ in range(_FULL_DISK_TRIES):
+        be lost for it. What may have been written is written again all the same: the lease of an
+        attempt that has ended lets it through no second time."""
+        for _ in range(_TRIES):
             try:
                 return await self._shop.endings.add(ending)
-            except OutcomeUnknown:
-                raise
-            except Unavailable:
-                await asyncio.sleep(_FULL_DISK_SECONDS)
+            except Unavailable as trouble:
+                full = isinstance(trouble, StorageFull)
+                await asyncio.sleep(_FULL_DISK_SECONDS if full else _AWAY_SECONDS)
         return await self._shop.endings.add(ending)
 
     async def _clean(self) -> None:
@@ -316,7 +319,10 @@ def _closed(gates: Sequence[Gate]) -> JobError | None:
     return None
 
 
-def _internal(error: Exception) -> JobError:
+def _broken(error: Exception) -> JobError:
+    if is_full(error):
+        full = "The disk of the worker is full."
+        return JobError.of("unavailable", StorageFull.code, full)
     return JobError.of(
         "internal", None, f"The platform failed while it ran the job ({type(error).__name__})."
     )

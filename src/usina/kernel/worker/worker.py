@@ -361,6 +361,7 @@ class Worker:
             lambda tx: rescue(tx, served, bus.announce, everything=everything)
         )
         if rescued:
+            reach("rescue.after_commit")
             _count(rescued)
             JOBS_RESCUED.inc(len(rescued))
             _log.warning("jobs taken back from a lost worker", count=len(rescued))

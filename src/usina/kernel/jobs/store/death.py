@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from usina.kernel.db.session import lives, server_is_young
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.failpoints import reach
 from usina.kernel.jobs.table import RUNNING, jobs, workers
 
 _LEFT: Final = timedelta(seconds=1)
@@ -42,4 +43,5 @@ def cut_leases_of_dead(tx: Transaction) -> int:
     if ids:
         cut = sa.update(jobs).where(jobs.c.id.in_(ids))
         tx.execute(cut.values(lease_expires_at=tx.now + _LEFT))
+        reach("cut.in_transaction")
     return len(ids)

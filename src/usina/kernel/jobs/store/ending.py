@@ -83,7 +83,7 @@ def finish(
             states.append(None)
             continue
         verdict = _judge(row, ending.error, retry_seconds)
-        ended.append(_Ended(row, verdict, ending))
+        ended.append(_Ended(row, verdict, _with_kept(ending, verdict.status)))
         states.append(verdict.status)
     _write(tx, ended, announce)
     if settle is not None:
@@ -92,6 +92,20 @@ def finish(
                 _tell_settled(tx, over, settle)
     reach("finish.in_transaction")
     return states
+
+
+def kept(status: Status, ending: Ending) -> tuple[Artifact, ...]:
+    """What becomes of the staged files: a success keeps all of them, anything else the log. A
+    cancel that came while they were stored has made none of an attempt that had succeeded."""
+    if status is Status.SUCCEEDED:
+        return ending.artifacts
+    return tuple(artifact for artifact in ending.artifacts if artifact.kind == "log")
+
+
+def _with_kept(ending: Ending, status: Status) -> Ending:
+    if status is Status.SUCCEEDED:
+        return ending
+    return replace(ending, artifacts=kept(status, ending))
 
 
 def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
@@ -134,6 +148,8 @@ def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> l
         if lease.job_id in rows and _stands(rows[lease.job_id], lease)
     ]
     _write(tx, ended, announce)
+    if ended:
+        reach("handback.in_transaction")
     return _taken(ended)
 
 
