@@ -29,7 +29,7 @@ async def _report(plant: Plant, job_id: str) -> dict[str, Any]:
 async def test_each_gpu_is_lent_to_one_job_at_a_time(tmp_path: Path) -> None:
     asked = settings(tmp_path, runners=RUNNERS, slots=4, gpus="left,right")
     async with embedded(asked) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         six = [JobRequest("device-v1")] * 6
         made = await plant.platform.jobs.submit(plant.caller, six)
         assert {job.queue for job in made} == {"gpu"}
@@ -43,7 +43,7 @@ async def test_each_gpu_is_lent_to_one_job_at_a_time(tmp_path: Path) -> None:
 
 async def test_a_job_that_needs_a_gpu_waits_for_a_worker_that_has_one(tmp_path: Path) -> None:
     async with embedded(settings(tmp_path, runners=RUNNERS, gpus="0")) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         request = JobRequest("device-v1")
         [job] = await plant.platform.jobs.submit(plant.caller, [request])
         assert job.waiting_reason == "no_worker"
@@ -54,7 +54,7 @@ async def test_a_job_that_needs_a_gpu_waits_for_a_worker_that_has_one(tmp_path: 
 async def test_jobs_run_beside_each_other_as_far_as_their_memory_goes(tmp_path: Path) -> None:
     asked = settings(tmp_path, slots=4, memory_bytes=600 * 1024**2)
     async with embedded(asked) as running:
-        plant = Plant(running)
+        plant = Plant.of(running)
         made = await plant.submit(3, seconds=600)
         for job_id in made[:2]:
             await plant.follow(job_id, "job.running")

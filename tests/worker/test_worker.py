@@ -188,7 +188,7 @@ async def test_many_claimed_as_small_are_given_back_when_they_are_not(plant: Pla
     """The worker takes small jobs in batches; when the guess was wrong it keeps only its slots."""
     for job_id in await plant.submit(40):
         await plant.end(job_id)
-    slow = await plant.submit(12, seconds=2)
+    slow = await plant.submit(12, seconds=60)
     await plant.follow(slow[0], "job.running")
 
     async def settled() -> bool:

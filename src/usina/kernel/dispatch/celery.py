@@ -37,7 +37,13 @@ _EXPIRES_SECONDS: Final = 300
 
 
 class _Channel(redis_transport.Channel):
-    """Leaves out what lies in a queue and is no message; Celery's worker would end with it."""
+    """Leaves out what lies in a queue and is no message; Celery's worker would end with it.
+
+    Puts nothing back when it is closed: a message holds nothing, and a channel whose connection was
+    lost, which would try, ends the worker as well.
+    """
+
+    do_restore = False
 
     def _brpop_read(self, **options: Any) -> bool:
         celerys: Any = super()
