@@ -10,7 +10,10 @@ from tests.cli.conftest import Usina
 from usina.faces.cli.failure import ExitCode
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
-GROUPS = {"jobs", "files", "db", "admin", "organization", "runner"}
+GROUPS = {
+    *("jobs", "files", "db", "admin", "organization", "runner"),
+    *("queues", "workers", "schedules"),
+}
 
 
 def commands() -> list[list[str]]:

@@ -1,5 +1,6 @@
 """The command line as a process: on a terminal, in a pipe, interrupted; and its start."""
 
+import codecs
 import os
 import pty
 import resource
@@ -67,6 +68,7 @@ class Terminal:
         self.process = process
         self.text = ""
         self._descriptor = descriptor
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def read_until(self, words: str) -> None:
         while words not in self.text:
@@ -83,7 +85,7 @@ class Terminal:
             piece = os.read(self._descriptor, 4096)
         except OSError:  # how Linux says that the other side is closed
             return False
-        self.text += piece.decode()
+        self.text += self._decoder.decode(piece)
         return bool(piece)
 
 
