@@ -19,8 +19,8 @@ from usina.kernel.tenancy.service import Tenancy
 
 pytestmark = pytest.mark.timeout(300)
 
-_CHANGED = ("events", "jobs", "meta")
-"""A job that was running has another row and one more event; the epoch is new."""
+_CHANGED = ("events", "jobs", "lanes", "meta")
+"""A job that was running waits again, with one more event; the epoch is new."""
 
 
 def test_everything_is_there_afterwards(source: Path, servers: Servers) -> None:

@@ -97,8 +97,13 @@ class Evidence:
         return found
 
 
+_SETTLED_SECONDS = 4.0
+"""A bucket tells whole seconds, so a sweep leaves what was written just before it came."""
+
+
 async def gather_rows(cluster: Cluster, evidence: Evidence) -> None:
     """Everything that the database and the store hold, after a sweep of what kills have left."""
+    await asyncio.sleep(_SETTLED_SECONDS)
     store = await asyncio.to_thread(open_store, cluster.storage_url, cluster.access)
     try:
         evidence.swept = await _sweep(cluster, store)

@@ -265,6 +265,8 @@ def open_postgres(url: str, options: PostgresOptions | None = None, **engine: An
 class NotUsable(Unavailable):
     """The database can not be used so at all; the text says why, without a password."""
 
+    code = "database_unavailable"
+
 
 async def upgrade_postgres(url: str) -> None:
     """Brings the database to ``HEAD``; of several processes at once, one does it.
