@@ -69,7 +69,7 @@ def test_celerys_own_clockwork_is_refused(empty: Site, arguments: list[str]) -> 
 
 
 def test_a_worker_of_one_queue_takes_nothing_of_another(empty: Site) -> None:
-    started = empty.api(), empty.worker("--queues", "gpu", "--slots", "1", USINA_GPUS="0")
+    started = empty.api(), empty.worker("--queues", "gpu", "--slots", "1", USINA_GPUS="1")
     api, worker = (part.ready() for part in started)
     user = empty.user(api)
     waiting = user.submit()

@@ -1,5 +1,6 @@
 """Checks of the store, the machine and the queue."""
 
+import signal
 from typing import Final
 
 from tests.torture.rig.evidence import Evidence
@@ -22,6 +23,10 @@ def no_orphans(evidence: Evidence) -> list[str]:
     return [f"{key} is nobody's" for key in evidence.objects.keys() - evidence.named_objects.keys()]
 
 
+_ORDERLY = {0, -signal.SIGTERM}
+"""A second TERM may meet a process when it has done everything and is on its way out."""
+
+
 def nothing_is_left(evidence: Evidence) -> list[str]:
     """And no process ended without being killed or told to."""
     wrong = [f"{left} is left" for left in evidence.leftovers]
@@ -29,7 +34,7 @@ def nothing_is_left(evidence: Evidence) -> list[str]:
         if death.was_ready and not death.cause and not death.deaf:
             wrong.append(f"{death.member} ended by itself with {death.code}")
         orderly = death.cause == "TERM" and death.was_ready and not death.deaf
-        if orderly and death.code != 0:
+        if orderly and death.code not in _ORDERLY:
             wrong.append(f"{death.member} ended with {death.code} on TERM")
     return wrong
 
