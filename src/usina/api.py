@@ -44,7 +44,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         beat = beat_of(platform)
         beat.start(beat.turns_of_faces)
         parts.push_async_callback(beat.stop)
-        await serve(create_app(platform), listener, platform.readiness, stop)
+        await serve(create_app(platform), listener, platform, stop)
 
 
 def _redis_answers(ground: Ground) -> Callable[[], Awaitable[str]]:

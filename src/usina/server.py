@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
+from usina.kernel.platform import Platform
 from usina.kernel.readiness import Readiness
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -92,13 +93,16 @@ def make_server(app: AsgiApp) -> Server:
 
 
 async def serve(
-    app: AsgiApp, listener: socket.socket, readiness: Readiness, stop: asyncio.Event
+    app: AsgiApp, listener: socket.socket, platform: Platform, stop: asyncio.Event
 ) -> None:
-    """Serves until ``stop`` is set, and says ``ready`` and the address once it can work."""
+    """Serves until ``stop`` is set, and says ``ready`` and the address once it can work.
+
+    Who waits for something then is answered with what there is.
+    """
     server = make_server(app)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopped = asyncio.create_task(stop.wait())
-    ready = asyncio.create_task(_until_ready(server, readiness))
+    ready = asyncio.create_task(_until_ready(server, platform.readiness))
     await asyncio.wait([serving, stopped, ready], return_when=asyncio.FIRST_COMPLETED)
     if ready.done() and not stopped.done():
         gc.collect()
@@ -106,6 +110,7 @@ async def serve(
         print(f"ready {url_of(listener)}", flush=True)  # noqa: T201  # the contract's one line
     await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
+    platform.bus.close()
     server.should_exit = True
     await serving
     stopped.cancel()

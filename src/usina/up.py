@@ -60,7 +60,7 @@ async def _serve(
         write_credentials(settings.data, credentials)
         activity = Activity(create_app(running.platform))
         watch = asyncio.create_task(_leave_when_idle(activity, running, idle_exit_seconds, stop))
-        await serve(activity, listener, running.platform.readiness, stop)
+        await serve(activity, listener, running.platform, stop)
         watch.cancel()
 
 

@@ -94,7 +94,8 @@ async def test_nothing_goes_from_one_client_to_the_next(name: str) -> None:
             " current_setting('usina.organization_id') AS tenant,"
             " current_setting('statement_timeout') AS timeout,"
             " (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') AS prepared,"
-            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks"
+            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND pid = pg_backend_pid()) AS locks"
         )
         assert sessions == {left["pid"]}
         assert dict(left) == {"pid": left["pid"], "role": "postgres", "tenant": ""} | {

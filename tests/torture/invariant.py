@@ -85,7 +85,11 @@ def _objects(database: sqlite3.Connection, store: Path) -> list[str]:
     wrong = [f"orphan object {key}" for key in objects.keys() - rows.keys()]
     wrong += [f"row without object {key}" for key in rows.keys() - objects.keys()]
     for key in objects.keys() & rows.keys():
-        data = objects[key].read_bytes()
+        try:
+            data = objects[key].read_bytes()
+        except FileNotFoundError:
+            wrong.append(f"object {key} went away while it was looked at")
+            continue
         if (len(data), hashlib.sha256(data).hexdigest()) != rows[key]:
             wrong.append(f"object {key} is not what its row says")
     return wrong

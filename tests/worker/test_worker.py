@@ -64,9 +64,8 @@ async def test_a_failed_attempt_is_repeated_and_each_keeps_its_log(plant: Plant)
 
 
 async def test_a_program_killed_from_outside_costs_one_attempt(plant: Plant) -> None:
-    [job_id] = await plant.submit(seconds=0.5)
-    await plant.follow(job_id, "job.running")
-    await until(lambda: _true(len(programs(plant.work_root)) > 0))
+    [job_id] = await plant.submit(seconds=3, progress_steps=30)
+    await plant.follow(job_id, "job.progress")
     for pid in programs(plant.work_root):
         os.kill(pid, signal.SIGKILL)
     job = await plant.end(job_id)

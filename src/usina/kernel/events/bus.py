@@ -87,6 +87,13 @@ class Bus:
         self._taps: dict[str, Callable[[str], None]] = {}
         self._unended: dict[str, str] = {}
         self._relay: Relay = _Nowhere()
+        self.closing = False
+        """Nobody is to wait any more: this process leaves."""
+
+    def close(self) -> None:
+        """Ends every wait: who waited answers with what there is."""
+        self.closing = True
+        self.hear_anything()
 
     def join(self, relay: Relay) -> None:
         """From now on other processes are told too."""

@@ -42,8 +42,9 @@ class EventStream:
         """Everything after ``after``, then everything new; null after 15 s of silence.
 
         A job's stream begins at its first event and ends after its terminal one (unless the job
-        was reopened since). An organization's begins now. The bus wakes the reader; in the silence
-        it looks every five seconds, since a word from another process may be lost.
+        was reopened since). An organization's begins now. Any ends when this process leaves. The
+        bus wakes the reader; in the silence it looks every five seconds, since a word from another
+        process may be lost.
         """
         if after is None and job_id is None:
             after = await self._database.read(
@@ -59,6 +60,8 @@ class EventStream:
                 if len(batch) == _BATCH:
                     continue
                 if job_id and batch and batch[-1].type in JOB_TERMINAL_TYPES:
+                    return
+                if self._bus.closing:
                     return
                 woken = await listener.wait(_LOOK_SECONDS)
                 while listener.hints:

@@ -191,7 +191,7 @@ class Jobs:
                         return job
                 known = False
                 left = deadline - asyncio.get_running_loop().time()
-                if left <= 0:
+                if left <= 0 or self._bus.closing:
                     return await self.get(organization_id, job_id)
                 await listener.wait(min(left, _RECHECK_SECONDS))
                 if isinstance(listener.settled, Job):
@@ -296,7 +296,7 @@ class Jobs:
             while True:
                 found = await self.log(organization_id, job_id, attempt, offset, limit)
                 left = deadline - asyncio.get_running_loop().time()
-                if found.data or found.complete or left <= 0:
+                if found.data or found.complete or left <= 0 or self._bus.closing:
                     return found
                 await listener.wait(min(left, _RECHECK_SECONDS))
 
