@@ -114,7 +114,7 @@ async def _text(log: _Log, part: LogText) -> AsyncGenerator[bytes]:
     """The log up to its present end."""
     while part.data:
         yield part.data
-        if part.complete or log.call.platform.bus.closing:
+        if part.complete:
             return
         part = await log.read(part.offset + len(part.data))
 
@@ -130,6 +130,6 @@ async def _frames(log: _Log, part: LogText) -> AsyncGenerator[bytes]:
             yield frame("log", {"text": text}, str(end - len(kept)))
         elif not part.complete:
             yield COMMENT
-        if part.complete:
+        if part.complete or log.call.platform.bus.closing:
             return
         part = await log.wait(end)
