@@ -2,15 +2,17 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from usina.http_kit.query import Query, Whole
 from usina.kernel.errors import Invalid
+from usina.kernel.page import Page
 
 D = TypeVar("D")
+T = TypeVar("T")
 
 DEFAULT_LIMIT = 50
 MOST = 200
@@ -47,6 +49,31 @@ def decode_cursor(kind: str, cursor: str | None) -> str | None:
     if found != kind or not colon or not after:
         raise Invalid.at("/cursor", "This is not a cursor of this list; start without one.")
     return after
+
+
+def answer_page(kind: str, page: Page[T], document: Callable[[T], object]) -> dict[str, Any]:
+    """A page of the list that ``kind`` names, each of its items as ``document`` shows it."""
+    more = None if page.next_after is None else encode_cursor(kind, page.next_after)
+    return page_document(map(document, page.items), more)
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+def page_by_name(
+    kind: str, query: PageQuery, everything: Sequence[N], document: Callable[[N], object]
+) -> dict[str, Any]:
+    """The page that is asked for, of a short list that is in the order of its names."""
+    after = decode_cursor(kind, query.cursor) or ""
+    found = [one for one in everything if one.name > after]
+    shown = tuple(found[: query.limit])
+    more = shown[-1].name if len(found) > len(shown) else None
+    return answer_page(kind, Page(shown, more), document)
 
 
 def page_document(items: Iterable[object], next_cursor: str | None) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from usina.faces.cli.output import (
     say,
     show,
     show_json,
+    show_list,
     show_one,
     show_pairs,
-    show_table,
     size,
 )
 from usina.faces.cli.waiting import reason_in_words
@@ -61,16 +61,11 @@ def list_jobs(
             limit=min(limit, 200),
         )
         jobs = list(islice(pager, limit))
-    if json:
-        show_json([job.model_dump(mode="json") for job in jobs])
-    else:
-        show_table(
-            ("JOB", "MODEL", "STATUS", "PROGRESS", "CREATED"),
-            [
-                (job.id, job.model, job.status, f"{job.progress:.0%}", _time(job.created_at))
-                for job in jobs
-            ],
-        )
+    show_list(
+        jobs,
+        ("JOB", "MODEL", "STATUS", "PROGRESS", "CREATED"),
+        lambda job: (job.id, job.model, job.status, f"{job.progress:.0%}", _time(job.created_at)),
+    )
 
 
 @app.command("get")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usina.faces.cli.output import JsonFlag, show, show_json, show_pairs, show_table, size
+from usina.faces.cli.output import JsonFlag, show, show_json, show_list, show_pairs, size
 
 if TYPE_CHECKING:
     from usina_client import Model
@@ -26,11 +26,11 @@ def models(
                 _show_model(model)
             return
         entries = list(client.models.list())
-    if json:
-        show_json([entry.model_dump(mode="json") for entry in entries])
-    else:
-        rows = [(entry.name, entry.version, entry.task, _available(entry)) for entry in entries]
-        show_table(("MODEL", "VERSION", "TASK", "HERE"), rows)
+    show_list(
+        entries,
+        ("MODEL", "VERSION", "TASK", "HERE"),
+        lambda entry: (entry.name, entry.version, entry.task, _available(entry)),
+    )
 
 
 def _available(model: "Model") -> str:

@@ -2,11 +2,16 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    M = TypeVar("M", bound=BaseModel)
 
 Data: TypeAlias = "bool | int | float | str | Sequence[Data] | Mapping[str, Data] | None"
 
@@ -64,6 +69,16 @@ def say(*lines: str) -> None:
     for line in lines:
         sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def show_list(
+    items: "Sequence[M]", columns: Sequence[str], row: "Callable[[M], Sequence[str]]"
+) -> None:
+    """What was listed: an array with --json, else a table."""
+    if json_wanted():
+        show_json([item.model_dump(mode="json") for item in items])
+    else:
+        show_table(columns, [row(item) for item in items])
 
 
 def show_table(

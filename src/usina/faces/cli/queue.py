@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usina.faces.cli.output import JsonFlag, say, show_json, show_one, show_table
+from usina.faces.cli.output import JsonFlag, say, show_list, show_one
 
 if TYPE_CHECKING:
     from usina_client import Queue
@@ -21,13 +21,8 @@ def list_queues(json: JsonFlag = False) -> None:
 
     with find().client() as client:
         queues = list(client.queues.list())
-    if json:
-        show_json([queue.model_dump(mode="json") for queue in queues])
-        return
-    show_table(
-        ("QUEUE", "STATE", "WAITING", "OLDEST", "RUNNING", "PER MINUTE", "SLOTS", "WARM"),
-        [_row(queue) for queue in queues],
-    )
+    columns = ("QUEUE", "STATE", "WAITING", "OLDEST", "RUNNING", "PER MINUTE", "SLOTS", "WARM")
+    show_list(queues, columns, _row)
 
 
 @app.command("pause")

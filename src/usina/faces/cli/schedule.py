@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from usina.faces.cli.output import JsonFlag, show, show_json, show_one, show_pairs, show_table
+from usina.faces.cli.output import JsonFlag, show, show_json, show_list, show_one, show_pairs
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,12 +40,10 @@ def list_schedules(json: JsonFlag = False) -> None:
 
     with find().client() as client:
         schedules = list(client.schedules.list())
-    if json:
-        show_json([schedule.model_dump(mode="json") for schedule in schedules])
-        return
-    show_table(
+    show_list(
+        schedules,
         ("SCHEDULE", "NAME", "MODEL", "RULE", "NEXT"),
-        [(s.id, s.name, s.job.model, _rule(s), _next(s)) for s in schedules],
+        lambda one: (one.id, one.name, one.job.model, _rule(one), _next(one)),
     )
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usina.faces.cli.output import JsonFlag, say, show_json, show_one, show_table
+from usina.faces.cli.output import JsonFlag, say, show_list, show_one
 
 if TYPE_CHECKING:
     from usina_client import Worker
@@ -21,13 +21,7 @@ def list_workers(json: JsonFlag = False) -> None:
 
     with find().client() as client:
         workers = list(client.workers.list())
-    if json:
-        show_json([worker.model_dump(mode="json") for worker in workers])
-        return
-    show_table(
-        ("WORKER", "MACHINE", "STATE", "SLOTS", "QUEUES", "WARM"),
-        [_row(worker) for worker in workers],
-    )
+    show_list(workers, ("WORKER", "MACHINE", "STATE", "SLOTS", "QUEUES", "WARM"), _row)
 
 
 @app.command("drain")

@@ -9,13 +9,7 @@ from starlette.responses import Response
 
 from usina.http_kit.call import Call, Called
 from usina.http_kit.job import JobDocument, job_document
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import Moment, Number, Query, parameters, read_query
 from usina.http_kit.reply import json_response
@@ -86,8 +80,7 @@ async def list_jobs(request: Request, call: Called) -> Response:
     wanted = JobFilter(query.status, query.model, query.labels, query.created_after)
     after = decode_cursor("jobs", query.cursor)
     page = await call.platform.jobs.list(call.organization_id, wanted, after, query.limit)
-    more = page.next_after and encode_cursor("jobs", page.next_after)
-    return json_response(page_document([job_document(job, call.link) for job in page.items], more))
+    return json_response(answer_page("jobs", page, lambda job: job_document(job, call.link)))
 
 
 @router.post(

@@ -8,13 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from usina.http_kit.call import Called
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, page_by_name
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import json_response
@@ -66,11 +60,8 @@ class ModelDocument(BaseModel):
 async def list_models(request: Request, call: Called) -> Response:
     """Every model by name, also those that can not run here, with the reason."""
     query = read_query(request, PageQuery)
-    after = decode_cursor("models", query.cursor) or ""
-    models = [model for model in call.platform.registry.all() if model.name > after]
-    shown = models[: query.limit]
-    more = encode_cursor("models", shown[-1].name) if len(models) > len(shown) else None
-    return json_response(page_document(map(model_document, shown), more))
+    models = call.platform.registry.all()
+    return json_response(page_by_name("models", query, models, model_document))
 
 
 @router.get(

@@ -7,13 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from usina.http_kit.call import Called, Operating
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, page_by_name
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import json_response
@@ -67,11 +61,8 @@ class QueueDocument(BaseModel):
 async def list_queues(request: Request, call: Called) -> Response:
     """Every queue by name. They belong to the platform, not to an organization."""
     query = read_query(request, PageQuery)
-    after = decode_cursor("queues", query.cursor) or ""
-    found = [queue for queue in await call.platform.queues.list() if queue.name > after]
-    shown = found[: query.limit]
-    more = encode_cursor("queues", shown[-1].name) if len(found) > len(shown) else None
-    return json_response(page_document(map(_document, shown), more))
+    queues = await call.platform.queues.list()
+    return json_response(page_by_name("queues", query, queues, _document))
 
 
 @router.post(

@@ -9,13 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from usina.http_kit.call import Called, Operating
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import json_response
@@ -74,8 +68,7 @@ async def list_workers(request: Request, call: Called) -> Response:
     """
     query = read_query(request, PageQuery)
     page = await call.platform.workers.list(decode_cursor("workers", query.cursor), query.limit)
-    more = encode_cursor("workers", page.next_after) if page.next_after else None
-    return json_response(page_document(map(_document, page.items), more))
+    return json_response(answer_page("workers", page, _document))
 
 
 @router.post(
