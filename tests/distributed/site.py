@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import httpx2
@@ -28,6 +28,17 @@ from usina.upkeep import create_organization
 RUNNERS = Path(__file__).parent / "runners"
 _TERMINAL = {"job.succeeded", "job.failed", "job.cancelled"}
 _KEPT = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR")
+
+
+class Outcome(NamedTuple):
+    """How a job ended: its status, every terminal event it had, and how many reports it left."""
+
+    status: str
+    ends: tuple[str, ...]
+    reports: int
+
+
+SUCCEEDED_ONCE = Outcome("SUCCEEDED", ("job.succeeded",), 1)
 
 
 def s3_environment(bucket: str) -> dict[str, str]:
@@ -236,18 +247,15 @@ class User:
         assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
         return [event["type"] for event in events]
 
-    def succeeded_once(self, job_id: str, attempt: int | None = None) -> None:
-        job = self.ended(job_id)
-        assert job["status"] == "SUCCEEDED", job
-        assert attempt is None or job["attempt"] == attempt, job
-        types = self.types(job_id)
-        assert [kind for kind in types if kind in _TERMINAL] == ["job.succeeded"], types
+    def outcome(self, job_id: str) -> Outcome:
+        """How the job ended, once it has."""
+        job, types = self.ended(job_id), self.types(job_id)
+        ends = tuple(kind for kind in types if kind in _TERMINAL)
         names = [artifact["name"] for artifact in job["artifacts"]]
-        assert names.count("report.json") == 1, names
+        return Outcome(job["status"], ends, names.count("report.json"))
 
-    def all_succeeded_once(self, job_ids: Iterable[str]) -> None:
-        for job_id in job_ids:
-            self.succeeded_once(job_id)
+    def outcomes(self, job_ids: Iterable[str]) -> set[Outcome]:
+        return {self.outcome(job_id) for job_id in job_ids}
 
     def streamed(self, job_id: str) -> list[str]:
         """The types of a job's events as its stream tells them, until it ends."""

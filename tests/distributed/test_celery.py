@@ -9,7 +9,7 @@ import pytest
 
 from tests.distributed.conftest import Works
 from tests.distributed.part import Part, until
-from tests.distributed.site import Site
+from tests.distributed.site import SUCCEEDED_ONCE, Site
 from usina.kernel.dispatch.celery import make_celery
 from usina.kernel.jobs.queue import QUEUES
 
@@ -24,7 +24,7 @@ def test_a_plain_celery_worker_runs_jobs(empty: Site) -> None:
     api.ready()
     worker.logged(" ready.")
     user = empty.user(api)
-    user.all_succeeded_once(user.submit_many(5))
+    assert user.outcomes(user.submit_many(5)) == {SUCCEEDED_ONCE}
     [row] = user.get("/workers")["items"]
     assert row["slots"] == 2
     queues = empty.inspect("active_queues", "one@here")
@@ -75,17 +75,17 @@ def test_a_worker_of_one_queue_takes_nothing_of_another(empty: Site) -> None:
     waiting = user.submit()
     name = node_name(worker)
     assert [queue["name"] for queue in empty.inspect("active_queues", name)] == ["gpu"]
-    user.succeeded_once(user.submit("graphic-v1"))
+    assert user.outcome(user.submit("graphic-v1")) == SUCCEEDED_ONCE
     job = user.job(waiting, 1)
     assert (job["status"], job["started_at"]) == ("QUEUED", None)
     other = empty.worker("--queues", "default", "--slots", "1").ready()
-    user.succeeded_once(waiting)
+    assert user.outcome(waiting) == SUCCEEDED_ONCE
     assert [part.stop() for part in (worker, other)] == [0, 0]
 
 
 def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> None:
     site, user = lent.site, lent.user
-    user.all_succeeded_once(user.submit_many(3))
+    assert user.outcomes(user.submit_many(3)) == {SUCCEEDED_ONCE}
     name = node_name(lent.worker)
     lent.worker.logged(" ready.")
     asked = site.celery("inspect", "ping", "--json", "--timeout", "20", "--destination", name)
@@ -107,7 +107,7 @@ def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> 
             return {}
 
     until(lambda: name in flower("workers?refresh=1"), 60)
-    user.succeeded_once(user.submit())
+    assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     until(lambda: any(task["name"] == "usina.work" for task in flower("tasks").values()), 60)
 
 
@@ -124,7 +124,7 @@ def send(site: Site, task: str, arguments: list[Any]) -> None:
 
 def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
     site, user = lent.site, lent.user
-    user.succeeded_once(user.submit())
+    assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     with lent.redis.client() as client:
         [channel] = [name for name in client.pubsub_channels() if name.startswith(b"usina:")]
         for garbage in (b"", b"\xff\x00", b"{}", b"[1]", b'{"from": 1, "topics": 2, "hints": 3}'):
@@ -138,12 +138,12 @@ def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
         for garbage in (b"garbage", b"{}", b"[]", b"7"):
             client.lpush("default", garbage)
     ids = [user.submit() for _ in range(3)]
-    user.all_succeeded_once(ids)
+    assert user.outcomes(ids) == {SUCCEEDED_ONCE}
     with lent.redis.client() as client:
         until(lambda: client.llen("default") == 0)
     lent.api.logged("none of ours came over Redis")
     lent.worker.logged("none of ours came over Redis")
     lent.worker.logged("no message lay in a queue")
     assert lent.worker.process.poll() is None
-    user.succeeded_once(user.submit())
+    assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     assert site.inspect("ping", node_name(lent.worker))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.distributed.conftest import Works
 from tests.distributed.part import Part, until
-from tests.distributed.site import Site, meanwhile
+from tests.distributed.site import SUCCEEDED_ONCE, Site, meanwhile
 
 
 def test_a_killed_workers_job_runs_again_elsewhere(works: Works) -> None:
@@ -20,7 +20,8 @@ def test_a_killed_workers_job_runs_again_elsewhere(works: Works) -> None:
     assert programs
     first.kill()
     until(lambda: not any(alive(pid) for pid in programs), 5)
-    user.succeeded_once(job, attempt=2)
+    assert user.outcome(job) == SUCCEEDED_ONCE
+    assert user.job(job)["attempt"] == 2
     assert user.types(job).count("job.retrying") == 1
     assert len(places(site)) == 2
     third = site.worker().ready()
@@ -37,7 +38,8 @@ def test_a_killed_launcher_or_program_costs_one_attempt(works: Works) -> None:
         until(lambda: programs_of(works.site, works.worker))
         for pid in programs_of(works.site, works.worker):
             os.kill(pid, signal.SIGKILL)
-        user.succeeded_once(job, attempt=attempt)
+        assert user.outcome(job) == SUCCEEDED_ONCE
+        assert user.job(job)["attempt"] == attempt
 
 
 def test_an_api_killed_in_the_midst_of_submits_that_are_repeated(works: Works) -> None:
@@ -63,7 +65,7 @@ def test_an_api_killed_in_the_midst_of_submits_that_are_repeated(works: Works) -
     assert len(set(ids)) == len(keys)
     assert {job for job in early if job} <= set(ids)
     assert len(user.get("/jobs?limit=200")["items"]) == len(keys)
-    user.all_succeeded_once(ids)
+    assert user.outcomes(ids) == {SUCCEEDED_ONCE}
 
 
 def test_a_worker_held_still_beyond_its_lease_is_fenced(empty: Site) -> None:
@@ -81,7 +83,8 @@ def test_a_worker_held_still_beyond_its_lease_is_fenced(empty: Site) -> None:
     first.go_on()
     first.logged("lease lost")
     until(lambda: not any(alive(pid) for pid in programs), 10)
-    user.succeeded_once(job, attempt=2)
+    assert user.outcome(job) == SUCCEEDED_ONCE
+    assert user.job(job)["attempt"] == 2
     assert [part.stop() for part in (first, second)] == [0, 0]
 
 
@@ -95,7 +98,7 @@ def test_workers_that_are_replaced_under_load_lose_nothing(works: Works) -> None
             assert old.stop() == 0, old.log
             workers[number] = new
     ids += user.submit_many(5)
-    user.all_succeeded_once(ids)
+    assert user.outcomes(ids) == {SUCCEEDED_ONCE}
     assert [part.stop() for part in workers] == [0, 0]
     assert places(site) == []
 

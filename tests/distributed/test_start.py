@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.distributed.part import Part
-from tests.distributed.site import Site
+from tests.distributed.site import SUCCEEDED_ONCE, Site
 from tests.postgres import postgres_server
 from tests.redis_server import RedisServer
 
@@ -29,7 +29,7 @@ def test_from_an_empty_database_to_the_first_job(empty: Site) -> None:
     assert seeded.returncode == 0, seeded.stderr
     api, worker, beat = started(empty)
     user = empty.user_with(key, api)
-    user.succeeded_once(user.submit(), attempt=1)
+    assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     assert [part.stop() for part in (api, worker, beat)] == [0, 0, 0]
     assert (api.told, worker.told, beat.told) == (
         [f"ready {user.url}"],
@@ -137,12 +137,12 @@ def test_redis_that_comes_late_is_waited_for_by_nobody(tmp_path: Path, empty: Si
     empty.environment["REDIS_URL"] = late.url
     api, worker, beat = started(empty)
     user = empty.user(api)
-    user.succeeded_once(user.submit())
+    assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     late.start()
     try:
         for part in (api, worker):
             assert part.process.poll() is None
-        user.succeeded_once(user.submit())
+        assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     finally:
         late.stop()
     assert [part.stop() for part in (api, worker, beat)] == [0, 0, 0]

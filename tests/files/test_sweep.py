@@ -18,6 +18,7 @@ from usina.kernel.storage.store import Store
 
 HOUR = timedelta(hours=1)
 LITTLE = DATA[: 1024**2]
+KEPT = 3 * 4
 """Less than a part: moto gives every upload in parts the age of years."""
 
 
@@ -56,12 +57,13 @@ async def finish(desk: Desk, folder: Path, data: bytes) -> Artifact:
 async def test_only_old_orphans_go_whatever_is_under_way(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sweeps_beside_work(desk, tmp_path, monkeypatch, LITTLE)
+    assert await sweeps_beside_work(desk, tmp_path, monkeypatch, LITTLE) == KEPT
 
 
 async def sweeps_beside_work(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
-) -> None:
+) -> int:
+    """How many of the things that were made meanwhile are there, whole; nothing else is."""
     uploads = desk.files.uploads
     old = orphans(desk)
     stale = desk.store.writer(File.key_of(desk.caller.organization_id, new_id()))
@@ -104,3 +106,4 @@ async def sweeps_beside_work(
     assert len(desk.objects()) == len(made) + 1, "and the marker"
     assert desk.store.clear_unfinished(then + HOUR) == 0, "the stale one went, no other was left"
     stale.abort()
+    return len(made)

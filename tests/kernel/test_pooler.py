@@ -73,7 +73,8 @@ def test_there_is_enough_to_try() -> None:
 
 
 async def test_a_platform_at_work_notices_nothing(pooler: Pooler, name: str) -> None:
-    await test_wall.story(pooler.url(name), PostgresOptions(pooler=True))
+    told = await test_wall.story(pooler.url(name), PostgresOptions(pooler=True))
+    assert told == test_wall.STORY
 
 
 async def test_nothing_goes_from_one_client_to_the_next(name: str) -> None:

@@ -219,8 +219,11 @@ def makes_plain_role(name: str, rest: str = "") -> str:
     return f"CREATE ROLE {name} LOGIN {rest}"
 
 
-async def story(url: str, options: PostgresOptions | None = None) -> None:
-    """What a platform does with its database, in short."""
+STORY = ["job.queued", "job.running", "job.succeeded"]
+
+
+async def story(url: str, options: PostgresOptions | None = None) -> list[str]:
+    """What a platform does with its database, in short; and what its log tells of it."""
     database = PostgresDatabase(url, options)
     await database.write(meta.prepare)
     owner = (await Tenancy(database).create_organization("lab")).organization_id
@@ -235,7 +238,6 @@ async def story(url: str, options: PostgresOptions | None = None) -> None:
     assert found is not None
     assert found.status == "SUCCEEDED"
     told = await database.read(lambda tx: read_after(tx, owner, None, None, 10), tenant=owner)
-    assert [event.type for event in told] == ["job.queued", "job.running", "job.succeeded"]
     await database.write(lambda tx: cancel(tx, owner, mine.id, silent), tenant=owner)
     await database.write(lambda tx: delete(tx, owner, mine.id), tenant=owner)
     await database.write(lambda tx: forget_before(tx, tx.now, 10))
@@ -244,6 +246,7 @@ async def story(url: str, options: PostgresOptions | None = None) -> None:
     )
     assert len(every) == 1
     await database.close()
+    return [event.type for event in told]
 
 
 async def upgrading(url: str) -> asyncio.subprocess.Process:
@@ -274,7 +277,7 @@ async def test_roles_are_made_once_for_many_databases_by_a_role_that_may(
     assert [await process.wait() for process in at_once] == [0, 0, 0]
     for name in names:
         await upgrade_postgres(server.url(name, "plant"))
-        await story(server.url(name, "plant"))
+        assert await story(server.url(name, "plant")) == STORY
 
 
 async def test_who_may_not_make_roles_is_told_what_an_administrator_runs(
@@ -290,7 +293,7 @@ async def test_who_may_not_make_roles_is_told_what_an_administrator_runs(
     for statement in told:
         await server.execute(statement)
     await upgrade_postgres(url)
-    await story(url)
+    assert await story(url) == STORY
 
 
 async def test_the_role_that_serves_need_not_be_the_one_that_owns() -> None:
@@ -308,7 +311,7 @@ async def test_the_role_that_serves_need_not_be_the_one_that_owns() -> None:
     await early.close()
     await server.execute(f"GRANT usina_request, usina_engine TO {serving}")
     await upgrade_postgres(server.url(name, serving))
-    await story(server.url(name, serving))
+    assert await story(server.url(name, serving)) == STORY
     await server.drop(name)
     await server.execute(f"DROP ROLE {owner}, {serving}")
 

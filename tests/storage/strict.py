@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.files.conftest import Desk, desk
-from tests.files.test_sweep import sweeps_beside_work
+from tests.files.test_sweep import KEPT, sweeps_beside_work
 from tests.files.test_upload import DATA
 from tests.storage.s3_server import access, fresh_bucket
 from tests.storage.stores import STORES, Opening
@@ -129,4 +129,4 @@ def test_the_secret_is_in_no_address(bucket: S3Store) -> None:
 async def test_sweeps_let_uploads_in_parts_be_that_are_under_way(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sweeps_beside_work(desk, tmp_path, monkeypatch, DATA)
+    assert await sweeps_beside_work(desk, tmp_path, monkeypatch, DATA) == KEPT
