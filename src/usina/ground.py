@@ -83,12 +83,16 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
     The database tells the time. Redis may be away: its absence is waited for by nobody.
     """
     refuse_without_servers(settings)
+    try:
+        return await _shared_ground(settings, parts)
+    except Unavailable as error:
+        raise CanNotStart(error.detail) from error
+
+
+async def _shared_ground(settings: Settings, parts: contextlib.AsyncExitStack) -> Ground:
     assert settings.database_url is not None
     redis_url = redis_of(settings)
-    try:
-        revision = await revision_at(settings.database_url)
-    except Unavailable as error:
-        raise CanNotStart(error.detail) from None
+    revision = await revision_at(settings.database_url)
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
         raise CanNotStart(

@@ -14,7 +14,7 @@ from tests.moving.look import content_of
 from usina.kernel.clock import SystemClock
 from usina.kernel.db.connect import Address, connected, in_greenlet, upgrade_database
 from usina.kernel.db.schema import Timestamp, metadata
-from usina.kernel.errors import Conflict
+from usina.kernel.errors import Conflict, Unavailable
 from usina.kernel.ids import new_id
 from usina.kernel.moving import rows
 from usina.kernel.moving.rows import LEFT_BEHIND, carried, copy_rows, refuse_unknown_tables
@@ -184,3 +184,11 @@ async def _change(address: Address, statement: str) -> None:
 async def _scalars(address: Address, query: str) -> list[Any]:
     async with connected(address, read_only=True) as connection:
         return await in_greenlet(lambda: [*connection.exec_driver_sql(query).scalars()])
+
+
+async def test_a_server_that_goes_away_is_told_of_in_words(postgres_url: str) -> None:
+    with pytest.raises(Unavailable, match="Look at DATABASE_URL") as caught:
+        async with connected(postgres_url, read_only=True) as connection:
+            die = sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
+            await in_greenlet(lambda: connection.execute(die))
+    assert caught.value.code == "database_unavailable"

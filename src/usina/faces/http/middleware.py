@@ -1,5 +1,6 @@
 """What happens around every request: its id, its log line, and the net under it. Pure ASGI."""
 
+import asyncio
 import re
 import time
 from typing import Final
@@ -9,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usina.http_kit.problem import problem_response
-from usina.kernel.errors import Problem
+from usina.kernel.errors import Problem, Unavailable
 from usina.kernel.ids import new_id
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -23,6 +24,16 @@ _PAGE_POLICY: Final = (
 """A page of the platform loads nothing from elsewhere."""
 _QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Leaving(Unavailable):
+    """The platform ends, and this request with it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The platform leaves, and whether this has happened is not known: ask again with the"
+            " same Idempotency-Key."
+        )
 
 
 class Edge:
@@ -50,6 +61,10 @@ class Edge:
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
             exchange.status = exchange.status or 499
+        except asyncio.CancelledError:
+            if exchange.status:
+                raise
+            await problem_response(Leaving(), scope)(scope, receive, exchange.send)
         except Exception:
             _log.exception("request failed", method=scope["method"], path=scope["path"])
             if not exchange.status:

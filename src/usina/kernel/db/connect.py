@@ -94,7 +94,7 @@ async def connected(address: Address, *, read_only: bool) -> AsyncGenerator[sa.C
         finally:
             await opened.close()
     except DBAPIError as error:
-        raise refusal_of(error) or error from error
+        raise refusal_of(error) or _lost(error, address) from error
     finally:
         await server.dispose()
 
@@ -110,6 +110,11 @@ def shown(address: Address) -> str:
         return str(address)
     url = sa.make_url(address)
     return f"PostgreSQL database {url.database} at {url.host or url.query.get('host', 'localhost')}"
+
+
+def _lost(error: DBAPIError, address: Address) -> Exception:
+    """The error as it is, unless the server went away."""
+    return _told(error, address) if error.connection_invalidated else error
 
 
 def _told(error: Exception, address: Address) -> Exception:

@@ -103,8 +103,13 @@ class PostgresDatabase:
             raise RuntimeError("The database is closed.")
         task = asyncio.create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # it is the caller's, who may have left
 
     async def _written(self, unit: Unit[T], tenant: str | None) -> T:
         """What two transactions spoil for each other is tried once more, after the other one."""

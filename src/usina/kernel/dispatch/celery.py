@@ -45,6 +45,13 @@ class _Channel(redis_transport.Channel):
 
     do_restore = False
 
+    def basic_ack(self, delivery_tag: Any, multiple: bool = False) -> None:
+        """Tells nobody where the connection was lost meanwhile; that would end the worker too."""
+        connection: Any = self.connection
+        if connection is not None:
+            celerys: Any = super()
+            celerys.basic_ack(delivery_tag, multiple)
+
     def _brpop_read(self, **options: Any) -> bool:
         celerys: Any = super()
         try:

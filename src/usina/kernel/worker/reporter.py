@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import structlog
+
 from usina.kernel.db.batch import Batch
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.bus import Bus
@@ -19,6 +21,7 @@ from usina.kernel.jobs.service import log_topic
 from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.store.lease import Chunk, Step, append_log, record_steps
 
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ROW_EVERY_SECONDS: Final = 1.0
 _FIRST_ROW_SECONDS: Final = 0.2
 _CHUNK_SECONDS: Final = 0.5
@@ -157,7 +160,12 @@ class Reporter:
     def _spawn(self, write: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(write)
         self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+        task.add_done_callback(self._write_ended)
+
+    def _write_ended(self, task: "asyncio.Task[None]") -> None:
+        self._writes.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a report of a job was not written", error=repr(error))
 
     async def _keep_checkpoints(self) -> None:
         try:
