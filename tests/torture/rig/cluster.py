@@ -231,6 +231,7 @@ class Cluster:
                 "FAKETIME_TIMESTAMP_FILE": str(self.clock),
                 "FAKETIME_CACHE_DURATION": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                "PYTHONPATH": str(Path(__file__).parent / "jumping"),
             }
         if role == "worker":  # two share a machine's folder, one has a small disk for itself
             machine = "worker-1" if name == "worker-1" else "shared"
