@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from usina_client import (
     ApiError,
     ConflictError,
     ProtocolError,
+    RateLimitedError,
     TransportError,
     TransportTimeoutError,
+    UnavailableError,
 )
 
 JOB = f"GET /api/v1/jobs/{JOB_ID}"
@@ -238,6 +241,55 @@ async def test_what_is_not_safe_to_repeat_is_sent_once(client: Any, platform: Fa
         await done(client.jobs.retry(JOB_ID))
 
     assert len(platform.seen) == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_question_is_asked_again_when_the_platform_says(
+    client: Any, platform: FakePlatform, status: int
+) -> None:
+    platform.on(JOB, problem(status, "busy", retry_after=0.3), answer(job()))
+    began = monotonic()
+
+    got = await done(client.jobs.get(JOB_ID))
+
+    assert got.id == JOB_ID
+    assert monotonic() - began > 0.3
+
+
+async def test_who_is_to_come_back_much_later_is_told_so(
+    client: Any, platform: FakePlatform
+) -> None:
+    platform.on(JOB, problem(429, "rate_limited", retry_after=3600))
+
+    with pytest.raises(RateLimitedError) as caught:
+        await done(client.jobs.get(JOB_ID))
+
+    assert caught.value.retry_after_seconds == 3600
+    assert len(platform.seen) == 1
+
+
+async def test_a_client_that_is_not_to_repeat_does_not(kind: Any, platform: FakePlatform) -> None:
+    client = kind(platform.url, "key-1", retries=0)
+    platform.on(JOB, problem(503, "unavailable", retry_after=0))
+
+    with pytest.raises(UnavailableError):
+        await done(client.jobs.get(JOB_ID))
+
+    await closed(client)
+    assert len(platform.seen) == 1
+
+
+async def test_a_full_platform_may_be_asked_again_for_anything(
+    client: Any, platform: FakePlatform
+) -> None:
+    """It has done nothing yet; one that is away may have."""
+    route = f"POST /api/v1/jobs/{JOB_ID}/retry"
+    platform.on(route, problem(429, "rate_limited", retry_after=0), answer(job(), 202))
+    assert (await done(client.jobs.retry(JOB_ID))).id == JOB_ID
+    platform.on(route, problem(503, "unavailable", retry_after=0), answer(job(), 202))
+
+    with pytest.raises(UnavailableError):
+        await done(client.jobs.retry(JOB_ID))
 
 
 async def test_a_refused_upload_says_why_though_the_body_was_not_read(

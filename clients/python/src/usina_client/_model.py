@@ -57,6 +57,16 @@ class File(Answer):
     created_at: AwareDatetime
 
 
+class UploadTicket(Answer):
+    """Where and how to send the bytes of a file to be; its id is the file's."""
+
+    id: str
+    upload_url: str
+    method: str
+    headers: Mapping[str, str]
+    expires_at: AwareDatetime
+
+
 class Resources(Answer):
     memory_bytes: int
     slots: int

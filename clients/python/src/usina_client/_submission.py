@@ -43,8 +43,12 @@ class JobRequest:
 
     @property
     def local(self) -> bool:
-        """Whether there are inputs and all lie here: then one call carries everything."""
-        here = [isinstance(value, Path | Upload) for _, value in self.each_input()]
+        """Whether there are inputs and all lie here, none of them large: then one call carries
+        everything."""
+        here = [
+            isinstance(value, Path | Upload) and not upload_of(value).large
+            for _, value in self.each_input()
+        ]
         return bool(here) and all(here)
 
 

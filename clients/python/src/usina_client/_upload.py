@@ -2,13 +2,16 @@
 
 import io
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
 CHUNK_BYTES: Final = 256 * 1024
+
+LARGE_BYTES: Final = 100 * 1024 * 1024
+"""From this size on a file goes by an upload of its own, which can be gone on with."""
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 """A path, bytes, or a binary stream (sent from where it stands)."""
@@ -36,6 +39,14 @@ class Upload:
     def repeatable(self) -> bool:
         """Whether the same bytes can be read a second time."""
         return isinstance(self.content, str | os.PathLike | bytes) or self.content.seekable()
+
+    @property
+    def large(self) -> bool:
+        """Whether it is large and can be read again from any place."""
+        if not self.repeatable:
+            return False
+        with opened([Part("", self)]) as [reader]:
+            return (reader.length() or 0) >= LARGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +104,34 @@ class Reader(io.RawIOBase):
             raise io.UnsupportedOperation("this stream can be read only once")
 
 
+class Rest:
+    """What a reader has not given yet, as the body of a blocking request."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self._reader.read(CHUNK_BYTES):
+            yield chunk
+
+
+class AsyncRest:
+    """The same as the body of an asynchronous one."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._chunks = Rest(reader)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
 class _Meter:
     """Counts what all readers of one request have sent."""
 
-    def __init__(self, on_progress: OnProgress | None) -> None:
+    def __init__(self, on_progress: OnProgress | None, sent: int) -> None:
         self._on_progress = on_progress
-        self._sent = 0
+        self._sent = sent
         self.total: int | None = None
 
     def add(self, count: int) -> None:
@@ -108,10 +141,13 @@ class _Meter:
 
 
 @contextmanager
-def opened(parts: Sequence[Part], on_progress: OnProgress | None) -> Generator[list[Reader]]:
-    """A reader per part, at its start; files opened here are closed here."""
+def opened(
+    parts: Sequence[Part], on_progress: OnProgress | None = None, sent: int = 0
+) -> Generator[list[Reader]]:
+    """A reader per part, at its start; files opened here are closed here. ``sent`` bytes count as
+    sent already."""
     with ExitStack() as stack:
-        meter = _Meter(on_progress)
+        meter = _Meter(on_progress, sent)
         readers = [Reader(_open(part.upload.content, stack), meter) for part in parts]
         lengths = [reader.length() for reader in readers]
         known = [length for length in lengths if length is not None]

@@ -9,7 +9,7 @@ from usina_client._request import Request, get
 from usina_client._transport import AsyncBaseTransport
 
 from .artifact import AsyncArtifacts
-from .connection import AsyncConnection
+from .connection import REPEATS, AsyncConnection
 from .file import AsyncFiles
 from .job import AsyncJobs
 from .model import AsyncModels
@@ -25,7 +25,10 @@ class AsyncClient:
 
     `url` and `api_key` default to USINA_URL and USINA_API_KEY of the environment, the address
     then to this machine's port 8000. `timeout` is how many seconds the platform may stay silent
-    in the middle of a call; how long a job may take is the matter of `jobs.wait`.
+    in the middle of a call; how long a job may take is the matter of `jobs.wait`. `retries` is
+    how often a call is repeated that met a broken connection, a full platform (429) or one that
+    is not there for the moment (502 to 504): after the time that the platform names, and only
+    where repeating does no harm.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class AsyncClient:
         api_key: str | None = None,
         *,
         timeout: float = 60.0,
+        retries: int = REPEATS,
         transport: AsyncBaseTransport | None = None,
     ) -> None:
         connection = AsyncConnection(
             url or os.environ.get("USINA_URL") or DEFAULT_URL,
             os.environ.get("USINA_API_KEY") if api_key is None else api_key,
             timeout,
+            retries,
             transport,
         )
         self._connection = connection

@@ -10,7 +10,7 @@ from usina_client._model import Artifact, File
 from usina_client._request import Request
 from usina_client._upload import OnProgress
 
-from .connection import REPEATS, AsyncConnection, pause
+from .connection import AsyncConnection, pause
 
 
 async def download(
@@ -31,7 +31,7 @@ async def download(
                 break
             except TransportError:
                 failures = failures + 1 if sink.size == before else 1
-                if failures > REPEATS:
+                if failures > connection.retries:
                     raise
                 await sleep(pause(failures))
     return target

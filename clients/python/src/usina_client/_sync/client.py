@@ -10,7 +10,7 @@ from usina_client._request import Request, get
 from usina_client._transport import BaseTransport
 
 from .artifact import Artifacts
-from .connection import Connection
+from .connection import REPEATS, Connection
 from .file import Files
 from .job import Jobs
 from .model import Models
@@ -26,7 +26,10 @@ class Client:
 
     `url` and `api_key` default to USINA_URL and USINA_API_KEY of the environment, the address
     then to this machine's port 8000. `timeout` is how many seconds the platform may stay silent
-    in the middle of a call; how long a job may take is the matter of `jobs.wait`.
+    in the middle of a call; how long a job may take is the matter of `jobs.wait`. `retries` is
+    how often a call is repeated that met a broken connection, a full platform (429) or one that
+    is not there for the moment (502 to 504): after the time that the platform names, and only
+    where repeating does no harm.
     """
 
     def __init__(
@@ -35,12 +38,14 @@ class Client:
         api_key: str | None = None,
         *,
         timeout: float = 60.0,
+        retries: int = REPEATS,
         transport: BaseTransport | None = None,
     ) -> None:
         connection = Connection(
             url or os.environ.get("USINA_URL") or DEFAULT_URL,
             os.environ.get("USINA_API_KEY") if api_key is None else api_key,
             timeout,
+            retries,
             transport,
         )
         self._connection = connection

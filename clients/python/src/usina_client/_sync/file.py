@@ -10,6 +10,7 @@ from usina_client._upload import OnProgress, Part, Source, Upload
 
 from .connection import Connection
 from .transfer import download
+from .upload import send_large
 
 
 class Files:
@@ -25,8 +26,14 @@ class Files:
         on_progress: OnProgress | None = None,
         idempotency_key: str | None = None,
     ) -> File:
-        """Sent piece by piece, never held whole; `media_type` is only a hint to the platform."""
+        """Sent piece by piece, never held whole; `media_type` is only a hint to the platform.
+
+        A large file goes on where a connection broke, and waits up to a minute for a platform that
+        went away.
+        """
         upload = content if isinstance(content, Upload) else Upload.of(content, name, media_type)
+        if upload.large:
+            return send_large(self._connection, upload, idempotency_key, on_progress)
         request = Request(
             method="POST",
             path=f"{API}/files",

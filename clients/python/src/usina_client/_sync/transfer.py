@@ -11,7 +11,7 @@ from usina_client._model import Artifact, File
 from usina_client._request import Request
 from usina_client._upload import OnProgress
 
-from .connection import REPEATS, Connection, pause
+from .connection import Connection, pause
 
 
 def download(
@@ -32,7 +32,7 @@ def download(
                 break
             except TransportError:
                 failures = failures + 1 if sink.size == before else 1
-                if failures > REPEATS:
+                if failures > connection.retries:
                     raise
                 sleep(pause(failures))
     return target
