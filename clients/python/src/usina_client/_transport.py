@@ -13,6 +13,7 @@ from httpx2 import (
     ConnectTimeout,
     EventSource,
     PoolTimeout,
+    ReadError,
     Response,
     ServerSentEvent,
     Timeout,
@@ -20,6 +21,7 @@ from httpx2 import (
 )
 from httpx2 import AsyncClient as AsyncHttp
 from httpx2 import Client as Http
+from httpx2 import Request as HttpRequest
 from httpx2 import TransportError as Lost
 
 from usina_client._error import TransportError, TransportTimeoutError
@@ -33,7 +35,9 @@ __all__ = [
     "BaseTransport",
     "EventSource",
     "Http",
+    "HttpRequest",
     "Lost",
+    "ReadError",
     "Response",
     "ServerSentEvent",
     "arguments",

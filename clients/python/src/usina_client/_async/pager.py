@@ -22,7 +22,9 @@ class AsyncPager(Generic[Item]):
 
     async def page(self, cursor: str | None = None) -> Page[Item]:
         """The page after the cursor, or the first one."""
-        query = self._query if cursor is None else [*self._query, ("cursor", cursor)]
+        query = self._query
+        if cursor is not None:
+            query = [pair for pair in query if pair[0] != "cursor"] + [("cursor", cursor)]
         return await self._connection.fetch(get(self._path, query), self._page)
 
     async def pages(self) -> AsyncIterator[Page[Item]]:
