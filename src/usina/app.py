@@ -7,6 +7,7 @@ neither.
 
 import asyncio
 import contextlib
+import hmac
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -46,7 +47,9 @@ from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check, Readiness
 from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
 from usina.kernel.storage.sweep import Sweeper
+from usina.kernel.tenancy.gate import CALLERS, Gate
 from usina.kernel.tenancy.service import Tenancy
+from usina.kernel.tenancy.token import Tokens
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
 from usina.upkeep import seed_in
@@ -124,6 +127,7 @@ def platform_on(
         clock=clock,
         database=database,
         secret=ground.secret,
+        gate=gate_on(ground),
         tenancy=Tenancy(database),
         registry=registry,
         store=store,
@@ -140,6 +144,22 @@ def platform_on(
         schedules=Schedules(database, registry, limits),
         readiness=Readiness({**_own_checks(ground), **more}),
     )
+
+
+def gate_on(ground: Ground) -> Gate:
+    """Callers by their keys and tokens, told over the bus when somebody is no longer who he was."""
+    settings = ground.settings
+    lifetime = round(settings.access_token_expire_minutes * 60)
+    gate = Gate(ground.database, Tokens(token_secret(ground), ground.platform_id, lifetime))
+    ground.bus.tap(CALLERS, lambda _: gate.forget())
+    return gate
+
+
+def token_secret(ground: Ground) -> bytes:
+    """``SECRET_KEY``, or embedded one that follows from the database's own secret."""
+    if ground.settings.secret_key is not None:
+        return ground.settings.secret_key.get_secret_value().encode()
+    return hmac.digest(ground.secret, b"access tokens", "sha256")
 
 
 def beat_of(platform: Platform, *, alone: bool = False) -> Beat:

@@ -44,6 +44,7 @@ class Ground:
     bus: Bus
     relay: RedisRelay | None
     secret: bytes
+    platform_id: str
     parts: contextlib.AsyncExitStack
 
 
@@ -161,7 +162,7 @@ async def _ground(
     secret, platform_id = await database.read(lambda tx: (meta.secret(tx), meta.platform_id(tx)))
     store = await _claimed_store(settings, platform_id)
     parts.callback(store.close)
-    return Ground(settings, clock, database, store, bus, relay, secret, parts)
+    return Ground(settings, clock, database, store, bus, relay, secret, platform_id, parts)
 
 
 async def _claimed_store(settings: Settings, platform_id: str) -> Store:

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION", "MINIO_REGION"))
     minio_secure: bool = Field(False, validation_alias=_named("MINIO_SECURE"))
     secret_key: SecretStr | None = Field(None, validation_alias=_named("SECRET_KEY"))
+    access_token_expire_minutes: float = Field(
+        30, gt=0, le=24 * 60, validation_alias=_named("ACCESS_TOKEN_EXPIRE_MINUTES")
+    )
 
     first_superuser_username: str | None = Field(
         None, validation_alias=_named("FIRST_SUPERUSER_USERNAME")

@@ -51,7 +51,7 @@ class Running:
         return await self.with_key(made.api_key)
 
     async def with_key(self, key: str) -> "Api":
-        caller = await self.platform.tenancy.authenticate(key)
+        caller = await self.platform.gate.by_key(key)
         assert caller is not None
         return Api(self.platform, self.anyone, caller, key)
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Database
 from usina.kernel.errors import Conflict
+from usina.kernel.tenancy.gate import Gate
 from usina.kernel.tenancy.service import CreatedOrganization, Tenancy
 from usina.kernel.tenancy.table import api_keys, memberships, organizations, users
 
@@ -19,7 +20,7 @@ async def test_of_two_that_take_a_name_at_once_one_is_told_that_it_is_taken(
     [created] = [one for one in made if isinstance(one, CreatedOrganization)]
     refused = [one.code for one in made if isinstance(one, Conflict)]
     assert refused == ["name_taken"] * 3
-    caller = await Tenancy(database).authenticate(created.api_key)
+    caller = await Gate(database).by_key(created.api_key)
     assert caller is not None
     assert caller.organization_id == created.organization_id
 

@@ -15,7 +15,7 @@ from usina.kernel.db.connect import Address, open_database
 from usina.kernel.errors import Gone
 from usina.kernel.events.cursor import decode, encode
 from usina.kernel.storage.marker import MARKER
-from usina.kernel.tenancy.service import Tenancy
+from usina.kernel.tenancy.gate import Gate
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -147,7 +147,7 @@ async def _epoch(address: Address) -> str:
 async def _caller(address: Address, key: str) -> str | None:
     database = open_database(address)
     try:
-        caller = await Tenancy(database).authenticate(key)
+        caller = await Gate(database).by_key(key)
         return caller and caller.organization_id
     finally:
         await database.close()

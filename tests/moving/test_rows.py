@@ -187,8 +187,11 @@ async def _scalars(address: Address, query: str) -> list[Any]:
 
 
 async def test_a_server_that_goes_away_is_told_of_in_words(postgres_url: str) -> None:
-    with pytest.raises(Unavailable, match="Look at DATABASE_URL") as caught:
+    async def outlive() -> None:
         async with connected(postgres_url, read_only=True) as connection:
             die = sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
             await in_greenlet(lambda: connection.execute(die))
+
+    with pytest.raises(Unavailable, match="Look at DATABASE_URL") as caught:
+        await outlive()
     assert caught.value.code == "database_unavailable"

@@ -1,14 +1,15 @@
-"""Who is calling: the one dependency of every route that needs credentials."""
+"""Who is calling, and whether they may: the dependencies of every route that needs credentials."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from usina.http_kit.links import sign
-from usina.kernel.errors import Forbidden, NotFound, Unauthorized
+from usina.kernel.errors import NotFound
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
+from usina.kernel.tenancy.permission import Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +36,36 @@ def platform_of(request: Request) -> Platform:
 
 async def authenticated(request: Request) -> Call:
     """The caller of this request; refused before a byte of its body is read."""
-    key = request.headers.get("x-api-key")
-    if not key:
-        raise Unauthorized("Send an API key in the x-api-key header.")
     platform = platform_of(request)
-    caller = await platform.tenancy.authenticate(key)
-    if caller is None:
-        raise Unauthorized("This API key is not known, has expired or was revoked.")
+    headers = request.headers
+    caller = await platform.gate.identify(headers.get("x-api-key"), headers.get("authorization"))
     if "\0" in request.scope["path"]:  # no address of ours; and nothing could look it up
         raise NotFound
     return Call(platform, caller)
 
 
-Called = Annotated[Call, Depends(authenticated)]
-
-
-async def operating(call: Called) -> Call:
-    """The caller of a request that steers what belongs to the platform."""
-    if not call.caller.operator:
-        raise Forbidden(
-            "Workers and queues belong to the platform: use a key of its first organization."
-        )
+async def permitted(request: Request, permission: Permission) -> Call:
+    """The same of a caller that has the permission; others are refused with 403."""
+    call = await authenticated(request)
+    call.caller.require(permission)
     return call
 
 
-Operating = Annotated[Call, Depends(operating)]
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """The dependency of a route that needs a permission."""
+
+    permission: Permission
+
+    async def __call__(self, request: Request) -> Call:
+        return await permitted(request, self.permission)
+
+
+def needs(permission: Permission) -> Any:
+    """``Annotated[Call, needs(Permission.JOBS_READ)]``: how a route asks for a permission."""
+    return Depends(Needed(permission))
+
+
+Called = Annotated[Call, Depends(authenticated)]
+"""Of a route that whoever is known may use."""
 Platformed = Annotated[Platform, Depends(platform_of)]

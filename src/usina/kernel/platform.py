@@ -16,6 +16,7 @@ from usina.kernel.jobs.worker import Workers
 from usina.kernel.readiness import Readiness
 from usina.kernel.registry import Registry
 from usina.kernel.storage.store import Store
+from usina.kernel.tenancy.gate import Gate
 from usina.kernel.tenancy.service import Tenancy
 from usina.settings import Settings
 
@@ -28,6 +29,7 @@ class Platform:
     clock: Clock
     database: Database
     secret: bytes
+    gate: Gate
     tenancy: Tenancy
     registry: Registry
     store: Store

@@ -6,20 +6,23 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response
 
 from usina.http_kit.bytes import BYTES_ANSWERS, BytesResponse, StoredBytes, content_headers
-from usina.http_kit.call import Called, authenticated, platform_of
+from usina.http_kit.call import Call, needs, permitted, platform_of
 from usina.http_kit.job import ArtifactDocument, artifact_document
 from usina.http_kit.links import is_signed, verify
 from usina.http_kit.problem import problems
 from usina.http_kit.reply import json_response
 from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
+
+Reading = Annotated[Call, needs(Permission.JOBS_READ)]
 
 ArtifactId = Annotated[
     str, Path(description="The artifact's id.", json_schema_extra={"format": "uuid"})
 ]
 _SIGNED: Final[dict[str, Any]] = {
-    "security": [{"ApiKey": []}, {}],
+    "security": [{"ApiKey": []}, {"Token": []}, {}],
     "parameters": [
         {
             "in": "query",
@@ -41,9 +44,9 @@ _SIGNED: Final[dict[str, Any]] = {
     "/{artifact_id}",
     summary="Get an artifact's description",
     response_model=ArtifactDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def get_artifact(artifact_id: ArtifactId, call: Called) -> Response:
+async def get_artifact(artifact_id: ArtifactId, call: Reading) -> Response:
     """Kind, name, sniffed type, size and hash, and a signed link to the bytes."""
     artifact = await call.platform.artifacts.get(call.organization_id, artifact_id)
     return json_response(artifact_document(artifact, call.link))
@@ -56,7 +59,7 @@ async def get_artifact(artifact_id: ArtifactId, call: Called) -> Response:
     responses={
         **BYTES_ANSWERS,
         302: {"description": "They are there: asked for with `redirect=1`, and the store is S3."},
-        **problems(401, 404, 410, 416),
+        **problems(401, 403, 404, 410, 416),
     },
     openapi_extra=_SIGNED,
 )
@@ -86,5 +89,5 @@ async def _asked_for(artifact_id: str, request: Request) -> Artifact:
     if is_signed(query):
         verify(platform.secret, request.scope["path"], query)
         return await platform.artifacts.signed(artifact_id)
-    call = await authenticated(request)
+    call = await permitted(request, Permission.JOBS_READ)
     return await platform.artifacts.get(call.organization_id, artifact_id)

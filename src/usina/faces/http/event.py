@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from usina.http_kit.call import Call, Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.event import EventDocument, event_document, hint_document
 from usina.http_kit.paging import PageDocument, PageQuery, page_document
 from usina.http_kit.problem import problems
@@ -24,8 +24,11 @@ from usina.http_kit.sse import (
 from usina.kernel.errors import NotFound
 from usina.kernel.events import cursor
 from usina.kernel.events.event import Event, Hint
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
+
+Reading = Annotated[Call, needs(Permission.JOBS_READ)]
 
 _RESUME: Final = {
     "in": "header",
@@ -51,10 +54,10 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     "/events",
     summary="The organization's events",
     response_model=PageDocument[EventDocument],
-    responses=_ANSWERS | problems(401, 410, 422),
+    responses=_ANSWERS | problems(401, 403, 410, 422),
     openapi_extra={"parameters": [*parameters(PageQuery), _RESUME]},
 )
-async def list_events(request: Request, call: Called) -> Response:
+async def list_events(request: Request, call: Reading) -> Response:
     """As a list it starts with the oldest event, as a stream now; both go on after a cursor."""
     return await _events(request, call, None)
 
@@ -66,12 +69,12 @@ async def list_events(request: Request, call: Called) -> Response:
     responses={
         **_ANSWERS,
         204: {"description": "Nothing comes after this cursor any more."},
-        **problems(401, 404, 410, 422),
+        **problems(401, 403, 404, 410, 422),
     },
     openapi_extra={"parameters": [*parameters(PageQuery), _RESUME]},
 )
 async def list_job_events(
-    request: Request, job_id: Annotated[str, Path(description="The job's id.")], call: Called
+    request: Request, job_id: Annotated[str, Path(description="The job's id.")], call: Reading
 ) -> Response:
     """From the first event on; a stream ends after the job's last one."""
     return await _events(request, call, job_id)

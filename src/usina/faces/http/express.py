@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from usina.faces.http.job import get_job
 from usina.faces.http.middleware import Edge
 from usina.faces.http.submit import submit_job
-from usina.http_kit.call import authenticated
+from usina.http_kit.call import permitted
 from usina.http_kit.problem import problem_response
 from usina.kernel.errors import Problem
+from usina.kernel.tenancy.permission import Permission
 
 _JOBS: Final = "/api/v1/jobs"
 _JOB: Final = f"{_JOBS}/"
@@ -51,12 +52,12 @@ class Express:
 
 
 async def _submit(request: Request) -> Response:
-    return await submit_job(request, await authenticated(request))
+    return await submit_job(request, await permitted(request, Permission.JOBS_WRITE))
 
 
 async def _get(request: Request) -> Response:
     job_id: str = request.scope["path"][len(_JOB) :]
-    return await get_job(request, job_id, await authenticated(request))
+    return await get_job(request, job_id, await permitted(request, Permission.JOBS_READ))
 
 
 def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from usina.http_kit.bytes import BYTES_ANSWERS, BytesResponse, StoredBytes
-from usina.http_kit.call import Call, Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.idempotent import once
 from usina.http_kit.multipart import MULTIPART, read_parts
 from usina.http_kit.problem import problems, unknown_fields
@@ -19,8 +19,12 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import FieldError, Invalid, TooLarge
 from usina.kernel.files.file import File
 from usina.kernel.files.reception import Reception
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/files", tags=["files"])
+
+Reading = Annotated[Call, needs(Permission.FILES_READ)]
+Writing = Annotated[Call, needs(Permission.FILES_WRITE)]
 
 FileId = Annotated[str, Path(description="The file's id.", json_schema_extra={"format": "uuid"})]
 IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
@@ -81,13 +85,13 @@ def file_document(file: File) -> dict[str, Any]:
     summary="Upload a file",
     status_code=201,
     response_model=FileDocument,
-    responses=problems(400, 401, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 409, 413, 415, 422, 503),
     openapi_extra={
         "parameters": [IDEMPOTENCY_KEY],
         "requestBody": {"required": True, "content": {MULTIPART: {"schema": _FORM}}},
     },
 )
-async def upload_file(request: Request, call: Called) -> Response:
+async def upload_file(request: Request, call: Writing) -> Response:
     """Streamed into the store; an upload that stops half-way leaves nothing."""
     with once(request, call) as asked:
         async with call.platform.files.reception(call.organization_id) as reception:
@@ -136,9 +140,9 @@ def _fingerprint(file: File) -> str:
     "/{file_id}",
     summary="Get a file's description",
     response_model=FileDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def get_file(file_id: FileId, call: Called) -> Response:
+async def get_file(file_id: FileId, call: Reading) -> Response:
     """Name, sniffed type, size and hash."""
     return json_response(file_document(await call.platform.files.get(call.caller, file_id)))
 
@@ -147,9 +151,9 @@ async def get_file(file_id: FileId, call: Called) -> Response:
     "/{file_id}/content",
     summary="Get a file's bytes",
     response_class=Response,
-    responses={**BYTES_ANSWERS, **problems(401, 404, 410, 416)},
+    responses={**BYTES_ANSWERS, **problems(401, 403, 404, 410, 416)},
 )
-async def get_file_content(file_id: FileId, call: Called) -> Response:
+async def get_file_content(file_id: FileId, call: Reading) -> Response:
     """With `Range`, `If-Range` and `If-None-Match`."""
     files = call.platform.files
     file = await files.get(call.caller, file_id)
@@ -169,9 +173,9 @@ async def get_file_content(file_id: FileId, call: Called) -> Response:
     summary="Delete a file",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 404, 409),
+    responses=problems(401, 403, 404, 409),
 )
-async def delete_file(file_id: FileId, call: Called) -> Response:
+async def delete_file(file_id: FileId, call: Writing) -> Response:
     """Refused with `file_in_use` while an unfinished job reads it."""
     await call.platform.files.delete(call.caller, file_id)
     return Response(status_code=204)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from usina.http_kit.call import Call, Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.job import JobDocument, job_document
 from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
@@ -18,8 +18,12 @@ from usina.kernel.errors import Conflict
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.query import JobFilter
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+Reading = Annotated[Call, needs(Permission.JOBS_READ)]
+Writing = Annotated[Call, needs(Permission.JOBS_WRITE)]
 
 JobId = Annotated[str, Path(description="The job's id.", json_schema_extra={"format": "uuid"})]
 _MAIN_KINDS: Final = ("model", "image", "video", "data", "report", "preview")
@@ -53,10 +57,10 @@ class DownloadDocument(BaseModel):
     "/{job_id}",
     summary="Get a job, or wait for its end",
     response_model=JobDocument,
-    responses=problems(401, 404, 422),
+    responses=problems(401, 403, 404, 422),
     openapi_extra={"parameters": parameters(WaitQuery)},
 )
-async def get_job(request: Request, job_id: JobId, call: Called) -> Response:
+async def get_job(request: Request, job_id: JobId, call: Reading) -> Response:
     """The job now; with `wait_seconds` once it has ended, or as it is after that time."""
     seconds = read_query(request, WaitQuery).wait_seconds
     jobs = call.platform.jobs
@@ -71,10 +75,10 @@ async def get_job(request: Request, job_id: JobId, call: Called) -> Response:
     "",
     summary="List jobs",
     response_model=PageDocument[JobDocument],
-    responses=problems(401, 422),
+    responses=problems(401, 403, 422),
     openapi_extra={"parameters": parameters(JobQuery)},
 )
-async def list_jobs(request: Request, call: Called) -> Response:
+async def list_jobs(request: Request, call: Reading) -> Response:
     """The organization's jobs, newest first, narrowed by every given filter at once."""
     query = read_query(request, JobQuery)
     wanted = JobFilter(query.status, query.model, query.labels, query.created_after)
@@ -90,10 +94,10 @@ async def list_jobs(request: Request, call: Called) -> Response:
     response_model=JobDocument,
     responses={
         200: {"model": JobDocument, "description": "It had ended already."},
-        **problems(401, 404),
+        **problems(401, 403, 404),
     },
 )
-async def cancel_job(job_id: JobId, call: Called) -> Response:
+async def cancel_job(job_id: JobId, call: Writing) -> Response:
     """The job will end as CANCELLED unless it ends first; asking again changes nothing."""
     before, job = await call.platform.jobs.cancel(call.organization_id, job_id)
     return _job_response(job, call, 200 if before.terminal else 202)
@@ -104,9 +108,9 @@ async def cancel_job(job_id: JobId, call: Called) -> Response:
     summary="Reopen a job",
     status_code=202,
     response_model=JobDocument,
-    responses=problems(401, 404, 409),
+    responses=problems(401, 403, 404, 409),
 )
-async def retry_job(job_id: JobId, call: Called) -> Response:
+async def retry_job(job_id: JobId, call: Writing) -> Response:
     """A failed or cancelled job is queued again, with one attempt more."""
     return _job_response(await call.platform.jobs.retry(call.organization_id, job_id), call, 202)
 
@@ -115,9 +119,9 @@ async def retry_job(job_id: JobId, call: Called) -> Response:
     "/{job_id}",
     summary="Delete a job",
     status_code=204,
-    responses=problems(401, 404, 409),
+    responses=problems(401, 403, 404, 409),
 )
-async def delete_job(job_id: JobId, call: Called) -> Response:
+async def delete_job(job_id: JobId, call: Writing) -> Response:
     """An ended job goes with its events and its artifacts."""
     await call.platform.jobs.delete(call.organization_id, job_id)
     return Response(status_code=204)
@@ -127,9 +131,9 @@ async def delete_job(job_id: JobId, call: Called) -> Response:
     "/{job_id}/download",
     summary="Where the main artifact is",
     response_model=DownloadDocument,
-    responses=problems(401, 404, 409),
+    responses=problems(401, 403, 404, 409),
 )
-async def download_job(job_id: JobId, call: Called) -> Response:
+async def download_job(job_id: JobId, call: Reading) -> Response:
     """A signed address of the job's main artifact; 409 before it is there.
 
     The main one is the first of the first kind that the job has of: model, image, video, data,

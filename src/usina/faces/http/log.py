@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
-from usina.http_kit.call import Call, Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.problem import problems
 from usina.http_kit.query import Query, Whole, parameters, read_query
 from usina.http_kit.sse import (
@@ -23,8 +23,11 @@ from usina.http_kit.sse import (
 )
 from usina.kernel.errors import Gone
 from usina.kernel.jobs.log import LogText
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+Reading = Annotated[Call, needs(Permission.JOBS_READ)]
 
 _CHUNK: Final = 64 * 1024
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -70,7 +73,7 @@ class _Log:
             },
         },
         204: {"description": "Nothing comes after this offset any more."},
-        **problems(401, 404, 410, 422),
+        **problems(401, 403, 404, 410, 422),
     },
     openapi_extra={
         "parameters": [
@@ -86,7 +89,7 @@ class _Log:
     },
 )
 async def get_job_log(
-    request: Request, job_id: Annotated[str, Path(description="The job's id.")], call: Called
+    request: Request, job_id: Annotated[str, Path(description="The job's id.")], call: Reading
 ) -> Response:
     """The output of the last attempt's program, or of the one asked for."""
     attempt = read_query(request, LogQuery).attempt

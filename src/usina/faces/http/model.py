@@ -1,21 +1,24 @@
 """The catalogue."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from usina.http_kit.call import Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.paging import PageDocument, PageQuery, page_by_name
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import json_response
 from usina.kernel.errors import NotFound
 from usina.kernel.registry import Model
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
+
+Reading = Annotated[Call, needs(Permission.PLATFORM_READ)]
 
 
 class ResourcesDocument(BaseModel):
@@ -54,10 +57,10 @@ class ModelDocument(BaseModel):
     "",
     summary="List the models",
     response_model=PageDocument[ModelDocument],
-    responses=problems(401, 422),
+    responses=problems(401, 403, 422),
     openapi_extra={"parameters": parameters(PageQuery)},
 )
-async def list_models(request: Request, call: Called) -> Response:
+async def list_models(request: Request, call: Reading) -> Response:
     """Every model by name, also those that can not run here, with the reason."""
     query = read_query(request, PageQuery)
     models = call.platform.registry.all()
@@ -68,9 +71,9 @@ async def list_models(request: Request, call: Called) -> Response:
     "/{name}",
     summary="Get a model",
     response_model=ModelDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def get_model(name: str, call: Called) -> Response:
+async def get_model(name: str, call: Reading) -> Response:
     """What a model takes, what it needs, and whether it can run here."""
     model = call.platform.registry.get(name)
     if model is None:

@@ -19,9 +19,10 @@ _DESCRIPTION: Final = """\
 Uploads become artifacts: a job runs one model of the catalogue on your files, isolated and
 asynchronously, and is followed live.
 
-Send an API key in `x-api-key`. Errors are `application/problem+json` (RFC 9457) with a stable
-`code`. Lists take `limit` and `cursor`. Creating requests take an `Idempotency-Key`. Times are
-RFC 3339 in UTC, durations seconds, sizes bytes.
+Send an API key in `x-api-key`, or a token as `Authorization: Bearer`. Errors are
+`application/problem+json` (RFC 9457) with a stable `code`. Lists take `limit` and `cursor`.
+Creating requests take an `Idempotency-Key`. Times are RFC 3339 in UTC, durations seconds, sizes
+bytes.
 """
 _TAGS: Final = [
     {"name": "jobs", "description": "Submit, follow, cancel, reopen, delete."},
@@ -48,9 +49,10 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(_schemas([ProblemDocument, *bodies]))
     components["securitySchemes"] = {
-        "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+        "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        "Token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     }
-    document["security"] = [{"ApiKey": []}]
+    document["security"] = [{"ApiKey": []}, {"Token": []}]
     return document
 
 

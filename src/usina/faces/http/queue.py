@@ -6,14 +6,18 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from usina.http_kit.call import Called, Operating
+from usina.http_kit.call import Call, needs
 from usina.http_kit.paging import PageDocument, PageQuery, page_by_name
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import json_response
 from usina.kernel.jobs.queue import Queue
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/queues", tags=["operators"])
+
+Reading = Annotated[Call, needs(Permission.PLATFORM_READ)]
+Operating = Annotated[Call, needs(Permission.PLATFORM_OPERATE)]
 
 QueueName = Annotated[str, Path(description="`default`, `gpu` or `io`.")]
 
@@ -55,10 +59,10 @@ class QueueDocument(BaseModel):
     "",
     summary="List the queues",
     response_model=PageDocument[QueueDocument],
-    responses=problems(401, 422),
+    responses=problems(401, 403, 422),
     openapi_extra={"parameters": parameters(PageQuery)},
 )
-async def list_queues(request: Request, call: Called) -> Response:
+async def list_queues(request: Request, call: Reading) -> Response:
     """Every queue by name. They belong to the platform, not to an organization."""
     query = read_query(request, PageQuery)
     queues = await call.platform.queues.list()

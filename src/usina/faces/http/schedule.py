@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from usina.faces.http.submission import Submission
 from usina.http_kit.body import read_json
-from usina.http_kit.call import Call, Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.idempotent import KEY_PARAMETER, fingerprint, once
 from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
@@ -21,8 +21,12 @@ from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import JobRequest
 from usina.kernel.jobs.schedule.rule import Rule
 from usina.kernel.jobs.schedule.store import Plan, Schedule
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/schedules", tags=["operators"])
+
+Reading = Annotated[Call, needs(Permission.SCHEDULES_READ)]
+Writing = Annotated[Call, needs(Permission.SCHEDULES_WRITE)]
 
 ScheduleId = Annotated[
     str, Path(description="The schedule's id.", json_schema_extra={"format": "uuid"})
@@ -104,10 +108,10 @@ class ScheduleDocument(BaseModel):
     "",
     summary="List schedules",
     response_model=PageDocument[ScheduleDocument],
-    responses=problems(401, 422),
+    responses=problems(401, 403, 422),
     openapi_extra={"parameters": parameters(PageQuery)},
 )
-async def list_schedules(request: Request, call: Called) -> Response:
+async def list_schedules(request: Request, call: Reading) -> Response:
     """The organization's schedules, newest first."""
     query = read_query(request, PageQuery)
     after = decode_cursor("schedules", query.cursor)
@@ -122,11 +126,11 @@ async def list_schedules(request: Request, call: Called) -> Response:
     response_model=ScheduleDocument,
     responses={
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **problems(400, 401, 409, 413, 415, 422),
+        **problems(400, 401, 403, 409, 413, 415, 422),
     },
     openapi_extra={"parameters": [KEY_PARAMETER], "requestBody": _BODY},
 )
-async def create_schedule(request: Request, call: Called) -> Response:
+async def create_schedule(request: Request, call: Writing) -> Response:
     """From now on its jobs are made by the clock, each moment exactly once."""
     with once(request, call) as asked:
         wanted, body = await _read(request, call)
@@ -144,9 +148,9 @@ async def create_schedule(request: Request, call: Called) -> Response:
     "/{schedule_id}",
     summary="Get a schedule",
     response_model=ScheduleDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def get_schedule(schedule_id: ScheduleId, call: Called) -> Response:
+async def get_schedule(schedule_id: ScheduleId, call: Reading) -> Response:
     """The schedule with its next moment and its last job."""
     found = await call.platform.schedules.get(call.organization_id, schedule_id)
     return json_response(_document(found))
@@ -156,10 +160,10 @@ async def get_schedule(schedule_id: ScheduleId, call: Called) -> Response:
     "/{schedule_id}",
     summary="Replace a schedule",
     response_model=ScheduleDocument,
-    responses=problems(400, 401, 404, 413, 415, 422),
+    responses=problems(400, 401, 403, 404, 413, 415, 422),
     openapi_extra={"requestBody": _BODY},
 )
-async def replace_schedule(request: Request, schedule_id: ScheduleId, call: Called) -> Response:
+async def replace_schedule(request: Request, schedule_id: ScheduleId, call: Writing) -> Response:
     """The body replaces the whole of it: what is left out has its default again."""
     wanted, _ = await _read(request, call)
     schedules = call.platform.schedules
@@ -171,9 +175,9 @@ async def replace_schedule(request: Request, schedule_id: ScheduleId, call: Call
     "/{schedule_id}",
     summary="Delete a schedule",
     status_code=204,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def delete_schedule(schedule_id: ScheduleId, call: Called) -> Response:
+async def delete_schedule(schedule_id: ScheduleId, call: Writing) -> Response:
     """It fires no more; the jobs that it made stay."""
     await call.platform.schedules.delete(call.organization_id, schedule_id)
     return Response(status_code=204)

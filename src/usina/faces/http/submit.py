@@ -1,7 +1,7 @@
 """Submitting jobs: one or a batch as JSON, or one with its files as multipart."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from usina.faces.http.form import read_form
 from usina.faces.http.submission import BATCH, SUBMISSION
 from usina.http_kit.body import media_type, read_json
-from usina.http_kit.call import Call, Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.idempotent import KEY_PARAMETER, Once, fingerprint, once
 from usina.http_kit.job import JobDocument, job_document
 from usina.http_kit.multipart import MULTIPART
@@ -20,8 +20,11 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Problem
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import Job, JobRequest
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+Writing = Annotated[Call, needs(Permission.JOBS_WRITE)]
 
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
@@ -51,7 +54,7 @@ class BatchDocument(BaseModel):
     response_model=JobDocument,
     responses={
         202: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **problems(400, 401, 409, 413, 415, 422, 503),
+        **problems(400, 401, 403, 409, 413, 415, 422, 503),
     },
     openapi_extra={
         "parameters": [KEY_PARAMETER],
@@ -64,7 +67,7 @@ class BatchDocument(BaseModel):
         },
     },
 )
-async def submit_job(request: Request, call: Called) -> Response:
+async def submit_job(request: Request, call: Writing) -> Response:
     """Accepted means committed: from the 202 on, the job ends exactly once.
 
     As multipart, the files themselves are parts named after the inputs: one call from a file on
@@ -84,7 +87,7 @@ async def submit_job(request: Request, call: Called) -> Response:
     summary="Submit many jobs",
     status_code=202,
     response_model=BatchDocument,
-    responses=problems(400, 401, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 409, 413, 415, 422, 503),
     openapi_extra={
         "parameters": [KEY_PARAMETER],
         "requestBody": {
@@ -95,7 +98,7 @@ async def submit_job(request: Request, call: Called) -> Response:
         },
     },
 )
-async def submit_batch(request: Request, call: Called) -> Response:
+async def submit_batch(request: Request, call: Writing) -> Response:
     """Up to 1 000 jobs in one transaction: all or none."""
     with once(request, call) as asked:
         limit = call.platform.settings.max_body_bytes

@@ -15,7 +15,7 @@ from usina.faces.http.file import (
     refuse_declared_length,
 )
 from usina.http_kit.body import read_json
-from usina.http_kit.call import Call, Called, platform_of
+from usina.http_kit.call import Call, needs, platform_of
 from usina.http_kit.idempotent import Once, fingerprint, once
 from usina.http_kit.links import sign, verify
 from usina.http_kit.problem import problems
@@ -28,8 +28,11 @@ from usina.kernel.files.file import Upload
 from usina.kernel.files.upload import Piece, Progress
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.storage.store import Presigned
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(tags=["files"])
+
+Writing = Annotated[Call, needs(Permission.FILES_WRITE)]
 
 UploadId = Annotated[
     str, Path(description="The upload's id.", json_schema_extra={"format": "uuid"})
@@ -106,10 +109,10 @@ def _body_of(model: type[BaseModel]) -> dict[str, Any]:
     summary="Open an upload",
     status_code=201,
     response_model=UploadDocument,
-    responses=problems(400, 401, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 409, 413, 415, 422, 503),
     openapi_extra=_body_of(UploadRequest),
 )
-async def open_upload(request: Request, call: Called) -> Response:
+async def open_upload(request: Request, call: Writing) -> Response:
     """For large files: PUT the bytes to `upload_url`, whole or in pieces, then complete."""
     with once(request, call) as asked:
         wanted, body = await read_json(request, _UPLOAD, call.platform.settings.max_body_bytes)
@@ -128,10 +131,10 @@ async def open_upload(request: Request, call: Called) -> Response:
     summary="Open an upload that completes itself",
     status_code=201,
     response_model=TicketDocument,
-    responses=problems(400, 401, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 409, 413, 415, 422, 503),
     openapi_extra=_body_of(TicketRequest),
 )
-async def open_ticket(request: Request, call: Called) -> Response:
+async def open_ticket(request: Request, call: Writing) -> Response:
     """PUT the bytes to `upload_url`; `object_name` then serves as a job's input."""
     with once(request, call) as asked:
         wanted, body = await read_json(request, _TICKET, call.platform.settings.max_body_bytes)
@@ -236,10 +239,10 @@ async def put_upload(upload_id: UploadId, request: Request) -> Response:
     "/api/v1/files/uploads/{upload_id}/complete",
     summary="Complete an upload",
     response_model=FileDocument,
-    responses={201: {"model": FileDocument}, **problems(401, 404, 409, 413, 422, 503)},
+    responses={201: {"model": FileDocument}, **problems(401, 403, 404, 409, 413, 422, 503)},
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
 )
-async def complete_upload(upload_id: UploadId, request: Request, call: Called) -> Response:
+async def complete_upload(upload_id: UploadId, request: Request, call: Writing) -> Response:
     """The file, once every byte is there: 201, and 200 when it was complete before."""
     with once(request, call) as asked:
         replay = await asked.replay(fingerprint(upload_id.encode()))

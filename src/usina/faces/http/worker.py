@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from usina.http_kit.call import Called, Operating
+from usina.http_kit.call import Call, needs
 from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
@@ -16,8 +16,12 @@ from usina.http_kit.reply import json_response
 from usina.kernel.clock import rfc3339
 from usina.kernel.jobs.store.worker import SeenWorker
 from usina.kernel.runners.sandbox import LAYERS
+from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(prefix="/api/v1/workers", tags=["operators"])
+
+Reading = Annotated[Call, needs(Permission.PLATFORM_READ)]
+Operating = Annotated[Call, needs(Permission.PLATFORM_OPERATE)]
 
 WorkerId = Annotated[
     str, Path(description="The worker's id.", json_schema_extra={"format": "uuid"})
@@ -58,10 +62,10 @@ class WorkerDocument(BaseModel):
     "",
     summary="List the workers",
     response_model=PageDocument[WorkerDocument],
-    responses=problems(401, 422),
+    responses=problems(401, 403, 422),
     openapi_extra={"parameters": parameters(PageQuery)},
 )
-async def list_workers(request: Request, call: Called) -> Response:
+async def list_workers(request: Request, call: Reading) -> Response:
     """The workers that were heard of lately, with what their machines put around a program.
 
     They belong to the platform, not to an organization, and say nothing of anybody's jobs.

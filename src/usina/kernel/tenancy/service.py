@@ -1,7 +1,5 @@
 """Who may call: organizations, owners and API keys."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,17 +10,13 @@ from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Conflict, Invalid
 from usina.kernel.ids import new_id
-from usina.kernel.tenancy.caller import Caller
-from usina.kernel.tenancy.key import NewKey, describe_key, generate_key, key_sha256
+from usina.kernel.tenancy.gate import FIRST_ORGANIZATION
+from usina.kernel.tenancy.key import NewKey, describe_key, generate_key
+from usina.kernel.tenancy.permission import EVERYTHING, Role
 from usina.kernel.tenancy.table import api_keys, memberships, organizations, users
 from usina.kernel.text import refuse_nul
 
-_CACHE_SECONDS: Final = 5.0
-_CACHE_KEYS: Final = 10_000
 _BOOTSTRAP_KEY: Final = "first key"
-_FIRST_ORGANIZATION: Final = (
-    sa.select(organizations.c.id).order_by(organizations.c.created_at, organizations.c.id).limit(1)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +35,10 @@ class SeedReport:
 
 
 class Tenancy:
-    """Authenticates callers and makes organizations; every method is safe to repeat."""
+    """Makes organizations; every method is safe to repeat."""
 
-    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._monotonic = monotonic
-        self._known: dict[str, tuple[float, Caller]] = {}
-
-    def cached(self, api_key: str) -> Caller | None:
-        """The caller if the key was checked in the last few seconds; costs no task switch."""
-        entry = self._known.get(api_key)
-        return entry[1] if entry and entry[0] > self._monotonic() else None
-
-    async def authenticate(self, api_key: str) -> Caller | None:
-        """The caller that a live key stands for; null for an unknown, expired or revoked one."""
-        if (caller := self.cached(api_key)) is not None:
-            return caller
-        caller = await self._database.read(lambda tx: _caller(tx, key_sha256(api_key)))
-        if caller is not None:
-            if len(self._known) >= _CACHE_KEYS:
-                self._known.clear()
-            self._known[api_key] = (self._monotonic() + _CACHE_SECONDS, caller)
-        return caller
 
     async def create_organization(self, name: str) -> CreatedOrganization:
         """A new organization with its first key; the key's text is known only here."""
@@ -119,23 +95,7 @@ class Tenancy:
             _insert_key(tx, organization_id, _BOOTSTRAP_KEY, key)
 
         await self._database.write(unit)
-        self._known.clear()
         return key.text
-
-
-def _caller(tx: Transaction, sha256: str) -> Caller | None:
-    """Until there are roles, the first organization's keys are the operators'."""
-    is_first = api_keys.c.organization_id == _FIRST_ORGANIZATION.scalar_subquery()
-    row = tx.execute(
-        sa.select(api_keys.c.id, api_keys.c.organization_id, is_first.label("operator")).where(
-            api_keys.c.secret_sha256 == sha256,
-            api_keys.c.revoked_at.is_(None),
-            sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > tx.now),
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    return Caller(row.organization_id, row.id, operator=bool(row.operator))
 
 
 def _organization_named(tx: Transaction, name: str) -> str | None:
@@ -145,7 +105,7 @@ def _organization_named(tx: Transaction, name: str) -> str | None:
 
 
 def _first_organization(tx: Transaction) -> str | None:
-    return tx.execute(_FIRST_ORGANIZATION).scalar_one_or_none()
+    return tx.execute(FIRST_ORGANIZATION).scalar_one_or_none()
 
 
 def _insert_organization(tx: Transaction, name: str) -> str:
@@ -163,7 +123,8 @@ def _insert_key(tx: Transaction, organization_id: str, name: str, key: NewKey) -
         "name": name,
         "prefix": key.prefix,
         "secret_sha256": key.sha256,
-        "scopes": [],
+        "role": Role.OWNER.value,
+        "scopes": [EVERYTHING],
         "created_at": tx.now,
     }
     tx.execute(sa.insert(api_keys), row)
@@ -201,6 +162,6 @@ def _put_owner(tx: Transaction, organization_id: str, username: str, password: s
     )
     tx.execute(
         sa.insert(memberships),
-        {"organization_id": organization_id, "user_id": user_id, "role": "owner"},
+        {"organization_id": organization_id, "user_id": user_id, "role": Role.OWNER.value},
     )
     return True
