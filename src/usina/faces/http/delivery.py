@@ -8,13 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from usina.http_kit.call import Called
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import Moment, parameters, read_query
 from usina.http_kit.reply import json_response
@@ -91,8 +85,7 @@ async def list_deliveries(request: Request, call: Called) -> Response:
     )
     after = decode_cursor("deliveries", query.cursor)
     page = await call.platform.webhooks.deliveries(call.organization_id, wanted, after, query.limit)
-    more = page.next_after and encode_cursor("deliveries", page.next_after)
-    return json_response(page_document(map(delivery_document, page.items), more))
+    return json_response(answer_page("deliveries", page, delivery_document))
 
 
 @router.get(

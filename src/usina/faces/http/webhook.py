@@ -11,13 +11,7 @@ from usina.faces.http.delivery import DeliveryDocument, delivery_document
 from usina.http_kit.body import read_json
 from usina.http_kit.call import Called
 from usina.http_kit.idempotent import KEY_PARAMETER, fingerprint, once
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import answer_response, json_answer, json_response
@@ -122,8 +116,7 @@ async def list_webhooks(request: Request, call: Called) -> Response:
     query = read_query(request, PageQuery)
     after = decode_cursor("webhooks", query.cursor)
     page = await call.platform.webhooks.list(call.organization_id, after, query.limit)
-    more = page.next_after and encode_cursor("webhooks", page.next_after)
-    return json_response(page_document(map(_document, page.items), more))
+    return json_response(answer_page("webhooks", page, _document))
 
 
 @router.post(
