@@ -88,8 +88,9 @@ class Deliverer:
         self._link = link
         self._secret = secret
         self._options = options
-        half = max(1, options.concurrency // 2)
-        self._room = Room(options.concurrency, min(_PER_PLACE, half), half)
+        most = options.concurrency
+        per_place = min(_PER_PLACE, max(1, most // 4))
+        self._room = Room(most, per_place, max(1, most // 2))
         self._sending: dict[asyncio.Task[None], Claimed] = {}
         self._listener: Listener | None = None
         self._turning: asyncio.Task[None] | None = None

@@ -17,7 +17,7 @@ from usina.kernel.db.prepared import Prepared, insert_new
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Conflict, NotFound
 from usina.kernel.guard.target import parse_target
-from usina.kernel.ids import new_id
+from usina.kernel.ids import is_id, new_id
 from usina.kernel.tenancy.caller import owned_by
 from usina.kernel.webhooks.table import webhook_deliveries, webhook_endpoints
 
@@ -132,6 +132,9 @@ def page(
     tx: Transaction, organization_id: str, wanted: DeliveryFilter, after: str | None, limit: int
 ) -> list[Delivery]:
     """At most ``limit`` deliveries older than ``after``, newest first."""
+    named = [after, wanted.endpoint_id, wanted.job_id]
+    if not all(each is None or is_id(each) for each in named):
+        return []
     columns = webhook_deliveries.c
     query = sa.select(webhook_deliveries).where(owned_by(organization_id, webhook_deliveries))
     conditions = (
