@@ -16,7 +16,7 @@ from usina.kernel.webhooks.handover import Documents
 from usina.kernel.webhooks.post import Poster
 from usina.settings import Settings
 
-_RECORDING_SECONDS: Final = 30.0
+_RECORDING_SECONDS: Final = 10.0
 
 
 def reach_of(settings: Settings) -> Reach:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.http.conftest import Api
+from tests.http.conftest import Api, Running
+from tests.identity.people import make_key
 from tests.webhooks.receiver import Receiver, answers, receiver
+from usina.kernel.tenancy.permission import Role
 from usina_client import verify_webhook
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -335,6 +337,32 @@ async def test_anothers_ids_answer_as_unknown_ones(
     assert bodies[0] == bodies[1] == bodies[2]
     assert (await other.get(f"{ADDRESS}/deliveries")).json()["items"] == []
     assert (await api.get(f"{ADDRESS}/{made['id']}")).json()["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("role", "looks", "changes"),
+    [(Role.VIEWER, 403, 403), (Role.MEMBER, 200, 403), (Role.ADMIN, 200, 200)],
+)
+async def test_each_role_may_what_the_table_says(
+    running: Running, api: Api, role: Role, looks: int, changes: int
+) -> None:
+    """Who looks at a secret could speak for the platform, so that is changing, too."""
+    made = await make(api)
+    organization_id = api.caller.organization_id
+    key = await make_key(running.platform.database, organization_id, role=role.value)
+    someone = await running.with_key(key)
+    paths = (ADDRESS, f"{ADDRESS}/{made['id']}", f"{ADDRESS}/deliveries")
+    assert {(await someone.get(path)).status_code for path in paths} == {looks}
+    body = {"json": {"url": URL}}
+    deeds = (
+        await someone.get(f"{ADDRESS}/secret"),
+        await someone.get(f"{ADDRESS}/{made['id']}/secret"),
+        await someone.post(f"{ADDRESS}/secret/rotate"),
+        await someone("PUT", f"{ADDRESS}/{made['id']}", **body),
+    )
+    assert {answer.status_code for answer in deeds} == {changes}
+    for path in (f"{ADDRESS}/{made['id']}/test", ADDRESS):
+        assert (await someone.post(path, **body)).is_success is (changes == 200)
 
 
 async def test_without_a_key_there_is_nothing(api: Api) -> None:

@@ -7,15 +7,19 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from usina.http_kit.call import Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import Moment, parameters, read_query
 from usina.http_kit.reply import json_response
 from usina.kernel.clock import rfc3339
+from usina.kernel.tenancy.permission import Permission
 from usina.kernel.webhooks.delivery import Attempt, Delivery, DeliveryFilter, DeliveryStatus
 
 router = APIRouter(prefix="/api/v1/webhooks/deliveries", tags=["webhooks"])
+
+Reading = Annotated[Call, needs(Permission.WEBHOOKS_READ)]
+Writing = Annotated[Call, needs(Permission.WEBHOOKS_WRITE)]
 
 DeliveryId = Annotated[
     str, Path(description="The delivery's id.", json_schema_extra={"format": "uuid"})
@@ -74,10 +78,10 @@ class DeliveryDetailDocument(DeliveryDocument):
     "",
     summary="List webhook deliveries",
     response_model=PageDocument[DeliveryDocument],
-    responses=problems(401, 422),
+    responses=problems(401, 403, 422),
     openapi_extra={"parameters": parameters(DeliveryQuery)},
 )
-async def list_deliveries(request: Request, call: Called) -> Response:
+async def list_deliveries(request: Request, call: Reading) -> Response:
     """The organization's deliveries, newest first, narrowed by every given filter at once."""
     query = read_query(request, DeliveryQuery)
     wanted = DeliveryFilter(
@@ -92,9 +96,9 @@ async def list_deliveries(request: Request, call: Called) -> Response:
     "/{delivery_id}",
     summary="Get a webhook delivery",
     response_model=DeliveryDetailDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def get_delivery(delivery_id: DeliveryId, call: Called) -> Response:
+async def get_delivery(delivery_id: DeliveryId, call: Reading) -> Response:
     """The delivery with every attempt and its body."""
     found = await call.platform.webhooks.delivery(call.organization_id, delivery_id)
     body = {"type": found.type, "timestamp": rfc3339(found.at), "data": found.data}
@@ -107,9 +111,9 @@ async def get_delivery(delivery_id: DeliveryId, call: Called) -> Response:
     summary="Send a webhook delivery again",
     status_code=202,
     response_model=DeliveryDocument,
-    responses=problems(401, 404, 409),
+    responses=problems(401, 403, 404, 409),
 )
-async def replay_delivery(delivery_id: DeliveryId, call: Called) -> Response:
+async def replay_delivery(delivery_id: DeliveryId, call: Writing) -> Response:
     """It is due now, whatever became of it, under the same `webhook-id`."""
     again = await call.platform.webhooks.replay(call.organization_id, delivery_id)
     return json_response(delivery_document(again), 202)

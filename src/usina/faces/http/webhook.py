@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from usina.faces.http.delivery import DeliveryDocument, delivery_document
 from usina.http_kit.body import read_json
-from usina.http_kit.call import Called
+from usina.http_kit.call import Call, needs
 from usina.http_kit.idempotent import KEY_PARAMETER, fingerprint, once
 from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
@@ -18,11 +18,16 @@ from usina.http_kit.reply import answer_response, json_answer, json_response
 from usina.kernel.clock import rfc3339
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.idempotency.service import Answer
+from usina.kernel.tenancy.permission import Permission
 from usina.kernel.webhooks.delivery import Delivery
 from usina.kernel.webhooks.endpoint import USUAL_TYPES, Endpoint, EndpointPlan
 from usina.kernel.webhooks.secret import Secret
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
+
+Reading = Annotated[Call, needs(Permission.WEBHOOKS_READ)]
+Writing = Annotated[Call, needs(Permission.WEBHOOKS_WRITE)]
+"""Whoever has a secret can speak in the platform's name, so looking at one is writing."""
 
 EndpointId = Annotated[
     str, Path(description="The endpoint's id.", json_schema_extra={"format": "uuid"})
@@ -108,10 +113,10 @@ class SecretDocument(BaseModel):
     "",
     summary="List webhook endpoints",
     response_model=PageDocument[WebhookDocument],
-    responses=problems(401, 422),
+    responses=problems(401, 403, 422),
     openapi_extra={"parameters": parameters(PageQuery)},
 )
-async def list_webhooks(request: Request, call: Called) -> Response:
+async def list_webhooks(request: Request, call: Reading) -> Response:
     """The organization's endpoints, newest first."""
     query = read_query(request, PageQuery)
     after = decode_cursor("webhooks", query.cursor)
@@ -126,11 +131,11 @@ async def list_webhooks(request: Request, call: Called) -> Response:
     response_model=WebhookDocument,
     responses={
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **problems(400, 401, 409, 413, 415, 422),
+        **problems(400, 401, 403, 409, 413, 415, 422),
     },
     openapi_extra={"parameters": [KEY_PARAMETER], "requestBody": _BODY},
 )
-async def create_webhook(request: Request, call: Called) -> Response:
+async def create_webhook(request: Request, call: Writing) -> Response:
     """From now on it is told of every event of these types."""
     with once(request, call) as asked:
         wanted, body = await read_json(request, PLAN, call.platform.settings.max_body_bytes)
@@ -150,9 +155,9 @@ async def create_webhook(request: Request, call: Called) -> Response:
     "/secret",
     summary="Get the organization's webhook secret",
     response_model=SecretDocument,
-    responses=problems(401),
+    responses=problems(401, 403),
 )
-async def get_secret(call: Called) -> Response:
+async def get_secret(call: Writing) -> Response:
     """What callbacks are signed with, and endpoints without a secret of their own."""
     return _secret(await call.platform.webhooks.secret(call.organization_id))
 
@@ -161,9 +166,9 @@ async def get_secret(call: Called) -> Response:
     "/secret/rotate",
     summary="Rotate the organization's webhook secret",
     response_model=SecretDocument,
-    responses=problems(401),
+    responses=problems(401, 403),
 )
-async def rotate_secret(call: Called) -> Response:
+async def rotate_secret(call: Writing) -> Response:
     """A new secret; for a day deliveries carry a signature of each."""
     return _secret(await call.platform.webhooks.rotate(call.organization_id))
 
@@ -172,9 +177,9 @@ async def rotate_secret(call: Called) -> Response:
     "/{endpoint_id}",
     summary="Get a webhook endpoint",
     response_model=WebhookDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def get_webhook(endpoint_id: EndpointId, call: Called) -> Response:
+async def get_webhook(endpoint_id: EndpointId, call: Reading) -> Response:
     """The endpoint, and whether it fails."""
     return _shown(await call.platform.webhooks.get(call.organization_id, endpoint_id))
 
@@ -183,10 +188,10 @@ async def get_webhook(endpoint_id: EndpointId, call: Called) -> Response:
     "/{endpoint_id}",
     summary="Replace a webhook endpoint",
     response_model=WebhookDocument,
-    responses=problems(400, 401, 404, 413, 415, 422),
+    responses=problems(400, 401, 403, 404, 413, 415, 422),
     openapi_extra={"requestBody": _CHANGE},
 )
-async def replace_webhook(request: Request, endpoint_id: EndpointId, call: Called) -> Response:
+async def replace_webhook(request: Request, endpoint_id: EndpointId, call: Writing) -> Response:
     """The body replaces the whole of it: what is left out has its default again."""
     wanted, _ = await read_json(request, CHANGE, call.platform.settings.max_body_bytes)
     webhooks = call.platform.webhooks
@@ -197,9 +202,9 @@ async def replace_webhook(request: Request, endpoint_id: EndpointId, call: Calle
     "/{endpoint_id}",
     summary="Delete a webhook endpoint",
     status_code=204,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def delete_webhook(endpoint_id: EndpointId, call: Called) -> Response:
+async def delete_webhook(endpoint_id: EndpointId, call: Writing) -> Response:
     """It is told nothing more; its deliveries stay to be looked at."""
     await call.platform.webhooks.delete(call.organization_id, endpoint_id)
     return Response(status_code=204)
@@ -210,10 +215,10 @@ async def delete_webhook(endpoint_id: EndpointId, call: Called) -> Response:
     summary="Send a test event",
     status_code=202,
     response_model=DeliveryDocument,
-    responses=problems(400, 401, 404, 409),
+    responses=problems(400, 401, 403, 404, 409),
     openapi_extra={"parameters": [KEY_PARAMETER]},
 )
-async def test_webhook(request: Request, endpoint_id: EndpointId, call: Called) -> Response:
+async def test_webhook(request: Request, endpoint_id: EndpointId, call: Writing) -> Response:
     """One event `webhook.test`, sent once, also to an endpoint that is disabled."""
     with once(request, call) as asked:
         if (replay := await asked.replay(fingerprint(b""))) is not None:
@@ -230,9 +235,9 @@ async def test_webhook(request: Request, endpoint_id: EndpointId, call: Called) 
     "/{endpoint_id}/secret",
     summary="Get an endpoint's secret",
     response_model=SecretDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def get_webhook_secret(endpoint_id: EndpointId, call: Called) -> Response:
+async def get_webhook_secret(endpoint_id: EndpointId, call: Writing) -> Response:
     """What its deliveries are signed with: its own secret, else the organization's."""
     return _secret(await call.platform.webhooks.secret(call.organization_id, endpoint_id))
 
@@ -241,9 +246,9 @@ async def get_webhook_secret(endpoint_id: EndpointId, call: Called) -> Response:
     "/{endpoint_id}/secret/rotate",
     summary="Rotate an endpoint's secret",
     response_model=SecretDocument,
-    responses=problems(401, 404),
+    responses=problems(401, 403, 404),
 )
-async def rotate_webhook_secret(endpoint_id: EndpointId, call: Called) -> Response:
+async def rotate_webhook_secret(endpoint_id: EndpointId, call: Writing) -> Response:
     """A new secret of its own; the one that it had signs beside it for a day."""
     return _secret(await call.platform.webhooks.rotate(call.organization_id, endpoint_id))
 
