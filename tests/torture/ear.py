@@ -22,8 +22,10 @@ class Ear:
     heard: dict[str, set[tuple[str, str, str]]] = field(
         default_factory=dict[str, set[tuple[str, str, str]]]
     )
+    requests: int = 0
 
     def hear(self, message_id: str, body: bytes) -> None:
+        self.requests += 1
         told = json.loads(body)
         what = (told["data"]["id"], told["type"], told["timestamp"])
         self.heard.setdefault(message_id, set()).add(what)
