@@ -50,7 +50,9 @@ from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.gate import CALLERS, Gate
 from usina.kernel.tenancy.service import Tenancy
 from usina.kernel.tenancy.token import Tokens
+from usina.kernel.webhooks.service import Webhooks
 from usina.kernel.worker.worker import Worker
+from usina.outbound import documents_of, reach_of, start_delivering
 from usina.settings import Settings
 from usina.upkeep import seed_in
 from usina.workforce import load_ahead, make_worker
@@ -96,6 +98,7 @@ async def _embed(ground: Ground) -> Embedded:
     load_ahead(worker, settings.warm_ahead, credentials.organization_id)
     await worker.start(take_over=True)
     ground.parts.push_async_callback(worker.stop)
+    await start_delivering(ground, alone=True)
     beat = beat_of(platform, alone=True)
     beat.start(beat.turns)
     ground.parts.push_async_callback(beat.stop)
@@ -120,8 +123,11 @@ def platform_on(
     artifacts = Artifacts(database, store, clock)
     file_limits = FileLimits(settings.max_upload_bytes, timedelta(seconds=settings.upload_seconds))
     files = Files(database, store, clock, query.file_in_use, file_limits)
-    alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
-    limits = Limits(settings.max_timeout_seconds)
+    alive = settings.alive
+    reach = reach_of(settings)
+    limits = Limits(settings.max_timeout_seconds, reach)
+    documents = documents_of(settings)
+    webhooks = Webhooks(database, ground.bus, reach, documents, ground.secret)
     return Platform(
         settings=settings,
         clock=clock,
@@ -137,11 +143,13 @@ def platform_on(
         events=EventStream(database, ground.bus),
         idempotency=Idempotency(database, settings.idempotency_seconds),
         jobs=Jobs(
-            database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive
+            *(database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive),
+            webhooks.hand_over,
         ),
         workers=Workers(database, ground.bus, alive),
         queues=Queues(database, dispatch, registry, alive),
         schedules=Schedules(database, registry, limits),
+        webhooks=webhooks,
         readiness=Readiness({**_own_checks(ground), **more}),
     )
 
@@ -179,7 +187,9 @@ def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
         _log.info("store swept", **asdict(report))
 
     retention = Retention(
-        _days(settings.retention_jobs_days), _days(settings.retention_events_days)
+        _days(settings.retention_jobs_days),
+        _days(settings.retention_events_days),
+        _days(settings.retention_deliveries_days),
     )
     return Beat(database, platform.jobs, platform.artifacts, platform.idempotency, sweep, retention)
 

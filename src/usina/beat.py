@@ -11,6 +11,7 @@ from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import configure_logging
+from usina.outbound import start_delivering
 from usina.server import on_stop_signals
 from usina.settings import Settings
 
@@ -35,6 +36,7 @@ async def _turn(settings: Settings) -> None:
         dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES)
         parts.callback(dispatch.close)
         platform = platform_on(ground, await registry_of(settings), dispatch, {})
+        await start_delivering(ground)
         clockwork = beat_of(platform)
         clockwork.start(clockwork.turns_for_many)
         parts.push_async_callback(clockwork.stop)

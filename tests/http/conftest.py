@@ -112,9 +112,9 @@ STORES: dict[str, Callable[[], dict[str, str]]] = {"folder": dict, "s3": setting
 
 def settings_of(folder: Path, **more: Any) -> Settings:
     runners = (Path(__file__).parent / "runners",)
-    return Settings(
-        data=folder, runners=runners, slots=2, retry_seconds=0.05, _env_file=None, **more
-    )
+    given: dict[str, Any] = {"slots": 2, "retry_seconds": 0.05}
+    given["webhook_allowed_networks"] = "127.0.0.0/8"
+    return Settings(data=folder, runners=runners, _env_file=None, **given | more)
 
 
 @asynccontextmanager

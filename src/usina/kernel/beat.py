@@ -24,7 +24,9 @@ from usina.kernel.jobs.store import lane
 from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
 from usina.kernel.queue import QUEUES
-from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
+from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST, WEBHOOKS_PENDING
+from usina.kernel.webhooks.attempt import count_pending
+from usina.kernel.webhooks.delivery import forget_before as forget_deliveries
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _BATCH: Final = 500
@@ -40,6 +42,7 @@ class Retention:
 
     jobs: timedelta | None
     events: timedelta | None
+    deliveries: timedelta | None = None
 
 
 class Beat:
@@ -65,7 +68,10 @@ class Beat:
     @property
     def measures(self) -> Mapping[str, Turn]:
         """What every process that shows metrics does for itself."""
-        return {"measure_queues": (self.measure_queues, 5.0)}
+        return {
+            "measure_queues": (self.measure_queues, 5.0),
+            "measure_webhooks": (self.measure_webhooks, 5.0),
+        }
 
     @property
     def turns_of_faces(self) -> Mapping[str, Turn]:
@@ -122,6 +128,9 @@ class Beat:
             since = depth.oldest if depth else None
             QUEUE_OLDEST.labels(queue).set((now - since).total_seconds() if since else 0)
 
+    async def measure_webhooks(self) -> None:
+        WEBHOOKS_PENDING.set(await self._database.read(count_pending))
+
     async def count_lanes(self) -> None:
         """Puts lanes right whose counts were made wrong by hand, so that no job waits for ever."""
         for one in await self._database.read(lane.miscounted):
@@ -142,6 +151,12 @@ class Beat:
         if self._retention.events is not None:
             age = self._retention.events
             while await self._database.write(lambda tx: forget_before(tx, tx.now - age, _BATCH)):
+                pass
+        if self._retention.deliveries is not None:
+            old = self._retention.deliveries
+            while await self._database.write(
+                lambda tx: forget_deliveries(tx, tx.now - old, _BATCH)
+            ):
                 pass
 
     async def _forget_jobs(self, age: timedelta) -> None:

@@ -18,6 +18,7 @@ from usina.kernel.registry import Registry
 from usina.kernel.storage.store import Store
 from usina.kernel.tenancy.gate import Gate
 from usina.kernel.tenancy.service import Tenancy
+from usina.kernel.webhooks.service import Webhooks
 from usina.settings import Settings
 
 
@@ -42,4 +43,5 @@ class Platform:
     workers: Workers
     queues: Queues
     schedules: Schedules
+    webhooks: Webhooks
     readiness: Readiness

@@ -39,6 +39,10 @@ Also = Callable[[Transaction, list[Job]], None]
 """What must be written together with a submit, such as its idempotency record."""
 
 
+HandOver = Callable[[Transaction, str, str], None]
+"""Puts aside what is still to be told outside of a job, before it changes or goes."""
+
+
 class Dispatch(Protocol):
     """How workers hear of things. Every call is a hint: a lost one costs time, never a job."""
 
@@ -71,6 +75,7 @@ class Jobs:
         dispatch: Dispatch,
         limits: Limits,
         alive: timedelta,
+        hand_over: HandOver,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -80,6 +85,7 @@ class Jobs:
         self._dispatch = dispatch
         self._limits = limits
         self._alive = alive
+        self._hand_over = hand_over
         self._submissions = Batch(database.write, self._insert)
         self._lookups: dict[str, Batch[str, Job | None]] = {}
         self._fleet: Fleet | None = None
@@ -228,11 +234,12 @@ class Jobs:
 
     async def retry(self, organization_id: str, job_id: str) -> Job:
         """Reopens a failed or cancelled job."""
-        queue = await self._change(
-            organization_id,
-            job_id,
-            lambda tx: change.reopen(tx, organization_id, job_id, self._bus.announce),
-        )
+
+        def unit(tx: Transaction) -> str:
+            self._hand_over(tx, organization_id, job_id)
+            return change.reopen(tx, organization_id, job_id, self._bus.announce)
+
+        queue = await self._change(organization_id, job_id, unit)
         reach("reopen.after_commit")
         job = await self.get(organization_id, job_id)
         self._dispatch.work(queue)
@@ -242,6 +249,7 @@ class Jobs:
         """Deletes an ended job, its events and its artifacts; then their bytes."""
 
         def unit(tx: Transaction) -> list[str]:
+            self._hand_over(tx, organization_id, job_id)
             keys = self._artifacts.keys_of_jobs(tx, [job_id])
             keys += checkpoint.keys_of_jobs(tx, [job_id])
             change.delete(tx, organization_id, job_id)

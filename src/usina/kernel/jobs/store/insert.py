@@ -48,6 +48,7 @@ class NewJob:
     max_attempts: int
     timeout_seconds: float
     strict: bool = False
+    callback_url: str | None = None
 
 
 def insert_jobs(
@@ -127,6 +128,7 @@ def _row(job: Job, new: NewJob) -> dict[str, Any]:
         "created_at": job.created_at,
         "last_seq": 1,
         "strict": job.strict,
+        "callback_url": new.callback_url,
     }
 
 
@@ -154,6 +156,6 @@ _INSERT: Final = Prepared(
         *("id", "organization_id", "model", "model_version", "queue", "status"),
         *("slots", "memory_bytes", "gpus"),
         *("progress", "params", "inputs", "labels", "priority", "attempt", "max_attempts"),
-        *("lost", "timeout_seconds", "created_at", "last_seq", "strict"),
+        *("lost", "timeout_seconds", "created_at", "last_seq", "strict", "callback_url"),
     ),
 )
