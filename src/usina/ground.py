@@ -19,7 +19,7 @@ from usina.kernel.db.wall import RolesMissing
 from usina.kernel.errors import Conflict, Problem, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
-from usina.kernel.storage.marker import claim
+from usina.kernel.storage.marker import MARKER, claim, owner_of
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import serve_metrics
 from usina.settings import Settings
@@ -166,10 +166,28 @@ async def _ground(
 
 
 async def _claimed_store(settings: Settings, platform_id: str) -> Store:
+    name = settings.storage_url or str(settings.data / "store")
     try:
         store = open_chosen_store(settings)
-        await store.run(lambda: claim(store, platform_id))
+        ours = await store.run(lambda: claim(store, platform_id))
+        owner = None if ours else await store.run(lambda: owner_of(store))
     except (Problem, OSError) as error:
         why = error.detail if isinstance(error, Problem) else f"{error}."
-        raise CanNotStart(f"The store {settings.storage_url or 'of the data'}: {why}") from None
+        raise CanNotStart(f"The store {name}: {why}") from None
+    if not ours:
+        store.close()
+        raise CanNotStart(_strange(name, owner, platform_id))
     return store
+
+
+def _strange(name: str, owner: str | None, platform_id: str) -> str:
+    whose = (
+        f"belongs to the platform {owner}"
+        if owner
+        else f"holds objects and no {MARKER} that says whose they are"
+    )
+    return (
+        f"The store {name} {whose}, and this database is the platform {platform_id}, which would "
+        "delete what it does not know there. Set USINA_STORAGE_URL to an empty one or to its own. "
+        "If nobody else uses this one, make it this platform's: `usina admin adopt-store`."
+    )
