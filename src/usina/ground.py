@@ -4,6 +4,7 @@ Embedded, that is a file, a folder and this process alone; distributed, PostgreS
 folder that all machines share) and Redis.
 """
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from typing import Final
@@ -83,7 +84,6 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
 
     The database tells the time. Redis may be away: its absence is waited for by nobody.
     """
-    refuse_without_servers(settings)
     try:
         return await _shared_ground(settings, parts)
     except Unavailable as error:
@@ -91,8 +91,33 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
 
 
 async def _shared_ground(settings: Settings, parts: contextlib.AsyncExitStack) -> Ground:
+    database = await _shared_database(settings, parts)
+    bus = Bus()
+    relay = RedisRelay(redis_of(settings), await database.read(meta.platform_id), bus)
+    relay.start()
+    parts.push_async_callback(relay.stop)
+    return await _ground(settings, SystemClock(), database, bus, relay, parts)
+
+
+def platform_id_of(settings: Settings) -> str:
+    """The id of the distributed platform of these settings, for what is made before its ground;
+    raises :class:`CanNotStart`."""
+
+    async def look() -> str:
+        async with contextlib.AsyncExitStack() as parts:
+            return await (await _shared_database(settings, parts)).read(meta.platform_id)
+
+    try:
+        return asyncio.run(look())
+    except Unavailable as error:
+        raise CanNotStart(error.detail) from error
+
+
+async def _shared_database(
+    settings: Settings, parts: contextlib.AsyncExitStack
+) -> PostgresDatabase:
+    refuse_without_servers(settings)
     assert settings.database_url is not None
-    redis_url = redis_of(settings)
     revision = await revision_at(settings.database_url)
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
@@ -102,11 +127,7 @@ async def _shared_ground(settings: Settings, parts: contextlib.AsyncExitStack) -
     database = PostgresDatabase(settings.database_url, postgres_options(settings))
     parts.push_async_callback(database.close)
     await _prepare(database)
-    bus = Bus()
-    relay = RedisRelay(redis_url, await database.read(meta.platform_id), bus)
-    relay.start()
-    parts.push_async_callback(relay.stop)
-    return await _ground(settings, SystemClock(), database, bus, relay, parts)
+    return database
 
 
 def show_metrics(settings: Settings, parts: contextlib.AsyncExitStack) -> None:

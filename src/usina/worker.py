@@ -36,8 +36,8 @@ from usina.faces.cli.setting import settings_with
 from usina.ground import (
     CanNotStart,
     distributed_ground,
+    platform_id_of,
     redis_of,
-    refuse_without_servers,
     show_metrics,
 )
 from usina.kernel.db.session import Session
@@ -80,14 +80,14 @@ def node_name() -> str:
 
 
 def celery_of(settings: Settings) -> Celery:
-    """The Celery application whose worker is ours; raises :class:`CanNotStart` without Redis."""
-    refuse_without_servers(settings)
+    """The Celery application whose worker is ours; asks the database whose its keys are, and raises
+    :class:`CanNotStart` where it can not."""
     configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
     setup_logging.connect(_keep_logging, weak=False)
     celeryd_init.connect(_refuse_unknown_queues, weak=False)
     beat_init.connect(_refuse_beat, weak=False)
     warnings.filterwarnings("ignore", "You're running the worker with superuser")  # JSON alone
-    app = make_celery(redis_of(settings), QUEUES)
+    app = make_celery(redis_of(settings), QUEUES, platform_id_of(settings))
     app.conf.worker_concurrency = settings.slots
     hall = Hall(settings)
 
