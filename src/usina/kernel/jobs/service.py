@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.batch import Batch
@@ -82,7 +83,8 @@ class Jobs:
         self._limits = limits
         self._alive = alive
         self._submissions = Batch(database.write, self._insert)
-        self._lookups: dict[str, Batch[str, Job | None]] = {}
+        self._lookups: WeakValueDictionary[str, Batch[str, Job | None]] = WeakValueDictionary()
+        """By organization, for as long as somebody of it asks."""
         self._fleet: Fleet | None = None
         self._fleet_until = 0.0
 
