@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.distributed.part import Part, until
-from tests.distributed.site import Site, User
+from tests.distributed.site import SUCCEEDED_ONCE, Site, User
 
 pytestmark = pytest.mark.xdist_group("distributed model")
 
@@ -37,6 +37,12 @@ def refused(user: User, name: str) -> dict[str, Any]:
     return answer.json()
 
 
+def first_time(user: User, job_id: str) -> None:
+    """Returns once the job has succeeded in its first attempt."""
+    assert user.outcome(job_id) == SUCCEEDED_ONCE
+    assert user.job(job_id)["attempt"] == 1
+
+
 def worker_of(user: User, part: Part) -> dict[str, Any]:
     return next(row for row in user.get("/workers")["items"] if row["id"] == part.word)
 
@@ -50,7 +56,7 @@ def test_each_worker_takes_the_jobs_that_its_machine_can_run(empty: Site, tmp_pa
     assert refused(user, "left-v1")["code"] == "model_unavailable"
     left = empty.worker("--slots", "1", USINA_RUNNERS=runners(tmp_path / "left", "left-v1")).ready()
     until(lambda: available(user, "left-v1"))
-    user.succeeded_once(user.submit("left-v1"), attempt=1)
+    first_time(user, user.submit("left-v1"))
     assert "no-such-program" in refused(user, "right-v1")["detail"]
     right = empty.worker("--slots", "1", USINA_RUNNERS=runners(tmp_path / "right", "right-v1"))
     right.ready()
@@ -59,14 +65,14 @@ def test_each_worker_takes_the_jobs_that_its_machine_can_run(empty: Site, tmp_pa
     assert {"right-v1", "echo-v1"} <= set(worker_of(user, right)["models"])
     jobs = [user.submit(name) for name in ("left-v1", "right-v1", "right-v1", "echo-v1") * 4]
     for job in jobs:
-        user.succeeded_once(job, attempt=1)
+        first_time(user, job)
     assert user.post(f"/workers/{right.word}/drain").status_code == 200
     waiting = user.submit("right-v1")
-    user.succeeded_once(user.submit("left-v1"), attempt=1)
+    first_time(user, user.submit("left-v1"))
     job = user.job(waiting)
     assert (job["status"], job["attempt"], job["waiting_reason"]) == ("QUEUED", 1, "no_worker")
     assert user.post(f"/workers/{right.word}/resume").status_code == 200
-    user.succeeded_once(waiting, attempt=1)
+    first_time(user, waiting)
     assert [part.stop() for part in (left, right, beat.ready())] == [0, 0, 0]
 
 
@@ -79,10 +85,10 @@ def test_what_no_worker_can_run_any_more_waits_and_is_told_of(empty: Site, tmp_p
     user = empty.user(api.ready())
     other = empty.worker(USINA_RUNNERS=not_able).ready()
     waiting = user.submit("left-v1")
-    user.succeeded_once(user.submit())
+    first_time(user, user.submit())
     assert user.job(waiting)["waiting_reason"] == "no_worker"
     beat.logged("no worker can run what waits", 60)
     assert "no-such-program" in beat.log
     worker = empty.worker(USINA_RUNNERS=able).ready()
-    user.succeeded_once(waiting, attempt=1)
+    first_time(user, waiting)
     assert [part.stop() for part in (other, worker, beat)] == [0, 0, 0]
