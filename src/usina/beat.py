@@ -33,7 +33,7 @@ async def _turn(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as parts:
         show_metrics(settings, parts)
         ground = await distributed_ground(settings, parts)
-        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES)
+        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES, ground.platform_id)
         parts.callback(dispatch.close)
         platform = platform_on(ground, await registry_of(settings), dispatch, {})
         await start_delivering(ground)

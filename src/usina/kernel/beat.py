@@ -24,7 +24,12 @@ from usina.kernel.jobs.store import lane
 from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
 from usina.kernel.queue import QUEUES
-from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST, WEBHOOKS_PENDING
+from usina.kernel.telemetry import (
+    MODEL_UNSERVED,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST,
+    WEBHOOKS_PENDING,
+)
 from usina.kernel.webhooks.attempt import count_pending
 from usina.kernel.webhooks.delivery import forget_before as forget_deliveries
 
@@ -63,6 +68,7 @@ class Beat:
         self._idempotency = idempotency
         self._sweep = sweep
         self._retention = retention
+        self._unserved: set[tuple[str, str]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -83,6 +89,7 @@ class Beat:
         """All that one process has to do for the platform."""
         return {
             "fire_schedules": (self.fire_schedules, 1.0),
+            "tell_unserved": (self.tell_unserved, 30.0),
             "count_lanes": (self.count_lanes, 600.0),
             "forget_old": (self.forget_old, 600.0),
             "sweep": (self._sweep, 3600.0),
@@ -130,6 +137,17 @@ class Beat:
 
     async def measure_webhooks(self) -> None:
         WEBHOOKS_PENDING.set(await self._database.read(count_pending))
+
+    async def tell_unserved(self) -> None:
+        """Says of each model that jobs wait for and no living worker can run, once, and why."""
+        found = await self._jobs.unserved()
+        for (queue, model), reason in found.items():
+            MODEL_UNSERVED.labels(queue, model).set(1)
+            if (queue, model) not in self._unserved:
+                _log.error("no worker can run what waits", queue=queue, model=model, reason=reason)
+        for queue, model in self._unserved - found.keys():
+            MODEL_UNSERVED.remove(queue, model)
+        self._unserved = set(found)
 
     async def count_lanes(self) -> None:
         """Puts lanes right whose counts were made wrong by hand, so that no job waits for ever."""

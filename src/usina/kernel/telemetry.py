@@ -42,6 +42,12 @@ QUEUE_OLDEST: Final = Gauge(
     ["queue"],
     registry=REGISTRY,
 )
+MODEL_UNSERVED: Final = Gauge(
+    "usina_model_unserved",
+    "1 while jobs wait for a model that no living worker can run, by queue and model.",
+    ["queue", "model"],
+    registry=REGISTRY,
+)
 JOBS_RESCUED: Final = Counter(
     "usina_jobs_rescued", "Jobs taken back from a lost worker.", registry=REGISTRY
 )

@@ -220,6 +220,7 @@ class Worker(Answer):
     gpus: int = 0
     free: Room
     queues: list[str] = []
+    models: list[str] = []
     warm_models: list[str] = []
     draining: bool = False
     started_at: AwareDatetime

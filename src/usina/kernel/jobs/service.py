@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.batch import Batch
@@ -25,9 +26,10 @@ from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
-from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living
+from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living, unserved
 from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
 from usina.kernel.page import Page
+from usina.kernel.queue import QUEUES
 from usina.kernel.registry import Registry
 from usina.kernel.telemetry import JOBS_FINISHED, JOBS_RESCUED, JOBS_SUBMITTED
 from usina.kernel.tenancy.caller import Caller
@@ -87,7 +89,8 @@ class Jobs:
         self._alive = alive
         self._hand_over = hand_over
         self._submissions = Batch(database.write, self._insert)
-        self._lookups: dict[str, Batch[str, Job | None]] = {}
+        self._lookups: WeakValueDictionary[str, Batch[str, Job | None]] = WeakValueDictionary()
+        """By organization, for as long as somebody of it asks."""
         self._fleet: Fleet | None = None
         self._fleet_until = 0.0
 
@@ -213,9 +216,13 @@ class Jobs:
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
     async def learn_models(self) -> None:
-        """What can run is what some worker can run; while none is there, what could here."""
+        """What can run is what can here and what some living worker can run."""
         told = await self._database.read(lambda tx: models_of_living(tx, self._alive))
         self._registry.learn(told)
+
+    async def unserved(self) -> dict[tuple[str, str], str]:
+        """By queue and model, why jobs wait that no living worker can run."""
+        return await self._database.read(lambda tx: unserved(tx, QUEUES, self._alive))
 
     async def cancel(self, organization_id: str, job_id: str) -> tuple[Status, Job]:
         """The state that the job was in, and the job."""

@@ -64,6 +64,17 @@ _partial(
     jobs.c.gpus,
     where=READY,
 )
+_partial(
+    "ix_jobs_ready_model",
+    jobs.c.queue,
+    jobs.c.organization_id,
+    jobs.c.model,
+    jobs.c.priority.desc(),
+    jobs.c.id,
+    jobs.c.memory_bytes,
+    jobs.c.gpus,
+    where=READY,
+)
 _partial("ix_jobs_waiting", jobs.c.created_at, jobs.c.queue, where=READY)
 _partial("ix_jobs_delayed", jobs.c.available_at, where=DELAYED)
 _partial("ix_jobs_lease", jobs.c.lease_expires_at, where=RUNNING)

@@ -101,7 +101,7 @@ def _job(tx: Transaction, new: NewJob, known: Fleet | None) -> Job:
         last_seq=1,
         strict=new.strict,
         needs=new.needs,
-        waiting_reason=known.why_waits(new.queue, new.needs) if known else "slot",
+        waiting_reason=known.why_waits(new.queue, new.model, new.needs) if known else "slot",
     )
 
 
