@@ -8,7 +8,7 @@ from usina.ground import Ground
 from usina.http_kit.job import job_document
 from usina.http_kit.links import sign
 from usina.kernel.db.unit_of_work import Transaction
-from usina.kernel.guard.connect import GuardedBackend, Resolve, Resolver
+from usina.kernel.guard.connect import Resolve, Resolver
 from usina.kernel.guard.reach import Reach
 from usina.kernel.jobs.store import query
 from usina.kernel.webhooks.deliver import Deliverer, DeliverOptions
@@ -44,7 +44,7 @@ async def start_delivering(
     if resolve is None:
         resolve = resolver = Resolver()
         ground.parts.callback(resolver.close)
-    poster = Poster(GuardedBackend(reach_of(settings), resolve), settings.webhook_timeout_seconds)
+    poster = Poster(reach_of(settings), resolve, settings.webhook_timeout_seconds)
     deliverer = Deliverer(
         ground.database,
         ground.bus,

@@ -12,7 +12,7 @@ from tests.jobs.make import organization, queue, take
 from usina.http_kit.job import job_document
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.bus import Bus
-from usina.kernel.guard.connect import GuardedBackend, Resolver
+from usina.kernel.guard.connect import Resolver
 from usina.kernel.guard.reach import Reach
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import JobError
@@ -90,7 +90,7 @@ def deliverer_of(
     reach: Reach = LOOPBACK,
     concurrency: int = 16,
 ) -> Deliverer:
-    poster = Poster(GuardedBackend(reach, resolver), timeout_seconds, now=clock.now)
+    poster = Poster(reach, resolver, timeout_seconds, now=clock.now)
     options = DeliverOptions(concurrency, timedelta(seconds=60), timedelta(days=5))
     return Deliverer(
         database, bus, clock, poster, documents, lambda a: f"/signed/{a}", SECRET, options

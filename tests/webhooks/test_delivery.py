@@ -152,7 +152,7 @@ async def test_an_answer_of_410_ends_it_and_disables_the_endpoint(office: PostOf
     assert (now.plan.enabled, now.disabled_reason) == (False, "gone")
     assert now.disabled_at is not None
     [news] = [r for r in there.requests if r.path.endswith("watcher")]
-    told = {"endpoint_id": gone.id, "url": there.url, "reason": "gone"}
+    told = {"endpoint_id": gone.id, "description": "", "reason": "gone"}
     assert (news.told["type"], news.told["data"]) == ("webhook.disabled", told)
     assert (await office.webhooks.get(office.organization_id, watcher.id)).plan.enabled
     assert {d.next_at for d in await office.deliveries(endpoint_id=gone.id)} == {None}

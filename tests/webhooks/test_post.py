@@ -1,6 +1,7 @@
 """One request to a receiver that means ill: how long, how much and whom it may reach."""
 
 import asyncio
+import contextlib
 import gzip
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,6 @@ from tests.webhooks.receiver import (
     resets,
     speaks,
 )
-from usina.kernel.guard.connect import GuardedBackend
 from usina.kernel.guard.reach import Reach
 from usina.kernel.webhooks.post import Poster, Reply
 
@@ -47,8 +47,7 @@ def poster(
     names: Any = None, *, seconds: float = 5, trusted: ssl.SSLContext | None = None, **reach: Any
 ) -> Poster:
     allowed = Reach(reach.get("allowed", LOOPBACK))
-    backend = GuardedBackend(allowed, names or Names(["127.0.0.1"]))
-    return Poster(backend, seconds, trusted)
+    return Poster(allowed, names or Names(["127.0.0.1"]), seconds, trusted)
 
 
 async def sent(there: Receiver, post: Poster) -> Reply:
@@ -228,6 +227,23 @@ async def test_the_certificate_and_the_server_are_asked_for_the_name() -> None:
         assert reply.error is None, reply
         assert there.names == [NAME]
         assert there.requests[0].headers["host"] == f"{NAME}:{there.port}"
+
+
+async def test_a_handshake_that_never_ends_leaves_no_connection_behind() -> None:
+    ended = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reply = await poster(seconds=0.3).post(f"https://{NAME}:{port}/", {}, b"{}")
+    assert reply.error == "timeout"
+    await asyncio.wait_for(ended.wait(), 5)
+    server.close()
 
 
 async def test_another_names_certificate_is_refused() -> None:

@@ -54,12 +54,13 @@ class Resolver:
 
 
 class GuardedBackend(AsyncNetworkBackend):
-    """Makes the connections of an HTTP client."""
+    """Makes the connections of an HTTP client; :meth:`close` ends them, whatever became of it."""
 
     def __init__(self, reach: Reach, resolve: Resolve) -> None:
         self._reach = reach
         self._resolve = resolve
         self._inner = AnyIOBackend()
+        self._opened: list[AsyncNetworkStream] = []
 
     async def connect_tcp(
         self,
@@ -78,10 +79,21 @@ class GuardedBackend(AsyncNetworkBackend):
             raise NameUnknown(host)
         if not all(self._reach.allows(address, port) for address in addresses):
             raise AddressRefused(host)
-        *others, last = (str(address) for address in addresses)
+        opened = await self._first([str(address) for address in addresses], port)
+        self._opened.append(opened)
+        return opened
+
+    async def _first(self, addresses: Sequence[str], port: int) -> AsyncNetworkStream:
+        """A connection to the first that takes one."""
+        *others, last = addresses
         for address in others:
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address)
+                return await self._inner.connect_tcp(address, port)
             except (ConnectError, ConnectTimeout):
                 continue
-        return await self._inner.connect_tcp(last, port, timeout, local_address, socket_options)
+        return await self._inner.connect_tcp(last, port)
+
+    async def close(self) -> None:
+        """A handshake that is broken off leaves its connection open, so it is ended here."""
+        while self._opened:
+            await self._opened.pop().aclose()

@@ -33,7 +33,7 @@ _THROTTLED: Final = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is this sender's until ``token`` is another's."""
+    """A delivery that is this sender's until ``token``, its claim's, is another's."""
 
     id: str
     token: str
@@ -127,7 +127,12 @@ def claim(tx: Transaction, room: Room, lease: timedelta) -> list[Claimed]:
         room.leave(row.place, row.organization_id)
     _end(tx, [row.id for row in over])
     salts = salts_of(tx, {owner for row in sent for owner in _owners(row)})
-    return [_claimed(tx, row, salts, lease) for row in sent]
+    token = new_id()
+    mine = sa.update(webhook_deliveries).where(
+        webhook_deliveries.c.id.in_([row.id for row in sent])
+    )
+    tx.execute(mine.values(claim_token=token, next_at=tx.now + lease))
+    return [_claimed(tx, row, token, salts) for row in sent]
 
 
 def take_over(tx: Transaction) -> None:
@@ -140,8 +145,10 @@ def take_over(tx: Transaction) -> None:
 
 def give_back(tx: Transaction, claimed: Collection[Claimed]) -> None:
     """Attempts that were broken off are due at once, for whoever comes next."""
-    tokens = [each.token for each in claimed]
-    held = sa.update(webhook_deliveries).where(webhook_deliveries.c.claim_token.in_(tokens))
+    held = sa.update(webhook_deliveries).where(
+        webhook_deliveries.c.id.in_([each.id for each in claimed]),
+        webhook_deliveries.c.claim_token.in_([each.token for each in claimed]),
+    )
     tx.execute(held.values(claim_token=None, next_at=tx.now))
 
 
@@ -229,15 +236,7 @@ def _owners(row: sa.Row[Any]) -> tuple[str, ...]:
     return (row.organization_id, *filter(None, [row.endpoint_id]))
 
 
-def _claimed(
-    tx: Transaction, row: sa.Row[Any], salts: Mapping[str, Salts], lease: timedelta
-) -> Claimed:
-    token = new_id()
-    tx.execute(
-        sa.update(webhook_deliveries)
-        .where(webhook_deliveries.c.id == row.id)
-        .values(claim_token=token, next_at=tx.now + lease)
-    )
+def _claimed(tx: Transaction, row: sa.Row[Any], token: str, salts: Mapping[str, Salts]) -> Claimed:
     own = salts.get(row.endpoint_id or "") or salts.get(row.organization_id)
     return Claimed(
         id=row.id,

@@ -33,6 +33,9 @@ from usina.kernel.webhooks.sign import headers_of
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LOOK_SECONDS: Final = 5.0
+_GATHER_SECONDS: Final = 0.02
+"""What is told together is handed over together: many commits, one look."""
+
 _AGAIN_SECONDS: Final = 1.0
 _LEAVING_SECONDS: Final = 1.0
 _RECORD_TRIES: Final = 30
@@ -148,7 +151,8 @@ class Deliverer:
                     await self._send_due()
                 if look.organizations != organizations:
                     return
-                await listener.wait(look.seconds)
+                if await listener.wait(look.seconds):
+                    await asyncio.sleep(_GATHER_SECONDS)
 
     async def _send_due(self) -> bool:
         """Begins to send what there is room for; whether that was anything."""

@@ -147,7 +147,8 @@ def disable(
     where = (webhook_endpoints.c.id == endpoint.id, webhook_endpoints.c.enabled)
     if tx.execute(sa.update(webhook_endpoints).where(*where).values(values)).rowcount:
         give_up_waiting(tx, endpoint.id)
-        data = {"endpoint_id": endpoint.id, "url": endpoint.plan.url, "reason": reason}
+        data = {"endpoint_id": endpoint.id, "description": endpoint.plan.description}
+        data["reason"] = reason
         append(tx, [NewEvent(endpoint.organization_id, None, None, DISABLED, data)], announce)
 
 

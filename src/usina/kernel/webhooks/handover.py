@@ -23,8 +23,9 @@ from usina.kernel.webhooks.table import webhook_endpoints
 Documents = Callable[[Transaction, str, Sequence[str]], Mapping[str, dict[str, Any]]]
 """The jobs of an organization as clients see them, by id, with links that are not signed yet."""
 
-_EVENTS: Final = 200
-_ENDPOINTS: Final = 20
+_EVENTS: Final = 50
+_ENDPOINTS: Final = 5
+"""So much in one transaction, which on SQLite is so long that nothing else happens."""
 
 
 def is_behind(tx: Transaction) -> bool:

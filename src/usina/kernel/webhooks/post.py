@@ -12,7 +12,6 @@ import structlog
 from httpcore2 import (
     URL,
     AsyncHTTPConnection,
-    AsyncNetworkBackend,
     ConnectError,
     ConnectTimeout,
     NetworkError,
@@ -21,7 +20,8 @@ from httpcore2 import (
     Response,
 )
 
-from usina.kernel.guard.connect import AddressRefused, NameUnknown
+from usina.kernel.guard.connect import AddressRefused, GuardedBackend, NameUnknown, Resolve
+from usina.kernel.guard.reach import Reach
 from usina.kernel.guard.target import Target, parse_target
 from usina.kernel.text import without_nul
 
@@ -46,7 +46,7 @@ class Reply:
 
 
 class Poster:
-    """Posts over connections of ``backend``, each request on one of its own.
+    """Posts to what is in reach, each request over a connection of its own.
 
     No redirect is followed, nothing is unpacked, and after ``timeout_seconds`` it is over, whatever
     the receiver does.
@@ -54,12 +54,14 @@ class Poster:
 
     def __init__(
         self,
-        backend: AsyncNetworkBackend,
+        reach: Reach,
+        resolve: Resolve,
         timeout_seconds: float,
         trusted: ssl.SSLContext | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._backend = backend
+        self._reach = reach
+        self._resolve = resolve
         self._timeout_seconds = timeout_seconds
         self._trusted = trusted or ssl.create_default_context()
         self._now = now
@@ -85,9 +87,9 @@ class Poster:
         target = parse_target(url)
         scheme = b"https" if target.secure else b"http"
         host = target.host.encode()
-        connection = AsyncHTTPConnection(
-            Origin(scheme, host, target.port), self._trusted, network_backend=self._backend
-        )
+        backend = GuardedBackend(self._reach, self._resolve)
+        origin = Origin(scheme, host, target.port)
+        connection = AsyncHTTPConnection(origin, self._trusted, network_backend=backend)
         said = [("host", _host_header(target)), *_ALWAYS, *headers.items()]
         asked = URL(scheme=scheme, host=host, port=target.port, target=target.path.encode())
         try:
@@ -96,6 +98,7 @@ class Poster:
                 return response.status, text, self._wait(response)
         finally:
             await connection.aclose()
+            await backend.close()
 
     def _wait(self, response: Response) -> timedelta | None:
         """``Retry-After``, in seconds or as a date (RFC 9110, section 10.2.3)."""
