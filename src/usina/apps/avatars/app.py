@@ -1,7 +1,12 @@
-"""The avatar room: its models."""
+"""The avatar room: its models, and what it keeps of customers."""
 
 from pathlib import Path
 
 from usina.kernel.registry import App
 
-app = App(name="avatars", runners=Path(__file__).parent / "runners")
+app = App(
+    name="avatars",
+    runners=Path(__file__).parent / "runners",
+    http="usina.apps.avatars.customer.http:router",
+    beat="usina.apps.avatars.customer.upkeep:turns",
+)
