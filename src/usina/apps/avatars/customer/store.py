@@ -39,9 +39,12 @@ def find_customer(tx: Transaction, organization_id: str, name: str) -> Customer:
 
 
 def ensure_customer(tx: Transaction, organization_id: str, name: str) -> Customer:
-    """The customer, new if need be; refused while an erasure is under way."""
+    """The customer, new if need be, held until the end of the transaction; refused while an erasure
+    is under way."""
     values = {"id": new_id(), "organization_id": organization_id, "name": name}
     tx.execute(insert_new(customers), values | {"created_at": tx.now})
+    mine = sa.select(customers.c.id).where(owned_by(organization_id, customers))
+    tx.execute(mine.where(customers.c.name == name).with_for_update())
     customer = find_customer(tx, organization_id, name)
     if customer.erasing_at is not None:
         raise _erasing()
