@@ -25,13 +25,14 @@ class App:
 
     What else it brings is named as ``module:name`` and loaded only where it is served: ``http`` is
     a router of the web framework, ``beat`` a function from the platform to its turns by name, each
-    with the seconds in between.
+    with the seconds in between, ``callback`` the `OwnWords` that a job's ``callback_url`` is told.
     """
 
     name: str
     runners: Path
     http: str | None = None
     beat: str | None = None
+    callback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.avatars.customers.conftest import Studio, a_customer
 from tests.avatars.program import astronaut, photo
+from tests.webhooks.receiver import receiver
 from usina.apps.avatars.customer.upkeep import forget_old_photos, release_uploads
 from usina.settings import Settings
 
@@ -99,7 +100,8 @@ async def test_a_photo_is_not_called_what_its_sender_called_it(studio: Studio) -
         ({"size": "big"}, "/size", "validation_failed"),
         ({"seed": "-1"}, "/seed", "validation_failed"),
         ({"colour": "red"}, "/colour", "unknown_field"),
-        ({"callbackUrl": "https://example.com/x"}, "/callbackUrl", "not_served"),
+        ({"callbackUrl": "https://10.0.0.1/x"}, "/callbackUrl", "address_not_allowed"),
+        ({"callbackUrl": "ftp://example.org"}, "/callbackUrl", "validation_failed"),
     ],
 )
 async def test_what_is_wrong_is_named_and_leaves_nothing(
@@ -231,6 +233,25 @@ async def test_a_customers_stream_tells_of_their_photos_alone(studio: Studio) ->
     assert [(key, each["status"]) for key, each in resumed] == [
         (key, each["status"]) for key, each in first[1:]
     ]
+
+
+async def test_a_callback_is_told_the_photo_itself(studio: Studio) -> None:
+    secret = (await studio.get("/api/v1/webhooks/secret")).json()["secret"]
+    async with receiver() as there:
+        good = await studio.done(a_customer(), callbackUrl=there.url)
+        bad = await studio.done(a_customer(), photo()[:3000], callbackUrl=there.url)
+        requests = await there.wait(2)
+
+    told = {request.told["jobId"]: request for request in requests}
+    assert {job_id: list(each.told) for job_id, each in told.items()} == {
+        good["jobId"]: KEYS,
+        bad["jobId"]: KEYS,
+    }
+    assert all(request.signed_by(secret) for request in requests)
+    assert told[bad["jobId"]].told == bad
+    said = told[good["jobId"]].told
+    assert (said["status"], said["customerId"]) == ("DONE", good["customerId"])
+    assert (await studio.client.get(said["generatedPhotoUrl"])).status_code == 200
 
 
 async def test_a_deleted_job_is_a_photo_no_more(studio: Studio) -> None:

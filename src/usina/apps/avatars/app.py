@@ -8,5 +8,6 @@ app = App(
     name="avatars",
     runners=Path(__file__).parent / "runners",
     http="usina.apps.avatars.customer.http:router",
+    callback="usina.apps.avatars.customer.callback:own_words",
     beat="usina.apps.avatars.customer.upkeep:turns",
 )

@@ -33,7 +33,7 @@ from usina.http_kit.reply import answer_response, json_answer, json_response
 from usina.http_kit.sse import COMMENT, EVENT_STREAM, event_stream, frame, last_event_id
 from usina.kernel.clock import rfc3339
 from usina.kernel.db.unit_of_work import Transaction
-from usina.kernel.errors import Invalid, NotFound
+from usina.kernel.errors import NotFound
 from usina.kernel.events import cursor
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import Job
@@ -60,7 +60,7 @@ _FORM: Final[dict[str, Any]] = {
         "style": {"type": "string", "description": "A style of `avatar-studio-v1`."},
         "size": {"type": "integer", "enum": [512, 1024]},
         "seed": {"type": "integer", "minimum": 0},
-        "callbackUrl": {"type": "string", "description": "Not served yet: `not_served`."},
+        "callbackUrl": {"type": "string", "description": "Told of the photo's end."},
     },
 }
 
@@ -134,12 +134,6 @@ async def receive_photo(request: Request, customer_id: CustomerId, call: Writing
             form = await read_photo_form(request, reception)
             if (replay := await asked.replay(form.fingerprint)) is not None:
                 return replay
-            if form.callback_url is not None:
-                raise Invalid.at(
-                    "/callbackUrl",
-                    "Callbacks are not served yet; wait with waitSeconds or follow the stream.",
-                    code="not_served",
-                )
             answer: Answer | None = None
 
             def keep(tx: Transaction, job: Job) -> None:
@@ -148,7 +142,7 @@ async def receive_photo(request: Request, customer_id: CustomerId, call: Writing
                 asked.record(tx, answer)
 
             job = await Customers(call.platform, call.caller).receive(
-                name, reception, form.params, keep
+                name, reception, form.params, form.callback_url, keep
             )
     return answer_response(answer or _accepted(job, name, call))
 

@@ -18,7 +18,7 @@ from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
 
 MODEL: Final = "avatar-studio-v1"
-_PLACES: Final = {"/inputs/photo": "/photo", "/params": ""}
+_PLACES: Final = {"/inputs/photo": "/photo", "/callback_url": "/callbackUrl", "/params": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Customers:
         name: str,
         reception: Reception,
         params: dict[str, Any],
+        callback_url: str | None,
         also: Callable[[Transaction, Job], None],
     ) -> Job:
         """A photo that has arrived becomes a job; what ``also`` writes is written with it.
@@ -58,7 +59,9 @@ class Customers:
 
         await self.platform.database.write(arrive, tenant=self._organization_id)
         reach("photo.after_arrival")
-        wanted = JobRequest(model=MODEL, params=params, inputs={"photo": file.id})
+        wanted = JobRequest(
+            model=MODEL, params=params, inputs={"photo": file.id}, callback_url=callback_url
+        )
         try:
             (job,) = await self.platform.jobs.submit(self.caller, [wanted], accept)
         except Problem as problem:

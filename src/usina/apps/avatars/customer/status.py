@@ -1,17 +1,16 @@
 """What a photo is doing, as its customer's system sees it: derived from its job, never stored."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from usina.kernel.clock import rfc3339
+from usina.http_kit.job import Link, job_document
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import Status
 
 State = Literal["PENDING", "PROCESSING", "DONE", "FAILED"]
-Link = Callable[[str], str]
 
 STATES: Final[dict[Status, State]] = {
     Status.QUEUED: "PENDING",
@@ -38,16 +37,21 @@ class PhotoDocument(BaseModel):
 
 def photo_document(job: Job, customer: str, link: Link) -> dict[str, Any]:
     """The photo as clients see it (:class:`PhotoDocument`); ``customer`` is the caller's own id."""
-    ready = job.artifacts if job.status is Status.SUCCEEDED else ()
-    urls = {artifact.name: link(artifact.id) for artifact in ready}
-    updated = job.finished_at or job.started_at or job.created_at
+    return of_job_document(job_document(job, link), customer)
+
+
+def of_job_document(job: Mapping[str, Any], customer: str) -> dict[str, Any]:
+    """The same out of a job as clients see it."""
+    status = Status(job["status"])
+    ready = job["artifacts"] if status is Status.SUCCEEDED else ()
+    urls = {artifact["name"]: artifact["url"] for artifact in ready}
     return {
-        "jobId": job.id,
+        "jobId": job["id"],
         "customerId": customer,
-        "status": STATES[job.status],
+        "status": STATES[status],
         "originalPhotoUrl": urls.get(_ORIGINAL),
         "generatedPhotoUrl": urls.get(_GENERATED),
-        "error": job.error.message if job.error else None,
-        "createdAt": rfc3339(job.created_at),
-        "updatedAt": rfc3339(updated),
+        "error": job["error"]["message"] if job["error"] else None,
+        "createdAt": job["created_at"],
+        "updatedAt": job["finished_at"] or job["started_at"] or job["created_at"],
     }
