@@ -1,4 +1,4 @@
-"""The pages name every style and every warning that there is, and the sheet is what the code draws."""
+"""The pages name every style and warning that there is, and the sheet is what the code draws."""
 
 import ast
 import io
