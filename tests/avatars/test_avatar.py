@@ -166,7 +166,7 @@ def test_whatever_a_photo_shows_there_is_an_avatar_and_a_word_about_it(tmp_path:
         report = run(tmp_path / name, photo(image))
 
         assert avatar(tmp_path / name).shape == (512, 512, 3)
-        assert codes(report) & {"no_face", "face_small", "eyes_unseen"}, name
+        assert codes(report) & {"no_face", "face_small", "face_doubtful"}, name
 
 
 def test_an_animation_is_its_first_frame(tmp_path: Path) -> None:
