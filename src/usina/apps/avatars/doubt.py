@@ -66,8 +66,8 @@ def _of_faces(faces: Sequence[Face]) -> Iterator[Doubt]:
     if first.confidence < _TRUSTED:
         yield Doubt(
             "face_doubtful",
-            "What was taken for the face may be none, or is turned far away. Look at the avatar, or "
-            "send a photo of one person who looks into the camera.",
+            "What was taken for the face may be none, or is turned far away. Look at the avatar, "
+            "or send a photo of one person who looks into the camera.",
             round(1 - first.confidence, 4),
         )
     if first.eyes.seen == 0:
