@@ -7,7 +7,6 @@ neither.
 
 import asyncio
 import contextlib
-import hmac
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from usina.data_folder import (
     write_credentials,
 )
 from usina.ground import CanNotStart, Ground, embedded_ground
+from usina.identity import doors_on
 from usina.kernel.artifacts.owner import ArtifactOwner
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.beat import Beat, Retention
@@ -47,9 +47,8 @@ from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check, Readiness
 from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
 from usina.kernel.storage.sweep import Sweeper
-from usina.kernel.tenancy.gate import CALLERS, Gate
+from usina.kernel.tenancy.audit import AuditLog
 from usina.kernel.tenancy.service import Tenancy
-from usina.kernel.tenancy.token import Tokens
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
 from usina.upkeep import seed_in
@@ -122,13 +121,20 @@ def platform_on(
     files = Files(database, store, clock, query.file_in_use, file_limits)
     alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
     limits = Limits(settings.max_timeout_seconds)
+    doors = doors_on(ground)
     return Platform(
         settings=settings,
         clock=clock,
         database=database,
         secret=ground.secret,
-        gate=gate_on(ground),
+        gate=doors.gate,
         tenancy=Tenancy(database),
+        accounts=doors.accounts,
+        api_keys=doors.api_keys,
+        members=doors.members,
+        invitations=doors.invitations,
+        audit=AuditLog(database),
+        attempts=doors.attempts,
         registry=registry,
         store=store,
         files=files,
@@ -144,22 +150,6 @@ def platform_on(
         schedules=Schedules(database, registry, limits),
         readiness=Readiness({**_own_checks(ground), **more}),
     )
-
-
-def gate_on(ground: Ground) -> Gate:
-    """Callers by their keys and tokens, told over the bus when somebody is no longer who he was."""
-    settings = ground.settings
-    lifetime = round(settings.access_token_expire_minutes * 60)
-    gate = Gate(ground.database, Tokens(token_secret(ground), ground.platform_id, lifetime))
-    ground.bus.tap(CALLERS, lambda _: gate.forget())
-    return gate
-
-
-def token_secret(ground: Ground) -> bytes:
-    """``SECRET_KEY``, or embedded one that follows from the database's own secret."""
-    if ground.settings.secret_key is not None:
-        return ground.settings.secret_key.get_secret_value().encode()
-    return hmac.digest(ground.secret, b"access tokens", "sha256")
 
 
 def beat_of(platform: Platform, *, alone: bool = False) -> Beat:

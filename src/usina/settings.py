@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from usina.kernel.db.address import address_of, check_address
+from usina.kernel.limits.rate import Rate
 from usina.kernel.queue import QUEUES
 from usina.kernel.storage.s3_address import S3Place
 
@@ -99,6 +100,11 @@ class Settings(BaseSettings):
         30, gt=0, le=24 * 60, validation_alias=_named("ACCESS_TOKEN_EXPIRE_MINUTES")
     )
 
+    session_days: float = Field(30, gt=0, le=3650)
+    registration: Literal["open", "invited", "closed"] = "open"
+    invitation_days: float = Field(7, gt=0, le=365)
+    rate_login: Annotated[Rate, NoDecode] = Rate(10, 60)
+
     first_superuser_username: str | None = Field(
         None, validation_alias=_named("FIRST_SUPERUSER_USERNAME")
     )
@@ -175,6 +181,11 @@ class Settings(BaseSettings):
                 known = ", ".join(QUEUES)
                 raise ValueError(f"{model}={queue}: there is no such queue; there are {known}")
         return value
+
+    @field_validator("rate_login", mode="before")
+    @classmethod
+    def _read_rate(cls, value: object) -> object:
+        return Rate.of(value) if isinstance(value, str) else value
 
     @field_validator("data", mode="after")
     @classmethod

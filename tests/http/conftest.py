@@ -15,6 +15,7 @@ import pytest_asyncio
 from tests.profiles import PROFILES
 from tests.storage.s3_server import settings_of_bucket
 from usina.faces.http.app import create_app
+from usina.kernel.limits.rate import Rate
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
 from usina.server import AsgiApp, bind, make_server, url_of
@@ -113,7 +114,13 @@ STORES: dict[str, Callable[[], dict[str, str]]] = {"folder": dict, "s3": setting
 def settings_of(folder: Path, **more: Any) -> Settings:
     runners = (Path(__file__).parent / "runners",)
     return Settings(
-        data=folder, runners=runners, slots=2, retry_seconds=0.05, _env_file=None, **more
+        data=folder,
+        runners=runners,
+        slots=2,
+        retry_seconds=0.05,
+        rate_login=Rate(60, 60),
+        _env_file=None,
+        **more,
     )
 
 

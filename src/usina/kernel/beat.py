@@ -25,6 +25,7 @@ from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
 from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
+from usina.kernel.tenancy.session import forget_over
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _BATCH: Final = 500
@@ -137,6 +138,8 @@ class Beat:
         """Retention by class: jobs with all of theirs, events of no job, replies to repeats."""
         await self._idempotency.forget_expired()
         await self._database.write(forget_unseen_workers)
+        while await self._database.write(forget_over):
+            pass
         if self._retention.jobs is not None:
             await self._forget_jobs(self._retention.jobs)
         if self._retention.events is not None:

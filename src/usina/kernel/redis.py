@@ -6,7 +6,7 @@ is lost, and whoever waited for it looks in the database a little later.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 import structlog
@@ -14,6 +14,9 @@ from redis.asyncio import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from limits.aio.storage import Storage
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ANSWER_SECONDS: Final = 2.0
@@ -103,6 +106,19 @@ class Channel:
             _log.warning("Redis does not answer; work goes on more slowly", error=repr(error))
         self.answers = False
         self._told_of_loss = True
+
+
+def limit_storage(url: str, prefix: str) -> "Storage":
+    """Counts for :mod:`usina.kernel.limits`; what it can not reach, it raises soon."""
+    from limits.aio.storage import RedisStorage
+
+    return RedisStorage(
+        f"async+{url}",
+        implementation="redispy",
+        key_prefix=prefix,
+        socket_timeout=_ANSWER_SECONDS,
+        socket_connect_timeout=_ANSWER_SECONDS,
+    )
 
 
 def look_at_redis(url: str) -> tuple[str, str]:

@@ -12,11 +12,15 @@ from starlette.routing import Match, Route
 
 from usina import __version__
 from usina.faces.http import (
+    api_key,
     artifact,
+    audit,
+    auth,
     event,
     file,
     job,
     log,
+    member,
     model,
     operation,
     queue,
@@ -46,6 +50,10 @@ _ROUTERS = (
     worker.router,
     queue.router,
     schedule.router,
+    auth.router,
+    api_key.router,
+    member.router,
+    audit.router,
     operation.router,
 )
 

@@ -30,6 +30,7 @@ _TAGS: Final = [
     {"name": "files", "description": "What jobs are run on."},
     {"name": "artifacts", "description": "What jobs have made."},
     {"name": "events", "description": "One log behind every channel."},
+    {"name": "identity", "description": "Persons, keys, members, the audit log."},
     {"name": "operators", "description": "Workers, queues, schedules."},
     {"name": "operation", "description": "Health, readiness, metrics."},
 ]
