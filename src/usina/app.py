@@ -36,7 +36,9 @@ from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.checkpoint import CheckpointOwner
+from usina.kernel.jobs.organization import Organizations
 from usina.kernel.jobs.queue import Queues
+from usina.kernel.jobs.quota import JobQuotas
 from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Dispatch, Jobs
 from usina.kernel.jobs.store import query
@@ -48,6 +50,7 @@ from usina.kernel.readiness import Check, Readiness
 from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
 from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.audit import AuditLog
+from usina.kernel.tenancy.retention import Kept
 from usina.kernel.tenancy.service import Tenancy
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
@@ -117,7 +120,9 @@ def platform_on(
     its database and store."""
     settings, clock, database, store = ground.settings, ground.clock, ground.database, ground.store
     artifacts = Artifacts(database, store, clock)
-    file_limits = FileLimits(settings.max_upload_bytes, timedelta(seconds=settings.upload_seconds))
+    quotas = JobQuotas(database, ground.quotas)
+    upload_time = timedelta(seconds=settings.upload_seconds)
+    file_limits = FileLimits(settings.max_upload_bytes, upload_time, quotas.keep_room)
     files = Files(database, store, clock, query.file_in_use, file_limits)
     alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
     limits = Limits(settings.max_timeout_seconds)
@@ -131,6 +136,9 @@ def platform_on(
         tenancy=Tenancy(database),
         accounts=doors.accounts,
         api_keys=doors.api_keys,
+        organizations=Organizations(
+            database, ground.bus, ground.quotas.most, kept_at_most(settings)
+        ),
         members=doors.members,
         invitations=doors.invitations,
         audit=AuditLog(database),
@@ -143,7 +151,15 @@ def platform_on(
         events=EventStream(database, ground.bus),
         idempotency=Idempotency(database, settings.idempotency_seconds),
         jobs=Jobs(
-            database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive
+            database,
+            ground.bus,
+            registry,
+            artifacts,
+            files.uploads,
+            dispatch,
+            limits,
+            alive,
+            quotas,
         ),
         workers=Workers(database, ground.bus, alive),
         queues=Queues(database, dispatch, registry, alive),
@@ -209,6 +225,13 @@ async def _introduce(settings: Settings, tenancy: Tenancy) -> Credentials:
     credentials = Credentials(None, None, key, _OWNER, password, report.organization_id)
     write_credentials(settings.data, credentials)
     return credentials
+
+
+def kept_at_most(settings: Settings) -> Kept:
+    """How long the platform keeps things."""
+    return Kept(
+        settings.retention_jobs_days, settings.retention_events_days, settings.retention_files_days
+    )
 
 
 def _days(days: float | None) -> timedelta | None:

@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     session_days: float = Field(30, gt=0, le=3650)
     registration: Literal["open", "invited", "closed"] = "open"
     invitation_days: float = Field(7, gt=0, le=365)
+    quota_running_jobs: int | None = Field(None, ge=1)
+    quota_queued_jobs: int | None = Field(None, ge=1)
+    quota_stored_bytes: int | None = Field(None, ge=1)
     rate_login: Annotated[Rate, NoDecode] = Rate(10, 60)
 
     first_superuser_username: str | None = Field(

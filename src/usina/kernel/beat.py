@@ -25,6 +25,7 @@ from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
 from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
+from usina.kernel.tenancy.retention import own_ages
 from usina.kernel.tenancy.session import forget_over
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -146,6 +147,27 @@ class Beat:
             age = self._retention.events
             while await self._database.write(lambda tx: forget_before(tx, tx.now - age, _BATCH)):
                 pass
+        await self._forget_sooner()
+
+    async def _forget_sooner(self) -> None:
+        """What organizations keep for a shorter time than the platform does."""
+        for owner, age in (await self._database.read(lambda tx: own_ages(tx, "jobs_days"))).items():
+            await self._forget_jobs_of(owner, age)
+        for owner, age in (
+            await self._database.read(lambda tx: own_ages(tx, "events_days"))
+        ).items():
+            forget = partial(_forget_events_of, owner=owner, age=age)
+            while await self._database.write(forget):
+                pass
+
+    async def _forget_jobs_of(self, owner: str, age: timedelta) -> None:
+        def unit(tx: Transaction) -> tuple[int, list[str]]:
+            keys_of = self._artifacts.keys_of_jobs
+            return forget_ended_before(tx, tx.now - age, _BATCH, keys_of, of=owner)
+
+        while (found := await self._database.write(unit))[0]:
+            await self._artifacts.delete_objects(found[1])
+            _log.info("old jobs of an organization deleted", count=found[0], organization=owner)
 
     async def _forget_jobs(self, age: timedelta) -> None:
         """Where all jobs of a month go, its events go at once, after them."""
@@ -162,6 +184,10 @@ class Beat:
         for month in over:
             if await self._database.write(partial(drop_month, month=month)):
                 _log.info("a month of events dropped", month=month.name)
+
+
+def _forget_events_of(tx: Transaction, owner: str, age: timedelta) -> int:
+    return forget_before(tx, tx.now - age, _BATCH, of=owner)
 
 
 async def _turn_for_ever(turn: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -9,6 +9,7 @@ from usina.kernel.events.bus import Bus
 from usina.kernel.events.stream import EventStream
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
+from usina.kernel.jobs.organization import Organizations
 from usina.kernel.jobs.queue import Queues
 from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Jobs
@@ -39,6 +40,7 @@ class Platform:
     tenancy: Tenancy
     accounts: Accounts
     api_keys: ApiKeys
+    organizations: Organizations
     members: Members
     invitations: Invitations
     audit: AuditLog

@@ -10,13 +10,7 @@ from starlette.responses import Response
 from usina.http_kit.body import json_body, read_json
 from usina.http_kit.call import Call, needs
 from usina.http_kit.idempotent import KEY_PARAMETER, fingerprint, once
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import JsonMoment, parameters, read_query
 from usina.http_kit.reply import answer_response, json_answer, json_response
@@ -81,8 +75,7 @@ async def list_keys(request: Request, call: Reading) -> Response:
     query = read_query(request, PageQuery)
     after = decode_cursor("api-keys", query.cursor)
     page = await call.platform.api_keys.list(call.caller, after, query.limit)
-    more = page.next_after and encode_cursor("api-keys", page.next_after)
-    return json_response(page_document(map(_document, page.items), more))
+    return json_response(answer_page("api-keys", page, _document))
 
 
 @router.post(

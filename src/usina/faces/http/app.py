@@ -23,6 +23,7 @@ from usina.faces.http import (
     member,
     model,
     operation,
+    organization,
     queue,
     schedule,
     submit,
@@ -53,6 +54,7 @@ _ROUTERS = (
     auth.router,
     api_key.router,
     member.router,
+    organization.router,
     audit.router,
     operation.router,
 )

@@ -8,13 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from usina.http_kit.call import Call, needs
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import Moment, parameters, read_query
 from usina.http_kit.reply import json_response
@@ -81,8 +75,7 @@ async def list_audit(request: Request, call: Reading) -> Response:
     )
     after = decode_cursor("audit", query.cursor)
     page = await call.platform.audit.list(call.organization_id, wanted, after, query.limit)
-    more = page.next_after and encode_cursor("audit", page.next_after)
-    return json_response(page_document(map(_document, page.items), more))
+    return json_response(answer_page("audit", page, _document))
 
 
 def _document(entry: Entry) -> dict[str, Any]:

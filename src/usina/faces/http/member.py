@@ -11,13 +11,7 @@ from usina.faces.http.auth import IdentityDocument, identity_document
 from usina.http_kit.body import json_body, read_json
 from usina.http_kit.call import Call, Called, needs
 from usina.http_kit.idempotent import KEY_PARAMETER, fingerprint, once
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import answer_response, json_answer, json_response
@@ -102,8 +96,7 @@ async def list_members(request: Request, call: Reading) -> Response:
     query = read_query(request, PageQuery)
     after = decode_cursor("members", query.cursor)
     page = await call.platform.members.list(call.organization_id, after, query.limit)
-    more = page.next_after and encode_cursor("members", page.next_after)
-    return json_response(page_document(map(_member, page.items), more))
+    return json_response(answer_page("members", page, _member))
 
 
 @router.put(
@@ -145,8 +138,7 @@ async def list_invitations(request: Request, call: Administering) -> Response:
     query = read_query(request, PageQuery)
     after = decode_cursor("invitations", query.cursor)
     page = await call.platform.invitations.list(call.organization_id, after, query.limit)
-    more = page.next_after and encode_cursor("invitations", page.next_after)
-    return json_response(page_document(map(_invitation, page.items), more))
+    return json_response(answer_page("invitations", page, _invitation))
 
 
 @router.post(

@@ -35,8 +35,7 @@ class Files:
 
     def reception(self, organization_id: str) -> Reception:
         """For files that are kept together with something else, or not at all."""
-        most_bytes = self._limits.max_upload_bytes
-        return Reception(self._store, self._clock, organization_id, most_bytes)
+        return Reception(self._store, self._clock, organization_id, self._limits)
 
     async def receive(
         self, caller: Caller, name: str, declared_type: str | None, chunks: AsyncIterator[bytes]

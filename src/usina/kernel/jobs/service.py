@@ -18,6 +18,7 @@ from usina.kernel.ids import is_id
 from usina.kernel.jobs import checkpoint, log
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
+from usina.kernel.jobs.quota import JobQuotas
 from usina.kernel.jobs.schedule.store import fire_due
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
@@ -71,6 +72,7 @@ class Jobs:
         dispatch: Dispatch,
         limits: Limits,
         alive: timedelta,
+        quotas: JobQuotas,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -80,6 +82,7 @@ class Jobs:
         self._dispatch = dispatch
         self._limits = limits
         self._alive = alive
+        self._quotas = quotas
         self._submissions = Batch(database.write, self._insert)
         self._lookups: dict[str, Batch[str, Job | None]] = {}
         self._fleet: Fleet | None = None
@@ -90,6 +93,7 @@ class Jobs:
     ) -> list[Job]:
         """Accepts the jobs in one commit, all or none; what returns is durable and QUEUED."""
         checked = [check(request, self._registry, self._limits) for request in requests]
+        await self._quotas.look(caller.organization_id)
         await self._look_at_fleet()
         accepted = await self._accepted(_Submission(caller.organization_id, checked, also))
         reach("submit.after_commit")
@@ -121,6 +125,7 @@ class Jobs:
         new = [resolve(tx, s.organization_id, s.checked) for s in submissions]
         every = [job for jobs in new for job in jobs]
         flat = insert_jobs(tx, every, self._bus.announce, self._fleet)
+        self._quotas.keep_queue(tx, {s.organization_id for s in submissions})
         accepted: list[list[Job]] = []
         for submission, mine in zip(submissions, new, strict=True):
             jobs, flat = flat[: len(mine)], flat[len(mine) :]
@@ -135,6 +140,7 @@ class Jobs:
         def insert(tx: Transaction, organization_id: str, request: JobRequest) -> Job:
             checked = check(request, self._registry, self._limits)
             new = resolve(tx, organization_id, [checked])
+            self._quotas.refuse_one_more(tx, organization_id)
             return insert_jobs(tx, new, self._bus.announce)[0]
 
         made = await self._database.write(lambda tx: fire_due(tx, insert))
@@ -163,7 +169,8 @@ class Jobs:
         if is_id(job_id):
             found = await self._lookup(organization_id).add(job_id)
             if found is not None:
-                return found
+                [told] = await self._quotas.told(organization_id, [found])
+                return told
         raise NotFound
 
     def _lookup(self, organization_id: str) -> Batch[str, Job | None]:
@@ -204,7 +211,8 @@ class Jobs:
             lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive),
             tenant=organization_id,
         )
-        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+        more = found[limit - 1].id if len(found) > limit else None
+        return Page(tuple(await self._quotas.told(organization_id, found[:limit])), more)
 
     async def learn_models(self) -> None:
         """What can run is what some worker can run; while none is there, what could here."""
@@ -228,11 +236,14 @@ class Jobs:
 
     async def retry(self, organization_id: str, job_id: str) -> Job:
         """Reopens a failed or cancelled job."""
-        queue = await self._change(
-            organization_id,
-            job_id,
-            lambda tx: change.reopen(tx, organization_id, job_id, self._bus.announce),
-        )
+        await self._quotas.look(organization_id)
+
+        def unit(tx: Transaction) -> str:
+            queue = change.reopen(tx, organization_id, job_id, self._bus.announce)
+            self._quotas.keep_queue(tx, [organization_id])
+            return queue
+
+        queue = await self._change(organization_id, job_id, unit)
         reach("reopen.after_commit")
         job = await self.get(organization_id, job_id)
         self._dispatch.work(queue)

@@ -18,7 +18,9 @@ def found_organization(tx: Transaction, name: str, pointer: str, actor: Actor) -
     """
     name = checked_name(name, pointer)
     take_turns(tx, ["organizations"])
-    refuse_taken_name(tx, name)
+    known = sa.select(organizations.c.id).where(organizations.c.name == name)
+    if tx.execute(known).one_or_none() is not None:
+        raise name_taken(name)
     organization_id = new_id()
     row = {"id": organization_id, "name": name, "created_at": tx.now}
     tx.execute(sa.insert(organizations), row)
@@ -35,7 +37,5 @@ def checked_name(name: str, pointer: str) -> str:
     return name
 
 
-def refuse_taken_name(tx: Transaction, name: str) -> None:
-    found = sa.select(organizations.c.id).where(organizations.c.name == name)
-    if tx.execute(found).one_or_none() is not None:
-        raise Conflict(f"There is an organization named {name!r}.", code="name_taken")
+def name_taken(name: str) -> Conflict:
+    return Conflict(f"There is an organization named {name!r}.", code="name_taken")
