@@ -143,6 +143,7 @@ def platform_on(
         invitations=doors.invitations,
         audit=AuditLog(database),
         attempts=doors.attempts,
+        meter=doors.meter,
         registry=registry,
         store=store,
         files=files,

@@ -77,8 +77,8 @@ def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
             text = "********"
         elif name == "runners":
             text = os.pathsep.join(str(folder) for folder in settings.runners)
-        elif name == "warm_ahead":
-            text = ",".join(settings.warm_ahead)
+        elif name in {"warm_ahead", "cors_origins", "trusted_proxies"}:
+            text = ",".join(getattr(settings, name))
         else:
             text = "" if value is None else _PASSWORD.sub("********", str(value))
         shown.append((variable_of(name), text))

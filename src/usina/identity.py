@@ -7,6 +7,8 @@ from typing import Final
 
 from usina.ground import CanNotStart, Ground, redis_of
 from usina.kernel.limits.attempts import Attempts
+from usina.kernel.limits.meter import Meter
+from usina.kernel.redis import Counts
 from usina.kernel.tenancy.account import Accounts
 from usina.kernel.tenancy.api_key import ApiKeys
 from usina.kernel.tenancy.gate import Gate
@@ -32,6 +34,7 @@ class Doors:
     members: Members
     invitations: Invitations
     attempts: Attempts
+    meter: Meter
 
 
 def doors_on(ground: Ground) -> Doors:
@@ -52,7 +55,10 @@ def doors_on(ground: Ground) -> Doors:
     accounts = Accounts(database, tokens, passwords, changed, settings.registration, lasts)
     invitations = Invitations(database, timedelta(days=settings.invitation_days))
     keys, members = ApiKeys(database, changed), Members(database, changed)
-    return Doors(gate, accounts, keys, members, invitations, _attempts(ground))
+    shared = _shared(ground)
+    attempts, meter = Attempts(shared, settings.rate_login), Meter(shared)
+    ground.parts.push_async_callback(meter.stop)
+    return Doors(gate, accounts, keys, members, invitations, attempts, meter)
 
 
 def refuse_weak_secret(settings: Settings, *, needed: bool) -> None:
@@ -82,8 +88,10 @@ def _token_secret(ground: Ground) -> bytes:
     return hmac.digest(ground.secret, b"access tokens", "sha256")
 
 
-def _attempts(ground: Ground) -> Attempts:
-    rate = ground.settings.rate_login
+def _shared(ground: Ground) -> Counts | None:
+    """Where the processes of a platform count together."""
     if ground.relay is None:
-        return Attempts(None, rate)
-    return Attempts((redis_of(ground.settings), f"usina:{ground.platform_id}:limits"), rate)
+        return None
+    counts = Counts(redis_of(ground.settings), f"usina:{ground.platform_id}:limits")
+    ground.parts.push_async_callback(counts.close)
+    return counts

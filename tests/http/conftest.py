@@ -1,7 +1,7 @@
 """The whole platform behind a real server on loopback, and an organization for each test."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -25,10 +25,12 @@ _NUMBER = count(1)
 
 
 @asynccontextmanager
-async def served(app: AsgiApp) -> AsyncGenerator[httpx2.AsyncClient]:
+async def served(
+    app: AsgiApp, trusted_proxies: Sequence[str] = ()
+) -> AsyncGenerator[httpx2.AsyncClient]:
     """A client of the app behind a real uvicorn."""
     listener = bind("127.0.0.1", 0)
-    server = make_server(app)
+    server = make_server(app, trusted_proxies)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with httpx2.AsyncClient(base_url=url_of(listener), timeout=30) as client:
@@ -129,7 +131,7 @@ async def at_work(settings: Settings, profile: str = "embedded") -> AsyncGenerat
     """A whole platform behind a server, until the context ends."""
     async with (
         PROFILES[profile](settings) as made,
-        served(create_app(made.platform)) as client,
+        served(create_app(made.platform), settings.trusted_proxies) as client,
     ):
         yield Running(made.platform, client, made.first_key)
 

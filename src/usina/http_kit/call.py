@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from usina.http_kit.links import sign
+from usina.http_kit.rate import count
 from usina.kernel.errors import NotFound
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.audit import Actor
@@ -53,6 +54,7 @@ async def authenticated(request: Request) -> Call:
     platform = platform_of(request)
     headers = request.headers
     caller = await platform.gate.identify(headers.get("x-api-key"), headers.get("authorization"))
+    count(platform, caller, request.scope)
     if "\0" in request.scope["path"]:  # no address of ours; and nothing could look it up
         raise NotFound
     return Call(platform, caller, address_of(request), request.scope.get("request_id"))

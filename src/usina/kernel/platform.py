@@ -15,6 +15,7 @@ from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Jobs
 from usina.kernel.jobs.worker import Workers
 from usina.kernel.limits.attempts import Attempts
+from usina.kernel.limits.meter import Meter
 from usina.kernel.readiness import Readiness
 from usina.kernel.registry import Registry
 from usina.kernel.storage.store import Store
@@ -45,6 +46,7 @@ class Platform:
     invitations: Invitations
     audit: AuditLog
     attempts: Attempts
+    meter: Meter
     registry: Registry
     store: Store
     files: Files

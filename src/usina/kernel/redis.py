@@ -6,6 +6,7 @@ is lost, and whoever waited for it looks in the database a little later.
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -34,13 +35,7 @@ class Channel:
     def __init__(
         self, url: str, name: str, heard: Callable[[bytes], None], joined: Callable[[], None]
     ) -> None:
-        self._redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
-            url,
-            socket_timeout=_ANSWER_SECONDS,
-            socket_connect_timeout=_ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            client_name="usina",
-        )
+        self._redis = _client(url)
         self._name = name
         self._heard = heard
         self._joined = joined
@@ -108,16 +103,37 @@ class Channel:
         self._told_of_loss = True
 
 
-def limit_storage(url: str, prefix: str) -> "Storage":
-    """Counts for :mod:`usina.kernel.limits`; what it can not reach, it raises soon."""
-    from limits.aio.storage import RedisStorage
+class Counts:
+    """Counts that processes share, for :mod:`usina.kernel.limits`; what is away raises soon."""
 
-    return RedisStorage(
-        f"async+{url}",
-        implementation="redispy",
-        key_prefix=prefix,
+    def __init__(self, url: str, prefix: str) -> None:
+        self._redis = _client(url)
+        self._prefix = prefix
+
+    @cached_property
+    def storage(self) -> "Storage":
+        from limits.aio.storage import RedisStorage  # loading it costs more than a start may
+
+        pool: Any = self._redis.connection_pool
+        return RedisStorage(
+            "async+redis://",
+            implementation="redispy",
+            key_prefix=self._prefix,
+            connection_pool=pool,
+        )
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
+def _client(url: str) -> Redis:
+    """One that says soon that it is not answered."""
+    return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
+        url,
         socket_timeout=_ANSWER_SECONDS,
         socket_connect_timeout=_ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        client_name="usina",
     )
 
 

@@ -13,7 +13,7 @@ import structlog
 
 from usina.kernel.errors import TooMany
 from usina.kernel.limits.rate import Rate
-from usina.kernel.redis import limit_storage
+from usina.kernel.redis import Counts
 from usina.kernel.telemetry import RATE_FAILURES
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ _ACCOUNTS_BEHIND_AN_ADDRESS: Final = 10
 
 
 class Attempts:
-    """Counts in the Redis of ``shared``, an address and a prefix, or in this process."""
+    """Counts with the other processes, or without ``shared`` in this one."""
 
-    def __init__(self, shared: tuple[str, str] | None, rate: Rate) -> None:
+    def __init__(self, shared: Counts | None, rate: Rate) -> None:
         self._shared = shared
         self._rate = rate
 
@@ -36,7 +36,7 @@ class Attempts:
         from limits.aio.storage import MemoryStorage  # loading it costs more than a start may
         from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-        storage = MemoryStorage() if self._shared is None else limit_storage(*self._shared)
+        storage = MemoryStorage() if self._shared is None else self._shared.storage
         return SlidingWindowCounterRateLimiter(storage)
 
     async def count(self, address: str | None, account: str | None = None) -> None:
