@@ -7,9 +7,10 @@ from fastapi import Depends, Request
 
 from usina.http_kit.links import sign
 from usina.http_kit.rate import count
+from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import NotFound
 from usina.kernel.platform import Platform
-from usina.kernel.tenancy.audit import Actor
+from usina.kernel.tenancy.audit import Actor, Note, Values, record
 from usina.kernel.tenancy.caller import Caller
 from usina.kernel.tenancy.permission import Permission
 
@@ -31,6 +32,20 @@ class Call:
     def actor(self) -> Actor:
         """The caller as the audit log names it."""
         return Actor.of(self.caller, self.address, self.request_id)
+
+    def note(
+        self,
+        action: str,
+        subject: tuple[str, str | None],
+        before: Values | None = None,
+        after: Values | None = None,
+    ) -> Note:
+        """What tells the audit log of a change by this caller, in the change's transaction."""
+
+        def tell(tx: Transaction) -> None:
+            record(tx, self.organization_id, self.actor, action, subject, before, after)
+
+        return tell
 
     def link(self, artifact_id: str) -> str:
         """An address of the artifact's bytes that is good without a key, for a while."""

@@ -31,6 +31,7 @@ from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, reso
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
 from usina.kernel.telemetry import JOBS_FINISHED, JOBS_RESCUED, JOBS_SUBMITTED
+from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.tenancy.caller import Caller
 
 T = TypeVar("T")
@@ -219,13 +220,18 @@ class Jobs:
         told = await self._database.read(lambda tx: models_of_living(tx, self._alive))
         self._registry.learn(told)
 
-    async def cancel(self, organization_id: str, job_id: str) -> tuple[Status, Job]:
+    async def cancel(
+        self, organization_id: str, job_id: str, note: Note = unnoted
+    ) -> tuple[Status, Job]:
         """The state that the job was in, and the job."""
-        before = await self._change(
-            organization_id,
-            job_id,
-            lambda tx: change.cancel(tx, organization_id, job_id, self._bus.announce),
-        )
+
+        def unit(tx: Transaction) -> Status:
+            before = change.cancel(tx, organization_id, job_id, self._bus.announce)
+            if not before.terminal:
+                note(tx)
+            return before
+
+        before = await self._change(organization_id, job_id, unit)
         reach("cancel.after_commit")
         if before is Status.RUNNING:
             self._dispatch.cancel(job_id)
@@ -234,13 +240,14 @@ class Jobs:
             JOBS_FINISHED.labels(job.model, Status.CANCELLED.value).inc()
         return before, job
 
-    async def retry(self, organization_id: str, job_id: str) -> Job:
+    async def retry(self, organization_id: str, job_id: str, note: Note = unnoted) -> Job:
         """Reopens a failed or cancelled job."""
         await self._quotas.look(organization_id)
 
         def unit(tx: Transaction) -> str:
             queue = change.reopen(tx, organization_id, job_id, self._bus.announce)
             self._quotas.keep_queue(tx, [organization_id])
+            note(tx)
             return queue
 
         queue = await self._change(organization_id, job_id, unit)
@@ -249,13 +256,14 @@ class Jobs:
         self._dispatch.work(queue)
         return job
 
-    async def delete(self, organization_id: str, job_id: str) -> None:
+    async def delete(self, organization_id: str, job_id: str, note: Note = unnoted) -> None:
         """Deletes an ended job, its events and its artifacts; then their bytes."""
 
         def unit(tx: Transaction) -> list[str]:
             keys = self._artifacts.keys_of_jobs(tx, [job_id])
             keys += checkpoint.keys_of_jobs(tx, [job_id])
             change.delete(tx, organization_id, job_id)
+            note(tx)
             return keys
 
         keys = await self._change(organization_id, job_id, unit)

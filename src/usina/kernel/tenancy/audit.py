@@ -1,6 +1,6 @@
 """The audit log: who changed what, written in the transaction of the change and never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -42,6 +42,14 @@ class Actor:
     def of(cls, caller: Caller, ip: str | None, request_id: str | None) -> "Actor":
         kind = ActorType.PERSON if caller.key_id is None else ActorType.KEY
         return cls(kind, caller.name, caller.user_id, caller.key_id, ip, request_id)
+
+
+Note = Callable[[Transaction], None]
+"""What a change calls in its own transaction, to be told of in the log."""
+
+
+def unnoted(tx: Transaction) -> None:
+    """Of a change that nobody asked for, or that is told of elsewhere."""
 
 
 COMMAND: Final = Actor(ActorType.COMMAND, "usina admin")
