@@ -10,10 +10,11 @@ SEED ?= 1
 JOBS ?= 10000
 KILLS ?= 1000
 ROUNDS ?= 10
+EXAMPLES ?= 1000
 VALIDATOR := tests/threed/validator
 
 .DEFAULT_GOAL := help
-.PHONY: help tools ceph setup demo run test test-s3 check format bench torture lock clean
+.PHONY: help tools ceph setup demo run test test-s3 check format bench fuzz torture lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -75,6 +76,9 @@ format: setup ## Put the code into its form
 
 bench: setup ## Speed, as ratios against peers and limits in the same run
 	$(BIN)/python -m benchmarks
+
+fuzz: setup ## The described API against generated requests, long; EXAMPLES=N per operation
+	USINA_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/fuzz
 
 torture: setup tools ## Kills without end, and the state machine; SEED=N JOBS=N KILLS=N
 	$(BIN)/python -m tests.torture.rig --seed $(SEED) --jobs $(JOBS) --kills $(KILLS)

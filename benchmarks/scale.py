@@ -1,7 +1,9 @@
 """What claims and submits take with 10 000 and with 1 000 000 jobs queued, against none.
 
 The jobs are of 1 000 organizations, each with a lane of its own, which is there in the empty
-database too. Both engines keep what they answered: PostgreSQL runs on a disk, with ``fsync``.
+database too. As many stand in one lane of another queue, of a model that the worker there can not
+run, before the one that it claims. Both engines keep what they answered: PostgreSQL runs on a disk,
+with ``fsync``.
 """
 
 import argparse
@@ -50,14 +52,18 @@ async def _filled(database: Database, count: int) -> _Place:
     await prepare(database)
     owners = tuple(new_id() for _ in range(ORGANIZATIONS))
 
-    def unit(tx: Transaction) -> str:
+    def unit(tx: Transaction) -> tuple[str, str]:
         rows = [{"id": owner, "name": owner, "created_at": tx.now} for owner in owners]
         tx.execute(sa.insert(organizations), rows)
         new = [replace(NEW_JOB, organization_id=owner) for owner in owners]
-        return insert_jobs(tx, new, silent)[0].id
+        before = replace(new[0], queue="gpu", model="heavy", priority=1)
+        pattern, heavy = insert_jobs(tx, [new[0], before], silent)
+        insert_jobs(tx, new[1:], silent)
+        return pattern.id, heavy.id
 
-    pattern = await database.write(unit)
+    pattern, heavy = await database.write(unit)
     await multiply(database, pattern, owners, count)
+    await multiply(database, heavy, owners[:1], count, after=count)
     await _claim(database, ORGANIZATIONS)
     return _Place(database, owners)
 
@@ -65,6 +71,16 @@ async def _filled(database: Database, count: int) -> _Place:
 async def _submit(place: _Place, owners: Sequence[str]) -> None:
     new = [replace(NEW_JOB, organization_id=owner) for owner in owners]
     await place.database.write(lambda tx: insert_jobs(tx, new, silent))
+
+
+async def _claim_past(place: _Place) -> tuple[float, int]:
+    """How long a claim takes of one job behind those of the other model, and what it took."""
+    new = replace(NEW_JOB, organization_id=place.owners[0], queue="gpu", model="light")
+    await place.database.write(lambda tx: insert_jobs(tx, [new], silent))
+    request = replace(slots(1), queues=("gpu",), models=frozenset({"light"}))
+    began = time.perf_counter()
+    claims = await place.database.write(lambda tx: claim(tx, request, silent))
+    return time.perf_counter() - began, len(claims.taken)
 
 
 async def _claim(database: Database, most: int) -> int:
@@ -86,6 +102,9 @@ async def _measure(place: _Place, repeats: int, times: dict[str, list[float]]) -
             assert taken == count
             times.setdefault(f"submit {name}", []).append(submitted - began)
             times.setdefault(f"claim {name}", []).append(ended - submitted)
+        seconds, taken = await _claim_past(place)
+        assert taken == 1
+        times.setdefault("claim past others", []).append(seconds)
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ async def _distributed(settings: Settings) -> AsyncGenerator[Made]:
         started = [parts.enter_context(_part(name, given)) for name in ("worker", "beat")]
         ground = await distributed_ground(given, parts)
         assert given.redis_url is not None
-        dispatch = CeleryDispatch(ground.bus, given.redis_url, QUEUES)
+        dispatch = CeleryDispatch(ground.bus, given.redis_url, QUEUES, ground.platform_id)
         parts.callback(dispatch.close)
         platform = platform_on(ground, await registry_of(given), dispatch, {})
         first = await platform.tenancy.create_organization("first")

@@ -66,12 +66,17 @@ class RedisServer:
     @contextmanager
     def held_still(self) -> Generator[None]:
         """It keeps its connections and answers nobody."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        self.hold_still()
         try:
             yield
         finally:
+            assert self._process is not None
             self._process.send_signal(signal.SIGCONT)
+
+    def hold_still(self) -> None:
+        """The same until it is stopped or started anew."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def flush(self) -> None:
         with self.client() as redis:

@@ -39,7 +39,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     on_stop_signals(stop.set)
     async with contextlib.AsyncExitStack() as parts:
         ground = await distributed_ground(settings, parts)
-        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES)
+        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES, ground.platform_id)
         parts.callback(dispatch.close)
         others = {"redis": Check(_redis_answers(ground), needed=False)}
         platform = platform_on(ground, await registry_of(settings), dispatch, others)

@@ -52,7 +52,9 @@ from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.audit import AuditLog
 from usina.kernel.tenancy.retention import Kept
 from usina.kernel.tenancy.service import Tenancy
+from usina.kernel.webhooks.service import Webhooks
 from usina.kernel.worker.worker import Worker
+from usina.outbound import documents_of, reach_of, start_delivering
 from usina.settings import Settings
 from usina.upkeep import seed_in
 from usina.workforce import load_ahead, make_worker
@@ -98,6 +100,7 @@ async def _embed(ground: Ground) -> Embedded:
     load_ahead(worker, settings.warm_ahead, credentials.organization_id)
     await worker.start(take_over=True)
     ground.parts.push_async_callback(worker.stop)
+    await start_delivering(ground, alone=True)
     beat = beat_of(platform, alone=True)
     beat.start(beat.turns)
     ground.parts.push_async_callback(beat.stop)
@@ -124,8 +127,11 @@ def platform_on(
     upload_time = timedelta(seconds=settings.upload_seconds)
     file_limits = FileLimits(settings.max_upload_bytes, upload_time, quotas.keep_room)
     files = Files(database, store, clock, query.file_in_use, file_limits)
-    alive = max(settings.lease, timedelta(seconds=3 * settings.heartbeat_seconds))
-    limits = Limits(settings.max_timeout_seconds)
+    alive = settings.alive
+    reach = reach_of(settings)
+    limits = Limits(settings.max_timeout_seconds, reach)
+    documents = documents_of(settings)
+    webhooks = Webhooks(database, ground.bus, reach, documents, ground.secret)
     doors = doors_on(ground)
     return Platform(
         settings=settings,
@@ -152,19 +158,14 @@ def platform_on(
         events=EventStream(database, ground.bus),
         idempotency=Idempotency(database, settings.idempotency_seconds),
         jobs=Jobs(
-            database,
-            ground.bus,
-            registry,
-            artifacts,
-            files.uploads,
-            dispatch,
-            limits,
-            alive,
+            *(database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive),
             quotas,
+            webhooks.hand_over,
         ),
         workers=Workers(database, ground.bus, alive),
         queues=Queues(database, dispatch, registry, alive),
         schedules=Schedules(database, registry, limits),
+        webhooks=webhooks,
         readiness=Readiness({**_own_checks(ground), **more}),
     )
 
@@ -186,7 +187,9 @@ def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
         _log.info("store swept", **asdict(report))
 
     retention = Retention(
-        _days(settings.retention_jobs_days), _days(settings.retention_events_days)
+        _days(settings.retention_jobs_days),
+        _days(settings.retention_events_days),
+        _days(settings.retention_deliveries_days),
     )
     return Beat(database, platform.jobs, platform.artifacts, platform.idempotency, sweep, retention)
 

@@ -12,6 +12,7 @@ from usina.identity import refuse_weak_secret
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import configure_logging
+from usina.outbound import start_delivering
 from usina.server import on_stop_signals
 from usina.settings import Settings
 
@@ -34,9 +35,10 @@ async def _turn(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as parts:
         show_metrics(settings, parts)
         ground = await distributed_ground(settings, parts)
-        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES)
+        dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES, ground.platform_id)
         parts.callback(dispatch.close)
         platform = platform_on(ground, await registry_of(settings), dispatch, {})
+        await start_delivering(ground)
         clockwork = beat_of(platform)
         clockwork.start(clockwork.turns_for_many)
         parts.push_async_callback(clockwork.stop)

@@ -4,6 +4,7 @@ Embedded, that is a file, a folder and this process alone; distributed, PostgreS
 folder that all machines share) and Redis.
 """
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +20,7 @@ from usina.kernel.db.wall import RolesMissing
 from usina.kernel.errors import Conflict, Problem, Unavailable
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.relay import RedisRelay
-from usina.kernel.storage.marker import claim
+from usina.kernel.storage.marker import MARKER, claim, owner_of
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import serve_metrics
 from usina.kernel.tenancy.quota import QUOTAS, Quota, Quotas
@@ -85,7 +86,6 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
 
     The database tells the time. Redis may be away: its absence is waited for by nobody.
     """
-    refuse_without_servers(settings)
     try:
         return await _shared_ground(settings, parts)
     except Unavailable as error:
@@ -93,8 +93,33 @@ async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStac
 
 
 async def _shared_ground(settings: Settings, parts: contextlib.AsyncExitStack) -> Ground:
+    database = await _shared_database(settings, parts)
+    bus = Bus()
+    relay = RedisRelay(redis_of(settings), await database.read(meta.platform_id), bus)
+    relay.start()
+    parts.push_async_callback(relay.stop)
+    return await _ground(settings, SystemClock(), database, bus, relay, parts)
+
+
+def platform_id_of(settings: Settings) -> str:
+    """The id of the distributed platform of these settings, for what is made before its ground;
+    raises :class:`CanNotStart`."""
+
+    async def look() -> str:
+        async with contextlib.AsyncExitStack() as parts:
+            return await (await _shared_database(settings, parts)).read(meta.platform_id)
+
+    try:
+        return asyncio.run(look())
+    except Unavailable as error:
+        raise CanNotStart(error.detail) from error
+
+
+async def _shared_database(
+    settings: Settings, parts: contextlib.AsyncExitStack
+) -> PostgresDatabase:
+    refuse_without_servers(settings)
     assert settings.database_url is not None
-    redis_url = redis_of(settings)
     revision = await revision_at(settings.database_url)
     if revision != HEAD:
         found = f"revision {revision}" if revision else "empty"
@@ -104,11 +129,7 @@ async def _shared_ground(settings: Settings, parts: contextlib.AsyncExitStack) -
     database = PostgresDatabase(settings.database_url, postgres_options(settings))
     parts.push_async_callback(database.close)
     await _prepare(database)
-    bus = Bus()
-    relay = RedisRelay(redis_url, await database.read(meta.platform_id), bus)
-    relay.start()
-    parts.push_async_callback(relay.stop)
-    return await _ground(settings, SystemClock(), database, bus, relay, parts)
+    return database
 
 
 def show_metrics(settings: Settings, parts: contextlib.AsyncExitStack) -> None:
@@ -177,10 +198,28 @@ def _most(settings: Settings) -> Quota:
 
 
 async def _claimed_store(settings: Settings, platform_id: str) -> Store:
+    name = settings.storage_url or str(settings.data / "store")
     try:
         store = open_chosen_store(settings)
-        await store.run(lambda: claim(store, platform_id))
+        ours = await store.run(lambda: claim(store, platform_id))
+        owner = None if ours else await store.run(lambda: owner_of(store))
     except (Problem, OSError) as error:
         why = error.detail if isinstance(error, Problem) else f"{error}."
-        raise CanNotStart(f"The store {settings.storage_url or 'of the data'}: {why}") from None
+        raise CanNotStart(f"The store {name}: {why}") from None
+    if not ours:
+        store.close()
+        raise CanNotStart(_strange(name, owner, platform_id))
     return store
+
+
+def _strange(name: str, owner: str | None, platform_id: str) -> str:
+    whose = (
+        f"belongs to the platform {owner}"
+        if owner
+        else f"holds objects and no {MARKER} that says whose they are"
+    )
+    return (
+        f"The store {name} {whose}, and this database is the platform {platform_id}, which would "
+        "delete what it does not know there. Set USINA_STORAGE_URL to an empty one or to its own. "
+        "If nobody else uses this one, make it this platform's: `usina admin adopt-store`."
+    )

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from usina.kernel.db.address import address_of, check_address
+from usina.kernel.guard.reach import Network
 from usina.kernel.limits.rate import Rate
 from usina.kernel.queue import QUEUES
 from usina.kernel.storage.s3_address import S3Place
@@ -154,11 +155,16 @@ class Settings(BaseSettings):
     warm_count: int = Field(8, ge=0)
     warm_bytes: int = Field(8 * _GIB, ge=0)
     warm_growth: float = Field(2, ge=1)
+    webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode] = ()
+    webhook_timeout_seconds: float = Field(15, gt=0, le=30)
+    webhook_concurrency: int = Field(64, ge=1, le=1000)
+    webhook_disable_days: float = Field(5, gt=0)
     warm_ahead: Annotated[tuple[str, ...], NoDecode] = ()
 
     retention_jobs_days: float | None = Field(None, gt=0)
     retention_events_days: float | None = Field(None, gt=0)
     retention_files_days: float | None = Field(30, gt=0)
+    retention_deliveries_days: float | None = Field(30, gt=0)
 
     @field_validator("runners", mode="before")
     @classmethod
@@ -172,6 +178,13 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
         return value
 
     @field_validator("routes", mode="before")
@@ -268,6 +281,11 @@ class Settings(BaseSettings):
     @cached_property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def alive(self) -> timedelta:
+        """How long a worker counts as there after its last heartbeat."""
+        return max(self.lease, timedelta(seconds=3 * self.heartbeat_seconds))
 
     @property
     def database_path(self) -> Path:

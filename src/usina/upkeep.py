@@ -5,15 +5,18 @@ the file in the data folder.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from usina.ground import postgres_options
 from usina.kernel.db import meta
-from usina.kernel.db.connect import Address, open_database, revision_at
+from usina.kernel.db.connect import Address, open_database, revision_at, shown
 from usina.kernel.db.connect import upgrade_database as upgrade_at
 from usina.kernel.db.migrations import HEAD
+from usina.kernel.errors import NotFound
+from usina.kernel.storage.marker import adopt
 from usina.kernel.tenancy.api_key import Wanted
 from usina.kernel.tenancy.permission import Role
 from usina.kernel.tenancy.service import (
@@ -25,6 +28,7 @@ from usina.kernel.tenancy.service import (
     Tenancy,
 )
 from usina.settings import Settings
+from usina.storage import open_chosen_store
 
 T = TypeVar("T")
 
@@ -86,6 +90,19 @@ def revoke_key(settings: Settings, key: str) -> str:
     return asyncio.run(_with_tenancy(settings, lambda tenancy: tenancy.revoke_key(key)))
 
 
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """A store that was given to a platform; ``before`` is whose it was, null for nobody's."""
+
+    platform_id: str
+    before: str | None
+
+
+def adopt_store(settings: Settings) -> Adoption:
+    """Makes the store of the settings that of their database's platform, which has to exist."""
+    return asyncio.run(_adopt_store(settings))
+
+
 async def seed_in(settings: Settings, tenancy: Tenancy) -> SeedReport:
     """What ``FIRST_SUPERUSER_*`` name."""
     password, key = settings.first_superuser_password, settings.first_superuser_api_key
@@ -98,6 +115,19 @@ async def seed_in(settings: Settings, tenancy: Tenancy) -> SeedReport:
 
 def _address(settings: Settings) -> Address:
     return settings.database_url or settings.database_path
+
+
+async def _adopt_store(settings: Settings) -> Adoption:
+    address = _address(settings)
+    if await revision_at(address) is None:
+        raise NotFound(f"There is no platform in {shown(address)} that could have a store.")
+    database = open_database(address, postgres_options(settings))
+    try:
+        platform_id = await database.read(meta.platform_id)
+    finally:
+        await database.close()
+    with contextlib.closing(open_chosen_store(settings)) as store:
+        return Adoption(platform_id, await store.run(lambda: adopt(store, platform_id)))
 
 
 async def _upgrade(settings: Settings) -> None:

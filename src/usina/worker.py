@@ -7,11 +7,13 @@ look at a queue; it looks by itself as well, so a worker that no message reaches
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
@@ -36,8 +38,8 @@ from usina.faces.cli.setting import settings_with
 from usina.ground import (
     CanNotStart,
     distributed_ground,
+    platform_id_of,
     redis_of,
-    refuse_without_servers,
     show_metrics,
 )
 from usina.identity import refuse_weak_secret
@@ -52,6 +54,9 @@ from usina.workforce import load_ahead, make_worker, own_place
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LOOK_SECONDS: Final = 2.0
+_CELERY_SECONDS: Final = 3.0
+"""For Celery's own end, once our worker has come to its. It says good-bye to a broker over several
+connections, each of which may be waited for in vain; nothing that it holds is missed by anybody."""
 _COMMAND: Final = "celery -A usina.worker worker -P threads"
 
 
@@ -82,14 +87,14 @@ def node_name() -> str:
 
 
 def celery_of(settings: Settings) -> Celery:
-    """The Celery application whose worker is ours; raises :class:`CanNotStart` without Redis."""
-    refuse_without_servers(settings)
+    """The Celery application whose worker is ours; asks the database whose its keys are, and raises
+    :class:`CanNotStart` where it can not."""
     configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
     setup_logging.connect(_keep_logging, weak=False)
     celeryd_init.connect(_refuse_unknown_queues, weak=False)
     beat_init.connect(_refuse_beat, weak=False)
     warnings.filterwarnings("ignore", "You're running the worker with superuser")  # JSON alone
-    app = make_celery(redis_of(settings), QUEUES)
+    app = make_celery(redis_of(settings), QUEUES, platform_id_of(settings))
     app.conf.worker_concurrency = settings.slots
     hall = Hall(settings)
 
@@ -116,7 +121,6 @@ def celery_of(settings: Settings) -> Celery:
 
         def start(self, parent: Any) -> None:
             hall.open(parent.concurrency, list(parent.app.amqp.queues.consume_from))
-            worker_shutting_down.connect(told, weak=False)
             worker_shutdown.connect(close, weak=False)
 
         def stop(self, parent: Any) -> None:
@@ -126,6 +130,7 @@ def celery_of(settings: Settings) -> Celery:
             hall.close(at_once=True)
 
     app.steps["worker"].add(Step)
+    worker_shutting_down.connect(told, weak=False)
 
     @app.task(name=WORK)
     def look(queue: str) -> None:  # pyright: ignore[reportUnusedFunction]  # Celery calls it
@@ -144,9 +149,13 @@ class Hall:
         self._worker: Worker | None = None
         self._leave: asyncio.Event | None = None
         self._told = 0
+        self._ending: threading.Thread | None = None
 
     def open(self, slots: int, queues: Sequence[str]) -> None:
-        """Returns when the worker is at work; raises :class:`CanNotStart`."""
+        """Returns when the worker is at work, or at once where it was told to stop before; raises
+        :class:`CanNotStart`."""
+        if self._told:
+            return
         settings = self._settings.model_copy(update={"slots": slots})
         ready: Future[None] = Future()
 
@@ -169,7 +178,7 @@ class Hall:
 
     def look(self, queue: str) -> None:
         """Asks the worker to look at the queue; returns once it has, or soon."""
-        if self._loop is None or self._worker is None:
+        if self._loop is None or self._worker is None or self._ending is not None:
             return
         with contextlib.suppress(RuntimeError, CancelledError, TimeoutError):
             asyncio.run_coroutine_threadsafe(
@@ -177,20 +186,36 @@ class Hall:
             ).result(2 * _LOOK_SECONDS)
 
     def told_to_stop(self) -> None:
-        """By a signal; the second one cuts the grace short."""
+        """By a signal; the second one cuts the grace short. Returns at once."""
         self._told += 1
+        self._begin_to_leave()
         if self._told > 1:
             self._hurry()
 
     def close(self, *, at_once: bool = False) -> None:
         """Lets what runs come to its end within the grace and hands the rest back; once."""
-        if self._thread is None or self._loop is None or self._leave is None:
-            return
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._leave.set)
+        self._begin_to_leave()
         if at_once:
             self._hurry()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _begin_to_leave(self) -> None:
+        """Our worker waits for nothing of Celery's, and the process for Celery only so long."""
+        if self._loop is not None and self._leave is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._leave.set)
+        if self._ending is None:
+            self._ending = threading.Thread(target=self._end, name="usina-end", daemon=True)
+            self._ending.start()
+
+    def _end(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+        time.sleep(_CELERY_SECONDS)
+        _log.warning("Celery waits for its broker and is left behind")
+        logging.shutdown()
+        os._exit(0)
 
     def _hurry(self) -> None:
         if self._loop is not None and self._worker is not None:
@@ -202,6 +227,8 @@ class Hall:
     ) -> None:
         self._leave = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        if self._told:  # before there was anything to tell
+            self._leave.set()
         async with contextlib.AsyncExitStack() as parts:
             work_root = parts.enter_context(own_place(settings.data))
             show_metrics(settings, parts)

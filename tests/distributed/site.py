@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import httpx2
+from celery import Celery
 
 from tests.distributed.part import Part, celery, until, usina
 from tests.postgres import postgres_server
@@ -89,12 +90,21 @@ class Site:
 
     def inspect(self, what: str, name: str) -> Any:
         """What the worker of that name answers over Celery's remote control, once it hears."""
-        app = make_celery(self.environment["REDIS_URL"], QUEUES)
+        app = self.strange_celery()
         try:
             asked = getattr(app.control.inspect([name], timeout=3), what)
             return next(answers for _ in range(10) if (answers := asked()))[name]
         finally:
             app.close()
+
+    @property
+    def platform_id(self) -> str:
+        [[found]] = self.sql("SELECT value FROM meta WHERE key = 'platform_id'")
+        return str(found)
+
+    def strange_celery(self) -> Celery:
+        """The platform's Celery in the hands of somebody else."""
+        return make_celery(self.environment["REDIS_URL"], QUEUES, self.platform_id)
 
     def user(self, api: Part, name: str = "lab") -> "User":
         """A new organization, and its calls to this API."""

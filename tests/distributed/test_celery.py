@@ -10,8 +10,8 @@ import pytest
 from tests.distributed.conftest import Works
 from tests.distributed.part import Part, until
 from tests.distributed.site import SUCCEEDED_ONCE, Site
-from usina.kernel.dispatch.celery import make_celery
-from usina.kernel.jobs.queue import QUEUES
+from tests.distributed.site import site as site_of
+from usina.kernel.dispatch.celery import key_prefix
 
 pytestmark = pytest.mark.xdist_group("distributed celery")
 
@@ -117,7 +117,7 @@ def node_name(worker: Part) -> str:
 
 def send(site: Site, task: str, arguments: list[Any]) -> None:
     """As a strange or late publisher would."""
-    app = make_celery(site.environment["REDIS_URL"], QUEUES)
+    app = site.strange_celery()
     app.send_task(task, args=arguments, queue="default")
     app.close()
 
@@ -126,7 +126,7 @@ def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
     site, user = lent.site, lent.user
     assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     with lent.redis.client() as client:
-        [channel] = [name for name in client.pubsub_channels() if name.startswith(b"usina:")]
+        channel = f"usina:{site.platform_id}"
         for garbage in (b"", b"\xff\x00", b"{}", b"[1]", b'{"from": 1, "topics": 2, "hints": 3}'):
             client.publish(channel, garbage)
         for topic in ("queue:default", "queue:nonsense", "cancel:nobody"):
@@ -136,14 +136,47 @@ def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
             send(site, "usina.work", told)
         send(site, "no.such.task", ["default"])
         for garbage in (b"garbage", b"{}", b"[]", b"7"):
-            client.lpush("default", garbage)
+            client.lpush(key_prefix(site.platform_id) + "default", garbage)
     ids = [user.submit() for _ in range(3)]
     assert user.outcomes(ids) == {SUCCEEDED_ONCE}
     with lent.redis.client() as client:
-        until(lambda: client.llen("default") == 0)
+        until(lambda: client.llen(key_prefix(site.platform_id) + "default") == 0)
     lent.api.logged("none of ours came over Redis")
     lent.worker.logged("none of ours came over Redis")
     lent.worker.logged("no message lay in a queue")
     assert lent.worker.process.poll() is None
     assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     assert site.inspect("ping", node_name(lent.worker))
+
+
+def test_two_platforms_on_one_redis_hear_nothing_of_each_other(
+    works: Works, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Neither messages nor remote control; and none of their keys is without an owner."""
+    with site_of(tmp_path_factory.mktemp("other"), works.redis.url) as other:
+        started = other.api(), other.worker(), other.beat()
+        api, worker, beat = (part.ready() for part in started)
+        there = other.user(api)
+        for part in (worker, works.worker):
+            part.logged(" ready.")
+        asked = {
+            name: at.inspect("ping", name)
+            for at, name in ((works.site, node_name(works.worker)), (other, node_name(worker)))
+        }
+        assert all(answer == {"ok": "pong"} for answer in asked.values())
+        strange = other.strange_celery()
+        found = strange.control.inspect(timeout=3).ping()
+        strange.close()
+        assert found == {node_name(worker): {"ok": "pong"}}
+        assert works.user.outcomes(works.user.submit_many(5)) == {SUCCEEDED_ONCE}
+        assert there.outcomes(there.submit_many(5)) == {SUCCEEDED_ONCE}
+        done = [
+            at.inspect("stats", name)["total"]
+            for at, name in ((works.site, node_name(works.worker)), (other, node_name(worker)))
+        ]
+        assert all(total.get("usina.work", 0) >= 1 for total in done), done
+        with works.redis.client() as client:
+            names = [*client.keys(), *client.pubsub_channels()]
+        owners = tuple(f"usina:{at.platform_id}".encode() for at in (works.site, other))
+        assert [name for name in names if not name.startswith(owners)] == []
+        assert [part.stop() for part in (api, worker, beat)] == [0, 0, 0]

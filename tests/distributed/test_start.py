@@ -146,3 +146,22 @@ def test_redis_that_comes_late_is_waited_for_by_nobody(tmp_path: Path, empty: Si
     finally:
         late.stop()
     assert [part.stop() for part in (api, worker, beat)] == [0, 0, 0]
+
+
+def test_a_store_of_another_platform_is_refused_and_can_be_adopted(empty: Site) -> None:
+    beat = empty.beat().ready()
+    assert beat.stop() == 0
+    first = empty.environment["DATABASE_URL"]
+    name = asyncio.run(postgres_server().fresh())
+    empty.environment["DATABASE_URL"] = postgres_server().url(name)
+    for part in (empty.api(), empty.worker(), empty.beat()):
+        assert part.ended(60) == 1
+        [line] = part.log.strip().splitlines()
+        assert empty.environment["USINA_STORAGE_URL"] in line
+        assert "usina admin adopt-store" in line
+    adopted = empty.run("admin", "adopt-store")
+    assert adopted.returncode == 0, adopted.stderr
+    assert [part.stop() for part in (*started(empty),)] == [0, 0, 0]
+    empty.environment["DATABASE_URL"] = first
+    assert empty.beat().ended(60) == 1
+    asyncio.run(postgres_server().drop(name))

@@ -14,6 +14,7 @@ PAGES = [
     "docs/guides/first-steps.md",
     "docs/guides/first-model.md",
     "docs/guides/bring-your-own-program.md",
+    "docs/guides/receive-webhooks.md",
 ]
 _MOVING = "docs/guides/from-one-machine-to-many.md"
 """It wants three servers."""

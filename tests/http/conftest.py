@@ -115,15 +115,10 @@ STORES: dict[str, Callable[[], dict[str, str]]] = {"folder": dict, "s3": setting
 
 def settings_of(folder: Path, **more: Any) -> Settings:
     runners = (Path(__file__).parent / "runners",)
-    return Settings(
-        data=folder,
-        runners=runners,
-        slots=2,
-        retry_seconds=0.05,
-        rate_login=Rate(60, 60),
-        _env_file=None,
-        **more,
-    )
+    given: dict[str, Any] = {"slots": 2, "retry_seconds": 0.05}
+    given["webhook_allowed_networks"] = "127.0.0.0/8"
+    given["rate_login"] = Rate(60, 60)
+    return Settings(data=folder, runners=runners, _env_file=None, **given | more)
 
 
 @asynccontextmanager

@@ -78,7 +78,11 @@ def _refusal(value: object) -> Problem:
         ({"model": "m", "inputs": {"image": {"id": "x"}}}, "validation_failed", "/inputs/image"),
         ({"model": "m", "Model": "m"}, "unknown_field", "/Model"),
         ({"model": "m", "organization_id": "x"}, "unknown_field", "/organization_id"),
-        ({"model": "m", "callback_url": "https://example.org"}, "not_served", "/callback_url"),
+        (
+            {"model": "m", "callback_url": ["https://a.example"]},
+            "validation_failed",
+            "/callback_url",
+        ),
     ],
 )
 def test_a_submit_is_strict(value: object, code: str, pointer: str) -> None:

@@ -93,7 +93,7 @@ async def test_without_a_file(api: Api) -> None:
         ({"model": "picture-v1", "labels": '{"k": 1}'}, "validation_failed", "/labels/k"),
         ({"model": "picture-v1", "mask": "an id"}, "unknown_field", "/mask"),
         ({"model": "picture-v1", "organization_id": "x"}, "unknown_field", "/organization_id"),
-        ({"model": "picture-v1", "callback_url": "http://x"}, "not_served", "/callback_url"),
+        ({"model": "picture-v1", "callback_url": "x"}, "validation_failed", "/callback_url"),
     ],
 )
 async def test_refused_it_leaves_no_file(

@@ -41,6 +41,7 @@ async def test_a_schedule_is_made_and_found(api: Api) -> None:
         "timeout_seconds": None,
         "labels": {},
         "strict": False,
+        "callback_url": None,
     }
     next_at = datetime.fromisoformat(made["next_at"])
     assert (next_at.hour, next_at.minute, next_at.second) == (2, 30, 0)
@@ -136,8 +137,8 @@ async def test_a_step_begins_with_its_creation(api: Api) -> None:
         ),
         ({"job": {"model": "echo-v1", "priority": 101}}, "validation_failed", "/job/priority"),
         (
-            {"job": {"model": "echo-v1", "callback_url": "https://a.example"}},
-            "not_served",
+            {"job": {"model": "echo-v1", "callback_url": "https://169.254.169.254"}},
+            "address_not_allowed",
             "/job/callback_url",
         ),
     ],

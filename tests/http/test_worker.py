@@ -17,11 +17,13 @@ async def test_a_worker_says_what_it_puts_around_a_program(api: Api) -> None:
     assert listed["next_cursor"] is None
     has = {"slots", "memory_bytes", "gpus"}
     assert set(worker) == {
-        *("id", "name", "queues", "free", "warm_models", "draining"),
+        *("id", "name", "queues", "models", "free", "warm_models", "draining"),
         *("started_at", "seen_at", "sandbox"),
         *has,
     }
     assert worker["queues"] == ["default", "gpu", "io"]
+    catalogue = (await api.get("/api/v1/models?limit=200")).json()["items"]
+    assert worker["models"] == sorted(m["name"] for m in catalogue if m["available"])
     assert worker["draining"] is False
     assert worker["slots"] >= 1
     assert worker["memory_bytes"] > 0

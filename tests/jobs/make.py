@@ -17,6 +17,9 @@ from usina.kernel.tenancy.table import organizations
 
 LEASE = timedelta(seconds=30)
 MEMORY = 1024**2
+MODELS = frozenset({"echo-v1", "heavy", "cold", "loaded"})
+"""What a worker of the tests can run, and how it tells."""
+ABLE = dict.fromkeys(MODELS, "")
 NEW_JOB = NewJob(
     organization_id="",
     model="echo-v1",
@@ -63,11 +66,12 @@ def slots(
     worker: str | None = None,
     capacity: int | None = None,
     warm: Collection[tuple[str, str | None]] = (),
+    models: frozenset[str] = MODELS,
 ) -> ClaimRequest:
     """The request of a worker that lacks nothing but slots."""
     room, whole = (Room(count, 1024 * MEMORY) for count in (free, capacity or free))
     worker, most = worker or new_id(), most or free
-    return ClaimRequest(worker, ("default",), room, whole, most, small, LEASE, warm)
+    return ClaimRequest(worker, ("default",), models, room, whole, most, small, LEASE, warm)
 
 
 async def take(

@@ -25,12 +25,15 @@ _COPIED: Final = (
 )
 
 
-async def multiply(database: Database, pattern: str, owners: Sequence[str], count: int) -> None:
+async def multiply(
+    database: Database, pattern: str, owners: Sequence[str], count: int, *, after: int = 0
+) -> None:
     """So many copies of a queued job, all older than any that comes, spread over the organizations
-    in turn. Indexes are made afterwards, which is quicker."""
+    in turn; ``after`` so many that were made before. Indexes are made afterwards, which is quicker.
+    """
     await database.write(_drop_indexes)
-    for first in range(0, count, _AT_ONCE):
-        last = min(count, first + _AT_ONCE)
+    for first in range(after, after + count, _AT_ONCE):
+        last = min(after + count, first + _AT_ONCE)
         await database.write(lambda tx, a=first, b=last: _copy(tx, pattern, owners, a, b))
     for index in jobs.indexes:
         await database.write(lambda tx, i=index: _create(tx, i))

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from tests.clock import FakeClock
 from tests.databases import plan_of
 from tests.jobs.make import (
+    ABLE,
     LEASE,
     MEMORY,
     NEW_JOB,
@@ -165,10 +166,10 @@ async def test_lanes_without_work_are_not_looked_at(database: Database) -> None:
     for owner in owners:
         await queue(database, owner)
     assert len(await take(database, free=20)) == 20
-    assert await database.read(lambda tx: lane.in_turn(tx, ("default", "gpu"), 50)) == []
+    assert await database.read(lambda tx: lane.in_turn(tx, ("default", "gpu"), 50)) == {}
     [job] = await queue(database, owners[7], queue="gpu")
     turn = await database.read(lambda tx: lane.in_turn(tx, ("default", "gpu"), 50))
-    assert turn == [Lane("gpu", owners[7])]
+    assert turn == {Lane("gpu", owners[7]): {"echo-v1"}}
     assert job.queue_position == 1
 
 
@@ -242,7 +243,7 @@ async def test_a_job_that_no_worker_could_run_says_so(database: Database) -> Non
         "no_worker ": {"needs": Room(1, MEMORY, 2)},
         "no_worker  ": {"queue": "io"},
     }
-    worker = WorkerRow(new_id(), "worker", Room(2, 2 * MEMORY, 1), ("default", "gpu"))
+    worker = WorkerRow(new_id(), "worker", Room(2, 2 * MEMORY, 1), ("default", "gpu"), models=ABLE)
     for known in (False, True):
         for reason, fields in cases.items():
             now = await database.read(lambda tx: fleet(tx, LEASE))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tests.clock import FakeClock
 from tests.databases import plan_of
-from tests.jobs.make import LEASE, organization, queue, silent, take
+from tests.jobs.make import ABLE, LEASE, organization, queue, silent, take
 from tests.jobs.test_parallel import claims_of
 from usina.kernel.db.unit_of_work import Database
 from usina.kernel.errors import NotFound
@@ -206,10 +206,10 @@ async def test_why_a_job_waits(
     owner = await organization(database)
     [job] = await queue(database, owner)
     assert await reason(database, owner, job.id) == "no_worker"
-    elsewhere = WorkerRow(new_id(), "gpu box", Room(1, 2**40), queues=("gpu",))
+    elsewhere = WorkerRow(new_id(), "gpu box", Room(1, 2**40), queues=("gpu",), models=ABLE)
     await beat(database, elsewhere)
     assert await reason(database, owner, job.id) == "no_worker"
-    worker = WorkerRow(new_id(), "box", Room(2, 2**40), queues=("default", "io"))
+    worker = WorkerRow(new_id(), "box", Room(2, 2**40), queues=("default", "io"), models=ABLE)
     await beat(database, worker)
     assert await reason(database, owner, job.id) == "slot"
     await workers.drain(worker.id, draining=True)
@@ -233,8 +233,8 @@ async def test_what_serves_a_queue(
     database: Database, queues: Queues, workers: Workers, clock: FakeClock
 ) -> None:
     owner = await organization(database)
-    both = WorkerRow(new_id(), "both", Room(4, 2**40), queues=("default", "gpu"))
-    one = WorkerRow(new_id(), "one", Room(2, 2**40), queues=("default",))
+    both = WorkerRow(new_id(), "both", Room(4, 2**40), queues=("default", "gpu"), models=ABLE)
+    one = WorkerRow(new_id(), "one", Room(2, 2**40), queues=("default",), models=ABLE)
     for worker in (both, one):
         await beat(database, worker)
     await queue(database, owner, 3, needs=Room(2, 1))
@@ -257,7 +257,9 @@ async def test_a_drain_is_heard_with_the_next_heartbeat(
 ) -> None:
     bus = Bus()
     workers = Workers(database, bus, ALIVE)
-    row = WorkerRow(new_id(), "box", Room(2, 2**40), queues=("default",), warm=("echo-v1",))
+    row = WorkerRow(
+        new_id(), "box", Room(2, 2**40), queues=("default",), models=ABLE, warm=("echo-v1",)
+    )
     assert not (await beat(database, row)).draining
     with bus.listen(worker_topic(row.id)) as listener:
         for _ in range(2):

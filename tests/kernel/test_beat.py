@@ -1,6 +1,7 @@
 """What happens by the clock, on a whole platform whose clock the test moves."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from usina.app import embedded
 from usina.kernel.beat import Beat, Retention
 from usina.kernel.clock import SystemClock
 from usina.kernel.db.schema import metadata
+from usina.kernel.errors import Invalid
 from usina.kernel.jobs.job import JobRequest
 from usina.kernel.jobs.schedule.rule import Rule
 from usina.kernel.jobs.schedule.store import Plan
@@ -138,3 +140,42 @@ async def test_an_organization_keeps_its_jobs_for_a_shorter_time(
     assert await rows_of(plant, old) == 0
     artifacts = plant.platform.settings.data / "store/artifacts"
     assert [path for path in artifacts.rglob("*") if path.is_file()] == []
+
+
+async def test_what_can_not_be_run_any_more_waits_and_is_told_of(tmp_path: Path) -> None:
+    """A platform that comes back without a program keeps the jobs, until it has it again."""
+    folder = tmp_path / "runners/gone-v1"
+    folder.mkdir(parents=True)
+    told = 'usina_model_unserved{model="gone-v1",queue="default"} 1.0'
+
+    async def started(command: str) -> Plant:
+        (folder / "runner.toml").write_text(
+            'name = "gone-v1"\nversion = "1"\ntask = "t"\ndescription = "d"\nlicense = "MIT"\n'
+            f'command = ["{command}"]\n'
+        )
+        made = embedded(settings(tmp_path, runners=(folder.parent,)))
+        return Plant.of(await running.enter_async_context(made))
+
+    async with AsyncExitStack() as running:
+        plant = await started("true")
+        await plant.platform.queues.pause("default")
+        request = JobRequest("gone-v1", max_attempts=1)
+        [job] = await plant.platform.jobs.submit(plant.caller, [request])
+    async with AsyncExitStack() as running:
+        plant = await started("no-such-program")
+        with pytest.raises(Invalid) as refused:
+            await plant.platform.jobs.submit(plant.caller, [request])
+        assert refused.value.code == "model_unavailable"
+        await plant.platform.queues.resume("default")
+        [echo] = await plant.submit()
+        assert (await plant.end(echo)).status is Status.SUCCEEDED
+        found = await plant.get(job.id)
+        assert (found.status, found.waiting_reason) == (Status.QUEUED, "no_worker")
+        beat = beat_of(plant, Retention(None, None))
+        await beat.tell_unserved()
+        assert told in metrics_text().decode()
+    async with AsyncExitStack() as running:
+        plant = await started("true")
+        ended = await plant.end(job.id)
+        assert (ended.attempt, ended.error and ended.error.reason) == (1, "no_result")
+        await beat_of(plant, Retention(None, None)).tell_unserved()

@@ -1,5 +1,7 @@
 """A server that stumbles is not noticed; one that lies down is told of, in bounded time."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -227,3 +229,22 @@ def test_a_copy_in_parts_that_fails_leaves_none(
         store.copy("files/organization/here", KEY)
     assert store.size(KEY) is None
     assert store.clear_unfinished(store.opened_at.replace(year=9999)) == 0
+
+
+async def test_a_close_waits_only_a_moment_for_a_server_that_hangs(proxy: Proxy) -> None:
+    """And what it had begun keeps no process that leaves."""
+    behind = replace(access(), endpoint=proxy.url)
+    store = S3Store(S3Place.of(f"s3://{fresh_bucket()}/usina"), behind, Patience())
+    proxy.break_next(hang, times=1000)
+    asked = asyncio.create_task(store.run(lambda: store.size(KEY)))
+    while not proxy.broken:
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+    await asyncio.to_thread(store.close)
+    assert time.monotonic() - began < Patience().answer_seconds / 2
+    left = [t for t in threading.enumerate() if t.name.startswith("usina-store")]
+    assert left
+    assert all(thread.daemon for thread in left)
+    with pytest.raises(RuntimeError):
+        await store.run(lambda: None)
+    asked.cancel()

@@ -60,6 +60,7 @@ def start(data: Path, failpoints: str = "", **environment: str) -> Running | Non
             "USINA_RETRY_SECONDS": "0.05",
             "USINA_LOG_FORMAT": "json",
             "USINA_RUNNERS": str(RUNNERS),
+            "USINA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
             **environment,
         },
         start_new_session=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.torture.ear import Ear, listening
 from tests.torture.invariant import violations
 from tests.torture.platform import Running, get_json, running, start
 from usina.kernel.failpoints import NAMES
@@ -27,6 +28,7 @@ _TIDY_SECONDS = 5
 class History:
     """What clients were told; what they were not told may or may not have happened."""
 
+    ear: Ear
     accepted: set[str] = field(default_factory=set[str])
     deleted: set[str] = field(default_factory=set[str])
     by_key: dict[str, str] = field(default_factory=dict[str, str])
@@ -39,7 +41,13 @@ def kill_at(failpoint: str, data: Path, seed: int) -> list[str]:
     Returns what is broken, in words. A failpoint that was never reached is broken too.
     """
     random_ = random.Random(f"{failpoint} {seed}")
-    history = History()
+    with listening() as ear:
+        return _kill_at(failpoint, data, seed, random_, History(ear))
+
+
+def _kill_at(
+    failpoint: str, data: Path, seed: int, random_: random.Random, history: History
+) -> list[str]:
     visit = 1 if failpoint.startswith(("sweep.", "stop.")) else random_.choice([1, 1, 2, 3])
     died = _work_until_death(f"{failpoint}:{visit}", data, random_, history)
     if not died:
@@ -59,7 +67,10 @@ def kill_at(failpoint: str, data: Path, seed: int) -> list[str]:
 def _settled(data: Path, history: History) -> list[str]:
     """What is wrong once the tidying behind the last ends has had its moment."""
     deadline = time.monotonic() + _TIDY_SECONDS
-    while wrong := violations(data, history.accepted, history.deleted, alive=True):
+    while wrong := [
+        *violations(data, history.accepted, history.deleted, alive=True),
+        *history.ear.missed(data),
+    ]:
         if time.monotonic() > deadline:
             return wrong
         time.sleep(0.05)
@@ -75,6 +86,8 @@ def _work_until_death(failpoint: str, data: Path, random_: random.Random, histor
         return True
     deadline = time.monotonic() + 20
     with platform.client() as client:
+        with contextlib.suppress(httpx2.HTTPError):
+            client.post("/webhooks", json={"url": history.ear.url}).raise_for_status()
         if name.startswith("stop."):
             _stop_amid_work(platform, client, history)
         if name.startswith("fire."):

@@ -34,7 +34,8 @@ def verify(secret: bytes, path: str, query: bytes, *, method: str = "GET") -> No
     if len(expires) != 1 or len(given) != 1 or not _is_moment(expires[0]):
         raise _wrong()
     moment = int(expires[0])
-    if not hmac.compare_digest(_signature(secret, method, path, moment), given[0]):
+    right = _signature(secret, method, path, moment)
+    if not hmac.compare_digest(right.encode(), given[0].encode()):
         raise _wrong()
     if moment <= time.time():
         raise Unauthorized("This link is no longer good; ask for a new one.", code="link_expired")

@@ -24,9 +24,16 @@ from usina.kernel.jobs.store import lane
 from usina.kernel.jobs.store.queue import depths
 from usina.kernel.jobs.store.worker import forget_unseen_workers
 from usina.kernel.queue import QUEUES
-from usina.kernel.telemetry import QUEUE_DEPTH, QUEUE_OLDEST
+from usina.kernel.telemetry import (
+    MODEL_UNSERVED,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST,
+    WEBHOOKS_PENDING,
+)
 from usina.kernel.tenancy.retention import own_ages
 from usina.kernel.tenancy.session import forget_over
+from usina.kernel.webhooks.attempt import count_pending
+from usina.kernel.webhooks.delivery import forget_before as forget_deliveries
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _BATCH: Final = 500
@@ -42,6 +49,7 @@ class Retention:
 
     jobs: timedelta | None
     events: timedelta | None
+    deliveries: timedelta | None = None
 
 
 class Beat:
@@ -62,12 +70,16 @@ class Beat:
         self._idempotency = idempotency
         self._sweep = sweep
         self._retention = retention
+        self._unserved: set[tuple[str, str]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def measures(self) -> Mapping[str, Turn]:
         """What every process that shows metrics does for itself."""
-        return {"measure_queues": (self.measure_queues, 5.0)}
+        return {
+            "measure_queues": (self.measure_queues, 5.0),
+            "measure_webhooks": (self.measure_webhooks, 5.0),
+        }
 
     @property
     def turns_of_faces(self) -> Mapping[str, Turn]:
@@ -79,6 +91,7 @@ class Beat:
         """All that one process has to do for the platform."""
         return {
             "fire_schedules": (self.fire_schedules, 1.0),
+            "tell_unserved": (self.tell_unserved, 30.0),
             "count_lanes": (self.count_lanes, 600.0),
             "forget_old": (self.forget_old, 600.0),
             "sweep": (self._sweep, 3600.0),
@@ -124,6 +137,20 @@ class Beat:
             since = depth.oldest if depth else None
             QUEUE_OLDEST.labels(queue).set((now - since).total_seconds() if since else 0)
 
+    async def measure_webhooks(self) -> None:
+        WEBHOOKS_PENDING.set(await self._database.read(count_pending))
+
+    async def tell_unserved(self) -> None:
+        """Says of each model that jobs wait for and no living worker can run, once, and why."""
+        found = await self._jobs.unserved()
+        for (queue, model), reason in found.items():
+            MODEL_UNSERVED.labels(queue, model).set(1)
+            if (queue, model) not in self._unserved:
+                _log.error("no worker can run what waits", queue=queue, model=model, reason=reason)
+        for queue, model in self._unserved - found.keys():
+            MODEL_UNSERVED.remove(queue, model)
+        self._unserved = set(found)
+
     async def count_lanes(self) -> None:
         """Puts lanes right whose counts were made wrong by hand, so that no job waits for ever."""
         for one in await self._database.read(lane.miscounted):
@@ -146,6 +173,12 @@ class Beat:
         if self._retention.events is not None:
             age = self._retention.events
             while await self._database.write(lambda tx: forget_before(tx, tx.now - age, _BATCH)):
+                pass
+        if self._retention.deliveries is not None:
+            old = self._retention.deliveries
+            while await self._database.write(
+                lambda tx: forget_deliveries(tx, tx.now - old, _BATCH)
+            ):
                 pass
         await self._forget_sooner()
 

@@ -26,6 +26,7 @@ from usina.kernel.tenancy.gate import Gate
 from usina.kernel.tenancy.invitation import Invitations
 from usina.kernel.tenancy.member import Members
 from usina.kernel.tenancy.service import Tenancy
+from usina.kernel.webhooks.service import Webhooks
 from usina.settings import Settings
 
 
@@ -58,4 +59,5 @@ class Platform:
     workers: Workers
     queues: Queues
     schedules: Schedules
+    webhooks: Webhooks
     readiness: Readiness

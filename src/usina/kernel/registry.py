@@ -69,10 +69,10 @@ class Registry:
 
     def learn(self, told: Sequence[Mapping[str, str]]) -> None:
         """What the workers of other machines say of their models: by name why one can not run
-        there, and nothing where it can. A model can run if it can anywhere."""
+        there, and nothing where it can. A model can run if it can here or anywhere."""
         for name, model in self._own.items():
             reasons = [each[name] for each in told if name in each]
-            if reasons:
+            if reasons and not model.available:
                 reason = min(reasons) or None
                 model = replace(model, available=reason is None, unavailable_reason=reason)
             self._models[name] = model
@@ -80,6 +80,10 @@ class Registry:
     def reasons(self) -> dict[str, str]:
         """By name why a model can not run here, and nothing where it can."""
         return {name: model.unavailable_reason or "" for name, model in self._own.items()}
+
+    def served(self) -> frozenset[str]:
+        """Names of the models that can run here."""
+        return frozenset(name for name, model in self._own.items() if model.available)
 
     def all(self) -> Sequence[Model]:
         return tuple(self._models.values())

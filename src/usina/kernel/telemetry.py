@@ -42,8 +42,29 @@ QUEUE_OLDEST: Final = Gauge(
     ["queue"],
     registry=REGISTRY,
 )
+MODEL_UNSERVED: Final = Gauge(
+    "usina_model_unserved",
+    "1 while jobs wait for a model that no living worker can run, by queue and model.",
+    ["queue", "model"],
+    registry=REGISTRY,
+)
 JOBS_RESCUED: Final = Counter(
     "usina_jobs_rescued", "Jobs taken back from a lost worker.", registry=REGISTRY
+)
+WEBHOOK_ATTEMPTS: Final = Counter(
+    "usina_webhook_attempts",
+    "Attempts at webhook deliveries, by result.",
+    ["result"],
+    registry=REGISTRY,
+)
+WEBHOOK_SECONDS: Final = Histogram(
+    "usina_webhook_attempt_seconds",
+    "How long receivers of webhooks take to answer.",
+    registry=REGISTRY,
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30),
+)
+WEBHOOKS_PENDING: Final = Gauge(
+    "usina_webhooks_pending", "Webhook deliveries that wait.", registry=REGISTRY
 )
 SLOTS_BUSY: Final = Gauge("usina_slots_busy", "Slots that run a job here.", registry=REGISTRY)
 

@@ -230,6 +230,7 @@ async def test_a_link_that_was_changed_is_refused(office: Office) -> None:
     good = sign(secret, path, 60)
     refused = {
         good[:-1] + ("A" if good[-1] != "A" else "B"): "link_invalid",
+        good[:-1] + "%C3%A9": "link_invalid",
         good.replace(artifact.id, other.id): "link_invalid",
         good.replace("expires=", "expires=9"): "link_invalid",
         good.replace("expires=", "expires=1&expires="): "link_invalid",

@@ -358,8 +358,11 @@ async def _push(hands: Hands, times: int, expires: float) -> str | None:
         return None
     queue = hands.random_.choice(["default", "gpu", "io"])
 
+    [known] = await hands.cluster.query("SELECT value FROM meta WHERE key = 'platform_id'")
+
     def push() -> None:
-        app = make_celery(hands.cluster.redis_url, ("default", "gpu", "io"))
+        queues = ("default", "gpu", "io")
+        app = make_celery(hands.cluster.redis_url, queues, known["value"])
         with contextlib.suppress(Exception):  # Redis may go while we speak
             for _ in range(times):
                 app.send_task(WORK, args=[queue], queue=queue, expires=expires or None)

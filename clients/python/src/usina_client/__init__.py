@@ -33,11 +33,17 @@ from usina_client._error import (
     UnsupportedMediaError,
     UsinaError,
     WaitTimeoutError,
+    WebhookVerificationError,
 )
 from usina_client._model import (
     Artifact,
     CatchUp,
     DeclaredGate,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryDetail,
+    DeliveryError,
+    DeliveryStatus,
     Event,
     File,
     Gate,
@@ -58,11 +64,14 @@ from usina_client._model import (
     ScheduledJob,
     Throughput,
     WarmModel,
+    Webhook,
+    WebhookSecret,
     Worker,
 )
 from usina_client._schedule import SchedulePlan, plan_of
 from usina_client._submission import Inputs, InputValue, JobRequest
 from usina_client._upload import OnProgress, Source, Upload
+from usina_client._webhook import WebhookEvent, WebhookPlan, verify_webhook, webhook_plan_of
 
 from ._async.artifact import AsyncArtifacts
 from ._async.client import AsyncClient
@@ -72,6 +81,7 @@ from ._async.model import AsyncModels
 from ._async.pager import AsyncPager
 from ._async.queue import AsyncQueues
 from ._async.schedule import AsyncSchedules
+from ._async.webhook import AsyncWebhooks
 from ._async.worker import AsyncWorkers
 from ._sync.artifact import Artifacts
 from ._sync.client import Client
@@ -81,6 +91,7 @@ from ._sync.model import Models
 from ._sync.pager import Pager
 from ._sync.queue import Queues
 from ._sync.schedule import Schedules
+from ._sync.webhook import Webhooks
 from ._sync.worker import Workers
 
 __all__ = [
@@ -95,6 +106,7 @@ __all__ = [
     "AsyncPager",
     "AsyncQueues",
     "AsyncSchedules",
+    "AsyncWebhooks",
     "AsyncWorkers",
     "AuthenticationError",
     "BadRequestError",
@@ -103,6 +115,11 @@ __all__ = [
     "Client",
     "ConflictError",
     "DeclaredGate",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryDetail",
+    "DeliveryError",
+    "DeliveryStatus",
     "Event",
     "FieldProblem",
     "File",
@@ -152,8 +169,16 @@ __all__ = [
     "UsinaError",
     "WaitTimeoutError",
     "WarmModel",
+    "Webhook",
+    "WebhookEvent",
+    "WebhookPlan",
+    "WebhookSecret",
+    "WebhookVerificationError",
+    "Webhooks",
     "Worker",
     "Workers",
     "plan_of",
     "safe_name",
+    "verify_webhook",
+    "webhook_plan_of",
 ]

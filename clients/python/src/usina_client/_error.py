@@ -7,6 +7,7 @@ UsinaError
 ├── ChecksumError               the bytes received are not those announced
 ├── WaitTimeoutError            the job had not ended in the time given
 ├── JobFailedError              the job failed or was cancelled
+├── WebhookVerificationError    a webhook is not signed by this secret, or not lately
 └── ApiError                    the platform refused (RFC 9457)
     ├── BadRequestError         400
     ├── AuthenticationError     401
@@ -32,6 +33,10 @@ from usina_client._model import Job
 
 class UsinaError(Exception):
     """Base of all errors of this package."""
+
+
+class WebhookVerificationError(UsinaError):
+    """What came as a webhook is not signed by this secret, or not lately."""
 
 
 class TransportError(UsinaError):

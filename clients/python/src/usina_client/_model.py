@@ -220,6 +220,7 @@ class Worker(Answer):
     gpus: int = 0
     free: Room
     queues: list[str] = []
+    models: list[str] = []
     warm_models: list[str] = []
     draining: bool = False
     started_at: AwareDatetime
@@ -276,6 +277,7 @@ class ScheduledJob(Answer):
     timeout_seconds: float | None = None
     labels: dict[str, str] = {}
     strict: bool = False
+    callback_url: str | None = None
 
 
 class Schedule(Answer):
@@ -294,6 +296,66 @@ class Schedule(Answer):
     next_at: AwareDatetime | None = None
     last_job_id: str | None = None
     last_error: str | None = None
+
+
+DeliveryStatus: TypeAlias = Literal["pending", "delivered", "failed"]
+
+
+class Webhook(Answer):
+    """An endpoint; `failing_since` is its first failure after it last took something."""
+
+    id: str
+    url: str
+    event_types: list[str]
+    description: str = ""
+    enabled: bool
+    own_secret: bool = False
+    created_at: AwareDatetime
+    failing_since: AwareDatetime | None = None
+    disabled_at: AwareDatetime | None = None
+    disabled_reason: str | None = None
+
+
+class WebhookSecret(Answer):
+    """`previous_valid_until` is null once only the newest secret signs."""
+
+    secret: str
+    previous_valid_until: AwareDatetime | None = None
+
+
+class DeliveryError(Answer):
+    code: str
+    message: str
+
+
+class DeliveryAttempt(Answer):
+    """`error` is null where the receiver took it."""
+
+    at: AwareDatetime
+    duration_seconds: float
+    status_code: int | None = None
+    error: DeliveryError | None = None
+    answer: str | None = None
+
+
+class Delivery(Answer):
+    """An event that is told to one address; without `endpoint_id` it is a job's callback."""
+
+    id: str
+    endpoint_id: str | None = None
+    job_id: str | None = None
+    type: str
+    url: str
+    status: DeliveryStatus
+    created_at: AwareDatetime
+    attempt_count: int
+    last_attempt: DeliveryAttempt | None = None
+    next_attempt_at: AwareDatetime | None = None
+
+
+class DeliveryDetail(Delivery):
+    attempts: list[DeliveryAttempt] = []
+    body: dict[str, JsonValue] = {}
 
 
 class Event(Answer):

@@ -49,6 +49,7 @@ def plan_of(schedule: Schedule) -> SchedulePlan:
         timeout_seconds=job.timeout_seconds,
         labels=job.labels,
         strict=job.strict,
+        callback_url=job.callback_url,
     )
     return SchedulePlan(
         name=schedule.name,

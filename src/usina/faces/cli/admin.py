@@ -10,7 +10,7 @@ from usina.faces.cli.output import JsonFlag, json_wanted, say, show_json, show_o
 from usina.faces.cli.setting import DataOption
 from usina.kernel.tenancy.permission import EVERYTHING, Role
 
-app = typer.Typer(help="Organizations, persons, keys.", no_args_is_help=True)
+app = typer.Typer(help="Organizations, persons, keys; whose a store is.", no_args_is_help=True)
 organization = typer.Typer(help="Organizations: create, list.", no_args_is_help=True)
 user = typer.Typer(help="Persons: create.", no_args_is_help=True)
 key = typer.Typer(help="API keys: create, revoke.", no_args_is_help=True)
@@ -123,3 +123,17 @@ def revoke_key(
     if not json:
         say("It is refused from now on.")
     show_one({"id": revoked}, revoked)
+
+
+@app.command("adopt-store")
+def adopt_store(data: DataOption = None, json: JsonFlag = False) -> None:
+    """Make the store of the settings that of their database's platform, whosever it was.
+
+    Objects that this platform does not know are deleted some hours after its next start.
+    """
+    from usina.faces.cli.setting import settings_with
+    from usina.upkeep import adopt_store as adopt
+
+    done = adopt(settings_with(data=data))
+    whose = f"that of the platform {done.before}" if done.before else "nobody's"
+    show_one(asdict(done), f"The store is the platform {done.platform_id}'s; it was {whose}.")

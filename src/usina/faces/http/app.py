@@ -19,6 +19,7 @@ from usina.faces.http import (
     artifact,
     audit,
     auth,
+    delivery,
     event,
     file,
     job,
@@ -31,6 +32,7 @@ from usina.faces.http import (
     schedule,
     submit,
     upload,
+    webhook,
     worker,
 )
 from usina.faces.http.express import Express
@@ -38,6 +40,7 @@ from usina.faces.http.middleware import Edge, HeadAsGet
 from usina.faces.http.openapi import describe
 from usina.faces.http.schedule import SchedulePlan
 from usina.faces.http.submission import BatchSubmission, Submission
+from usina.faces.http.webhook import WebhookChange, WebhookPlan
 from usina.http_kit.problem import MethodNotAllowed, problem_response
 from usina.kernel.errors import Malformed, NotFound, Problem
 from usina.kernel.platform import Platform
@@ -70,6 +73,8 @@ _ROUTERS = (
     member.router,
     organization.router,
     audit.router,
+    delivery.router,
+    webhook.router,
     operation.router,
 )
 
@@ -105,7 +110,8 @@ def create_api(platform: Platform) -> FastAPI:
     app.router.routes[:0] = [route for router in _ROUTERS for route in router.routes]
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.openapi = cache(lambda: describe(app, [Submission, BatchSubmission, SchedulePlan]))
+    bodies = [Submission, BatchSubmission, SchedulePlan, WebhookPlan, WebhookChange]
+    app.openapi = cache(lambda: describe(app, bodies))
     return app
 
 

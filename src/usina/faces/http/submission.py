@@ -5,7 +5,6 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from usina.kernel.errors import Invalid
 from usina.kernel.jobs.job import JobRequest
 
 MOST_JOBS = 1000
@@ -59,7 +58,9 @@ class Submission(BaseModel):
         description="Of one attempt's running time; the model's when null.",
         json_schema_extra={"minimum": 1},
     )
-    callback_url: str | None = Field(None, description="Not served yet: refused as `not_served`.")
+    callback_url: str | None = Field(
+        None, description="Told of each end of the job: see webhooks in the reference."
+    )
     strict: bool = Field(
         False, description="Fail when a gate of the model is not passed, or could not be checked."
     )
@@ -71,12 +72,6 @@ class Submission(BaseModel):
 
     def request(self, pointer: str = "") -> JobRequest:
         """The same for the kernel; ``pointer`` is where this stands in the request's body."""
-        if self.callback_url is not None:
-            raise Invalid.at(
-                f"{pointer}/callback_url",
-                "Callbacks are not served yet; follow the job's events instead.",
-                code="not_served",
-            )
         return JobRequest(
             model=self.model,
             params=self.params,
@@ -86,6 +81,7 @@ class Submission(BaseModel):
             timeout_seconds=self.timeout_seconds,
             labels=self.labels,
             strict=self.strict,
+            callback_url=self.callback_url,
             pointer=pointer,
         )
 

@@ -49,6 +49,7 @@ class WorkerDocument(BaseModel):
     memory_bytes: int = Field(description="What all its jobs together may declare.")
     gpus: int
     free: RoomDocument = Field(description="What no job has now.")
+    models: list[str] = Field(description="Those that it can run.")
     warm_models: list[str] = Field(description="Models whose programs wait loaded.")
     draining: bool = Field(description="It takes nothing more.")
     started_at: datetime
@@ -115,6 +116,7 @@ def _document(worker: SeenWorker) -> dict[str, Any]:
         "queues": list(worker.queues),
         **asdict(worker.room),
         "free": asdict(worker.free),
+        "models": list(worker.models),
         "warm_models": list(worker.warm),
         "draining": worker.draining,
         "started_at": rfc3339(worker.started_at),

@@ -70,8 +70,16 @@ class Transport(redis_transport.Transport):
 TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = f"{__name__}:Transport"
 
 
-def make_celery(redis_url: str, queues: Sequence[str]) -> Celery:
-    """A Celery application that takes from these queues; it waits for Redis as long as it must."""
+def key_prefix(platform_id: str) -> str:
+    """What all keys and channels of a platform's Celery begin with."""
+    return f"usina:{platform_id}:"
+
+
+def make_celery(redis_url: str, queues: Sequence[str], platform_id: str) -> Celery:
+    """A Celery application that takes from these queues; it waits for Redis as long as it must.
+
+    Of one Redis several platforms may be served: none hears another's words.
+    """
     broker = redis_url.replace("unix://", "redis+socket://", 1)  # as Celery writes it
     app = Celery("usina", broker=broker, set_as_current=False)
     app.conf.update(
@@ -92,6 +100,7 @@ def make_celery(redis_url: str, queues: Sequence[str]) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
+            "global_keyprefix": key_prefix(platform_id),
             "socket_timeout": _ANSWER_SECONDS,
             "socket_connect_timeout": _ANSWER_SECONDS,
         },
@@ -103,9 +112,9 @@ def make_celery(redis_url: str, queues: Sequence[str]) -> Celery:
 class CeleryDispatch(BusDispatch):
     """Tells the workers over the bus at once, and through Celery those that the bus has missed."""
 
-    def __init__(self, bus: Bus, redis_url: str, queues: Sequence[str]) -> None:
+    def __init__(self, bus: Bus, redis_url: str, queues: Sequence[str], platform_id: str) -> None:
         super().__init__(bus)
-        self._publisher = _Publisher(redis_url, queues)
+        self._publisher = _Publisher(redis_url, queues, platform_id)
 
     def work(self, queue: str) -> None:
         super().work(queue)
@@ -118,8 +127,9 @@ class CeleryDispatch(BusDispatch):
 class _Publisher:
     """A thread that publishes what it is told, as one message where many come together."""
 
-    def __init__(self, redis_url: str, queues: Sequence[str]) -> None:
-        self._app = make_celery(redis_url, queues)
+    def __init__(self, redis_url: str, queues: Sequence[str], platform_id: str) -> None:
+        self._app = make_celery(redis_url, queues, platform_id)
+        self._prefix = key_prefix(platform_id)
         self._redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
             redis_url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS
         )
@@ -163,7 +173,7 @@ class _Publisher:
 
     def _publish(self, name: str) -> None:
         """Unless enough messages lie there already: whoever takes one works until none is left."""
-        if self._redis.llen(name) < _ENOUGH:
+        if self._redis.llen(self._prefix + name) < _ENOUGH:
             reach("celery.before_publish")
             self._app.send_task(WORK, args=[name], queue=name, expires=_EXPIRES_SECONDS)
             reach("celery.after_publish")

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Hint
 from usina.kernel.events.log import NewEvent
+from usina.kernel.events.outbox import OUTBOX_TOPIC
 
 _HINTS_KEPT = 32
 _UNENDED_KEPT = 20_000
@@ -166,6 +167,8 @@ class Bus:
             for event in new
             if event.job_id and event.type in JOB_TERMINAL_TYPES
         )
+        if any(event.callback_url is not None for event in new):
+            topics.add(OUTBOX_TOPIC)
         for topic in topics:
             self._wake_here(topic)
         self._relay.topics(topics)

@@ -5,6 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+JOB_TYPES: Final = (
+    "job.queued",
+    "job.running",
+    "job.progress",
+    "job.artifact",
+    "job.retrying",
+    "job.cancelling",
+    "job.succeeded",
+    "job.failed",
+    "job.cancelled",
+)
+"""Every type of a job's events, in the order of its life."""
+
 JOB_TERMINAL_TYPES: Final = frozenset({"job.succeeded", "job.failed", "job.cancelled"})
 
 

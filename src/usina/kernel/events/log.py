@@ -11,6 +11,7 @@ from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.event import Event
+from usina.kernel.events.outbox import put
 from usina.kernel.events.table import events
 from usina.kernel.tenancy.caller import owned_by
 
@@ -24,6 +25,8 @@ class NewEvent:
     seq: int | None
     type: str
     data: Mapping[str, Any]
+    callback_url: str | None = None
+    """Who is told outside, besides those who read the log."""
 
 
 Announce = Callable[[Sequence[NewEvent]], None]
@@ -58,6 +61,7 @@ def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None
             for event in new
         ],
     )
+    put(tx, new)
     tx.after_commit(lambda: announce(new))
 
 

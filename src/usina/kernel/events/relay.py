@@ -19,6 +19,7 @@ from usina.kernel.redis import Channel
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _MOST_TOPICS: Final = 10_000
+_LAST_SECONDS: Final = 1.0
 
 
 class RedisRelay:
@@ -37,8 +38,10 @@ class RedisRelay:
         self._bus.join(self)
 
     async def stop(self) -> None:
+        """What could not be sent within a moment is lost, as it may be at any time."""
         if self._sending is not None:
-            await self._sending
+            await asyncio.wait([self._sending], timeout=_LAST_SECONDS)
+            self._sending.cancel()
         await self._channel.stop()
 
     @property

@@ -18,3 +18,17 @@ events = sa.Table(
     sa.Index("ix_events_organization_id_position", "organization_id", "position"),
     sqlite_autoincrement=True,
 )
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("organization_id", Id, nullable=False),
+    sa.Column("job_id", Id, nullable=False),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Index("ix_outbox_job_id", "job_id"),
+)
+"""Events that one address outside is to be told, until a delivery was made of each. Who reads the
+log needs no row here."""

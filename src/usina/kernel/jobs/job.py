@@ -26,6 +26,8 @@ class JobRequest:
     timeout_seconds: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     strict: bool = False
+    callback_url: str | None = None
+    """Told of each end of the job."""
     pointer: str = ""
 
 

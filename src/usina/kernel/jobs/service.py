@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.db.batch import Batch
@@ -26,9 +27,10 @@ from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
-from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living
+from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living, unserved
 from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
 from usina.kernel.page import Page
+from usina.kernel.queue import QUEUES
 from usina.kernel.registry import Registry
 from usina.kernel.telemetry import JOBS_FINISHED, JOBS_RESCUED, JOBS_SUBMITTED
 from usina.kernel.tenancy.audit import Note, unnoted
@@ -39,6 +41,10 @@ _RECHECK_SECONDS: Final = 5.0
 _FLEET_SECONDS: Final = 1.0
 Also = Callable[[Transaction, list[Job]], None]
 """What must be written together with a submit, such as its idempotency record."""
+
+
+HandOver = Callable[[Transaction, str, str], None]
+"""Puts aside what is still to be told outside of a job, before it changes or goes."""
 
 
 class Dispatch(Protocol):
@@ -74,6 +80,7 @@ class Jobs:
         limits: Limits,
         alive: timedelta,
         quotas: JobQuotas,
+        hand_over: HandOver,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -84,8 +91,10 @@ class Jobs:
         self._limits = limits
         self._alive = alive
         self._quotas = quotas
+        self._hand_over = hand_over
         self._submissions = Batch(database.write, self._insert)
-        self._lookups: dict[str, Batch[str, Job | None]] = {}
+        self._lookups: WeakValueDictionary[str, Batch[str, Job | None]] = WeakValueDictionary()
+        """By organization, for as long as somebody of it asks."""
         self._fleet: Fleet | None = None
         self._fleet_until = 0.0
 
@@ -216,9 +225,13 @@ class Jobs:
         return Page(tuple(await self._quotas.told(organization_id, found[:limit])), more)
 
     async def learn_models(self) -> None:
-        """What can run is what some worker can run; while none is there, what could here."""
+        """What can run is what can here and what some living worker can run."""
         told = await self._database.read(lambda tx: models_of_living(tx, self._alive))
         self._registry.learn(told)
+
+    async def unserved(self) -> dict[tuple[str, str], str]:
+        """By queue and model, why jobs wait that no living worker can run."""
+        return await self._database.read(lambda tx: unserved(tx, QUEUES, self._alive))
 
     async def cancel(
         self, organization_id: str, job_id: str, note: Note = unnoted
@@ -245,6 +258,7 @@ class Jobs:
         await self._quotas.look(organization_id)
 
         def unit(tx: Transaction) -> str:
+            self._hand_over(tx, organization_id, job_id)
             queue = change.reopen(tx, organization_id, job_id, self._bus.announce)
             self._quotas.keep_queue(tx, [organization_id])
             note(tx)
@@ -260,6 +274,7 @@ class Jobs:
         """Deletes an ended job, its events and its artifacts; then their bytes."""
 
         def unit(tx: Transaction) -> list[str]:
+            self._hand_over(tx, organization_id, job_id)
             keys = self._artifacts.keys_of_jobs(tx, [job_id])
             keys += checkpoint.keys_of_jobs(tx, [job_id])
             change.delete(tx, organization_id, job_id)

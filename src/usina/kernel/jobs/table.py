@@ -40,6 +40,7 @@ jobs = sa.Table(
     sa.Column("lease_expires_at", Timestamp),
     sa.Column("strict", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("gates", Json),
+    sa.Column("callback_url", sa.Text),
 )
 
 QUEUED = jobs.c.status == sa.literal_column("'QUEUED'")
@@ -57,6 +58,17 @@ _partial(
     "ix_jobs_ready",
     jobs.c.queue,
     jobs.c.organization_id,
+    jobs.c.priority.desc(),
+    jobs.c.id,
+    jobs.c.memory_bytes,
+    jobs.c.gpus,
+    where=READY,
+)
+_partial(
+    "ix_jobs_ready_model",
+    jobs.c.queue,
+    jobs.c.organization_id,
+    jobs.c.model,
     jobs.c.priority.desc(),
     jobs.c.id,
     jobs.c.memory_bytes,

@@ -1,11 +1,13 @@
 """From what a caller asks to what may be stored: every refusal names its place and the remedy."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Invalid
+from usina.kernel.guard.reach import Reach
+from usina.kernel.guard.target import check_url
 from usina.kernel.ids import is_id
 from usina.kernel.jobs.job import JobRequest
 from usina.kernel.jobs.room import Room
@@ -25,6 +27,7 @@ class Limits:
     """The bounds that settings move."""
 
     max_timeout_seconds: float
+    reach: Reach = field(default_factory=Reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def check(request: JobRequest, registry: Registry, limits: Limits) -> Checked:
         )
     _check_numbers(request, limits)
     _check_labels(request)
+    if request.callback_url is not None:
+        check_url(request.callback_url, limits.reach, f"{request.pointer}/callback_url")
     params = model.form.fill(request.params, f"{request.pointer}/params")
     model.form.check_inputs(request.inputs, f"{request.pointer}/inputs")
     timeout = request.timeout_seconds
@@ -98,6 +103,7 @@ def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Sourc
         max_attempts=request.max_attempts,
         timeout_seconds=checked.timeout_seconds,
         strict=request.strict,
+        callback_url=request.callback_url,
     )
 
 

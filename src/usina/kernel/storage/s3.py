@@ -4,9 +4,7 @@ obstore puts, reads, lists and deletes; what it does not have is in `s3_calls`. 
 conditional writes, which many servers lack. An object is durable when the server has answered.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -29,12 +27,15 @@ from usina.kernel.storage.store import (
     StoredObject,
     checked,
 )
+from usina.kernel.storage.threads import Threads
 
 T = TypeVar("T")
 
 _THREADS: Final = 16
 _LARGEST_PUT_BYTES: Final = 5 * 1024**3
 """What S3 takes in one request."""
+_CLOSE_SECONDS: Final = 2.0
+"""For calls that are under way; a server that hangs would keep us for half a minute each."""
 _GLANCE: Final = Patience(connect_seconds=0.7, answer_seconds=1.2, pauses_seconds=())
 """For :meth:`S3Store.check`: one try, and less than two seconds in all."""
 
@@ -52,7 +53,7 @@ class S3Store:
         self._objects = _bucket(place, access, patience)
         self._calls = S3Calls(access, place.bucket, patience)
         self._glances = S3Calls(access, place.bucket, _GLANCE)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="usina-store")
+        self._threads = Threads(_THREADS, "usina-store")
         try:
             self.opened_at = self._calls.now()
         except BaseException:
@@ -66,7 +67,7 @@ class S3Store:
         self._glances.now()
 
     async def run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self._threads.run(work)
 
     async def read(self, key: str, start: int, stop: int) -> AsyncGenerator[memoryview]:
         checked(key)
@@ -153,7 +154,7 @@ class S3Store:
         return self._presigned("PUT", key, seconds, {}, headers)
 
     def close(self) -> None:
-        self._threads.shutdown()
+        self._threads.close(_CLOSE_SECONDS)
         self._calls.close()
         self._glances.close()
 

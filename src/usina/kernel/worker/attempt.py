@@ -121,17 +121,14 @@ class Attempt:
             return Ending(self.claimed.lease, _broken(error))
 
     async def _execute(self) -> Outcome:
-        model = self._shop.registry.get(self.job.model)
-        if model is None or not model.available:
-            reason = (model and model.unavailable_reason) or "The model is not installed here."
-            return _failed("unavailable", "model_not_installed", reason)
+        manifest = self._manifest()
         if self.stop.why is not None:
             return Outcome.failed(self.stop.why)
         if self.job.inputs:  # its program loads while they are brought
             owner, cores = self.job.organization_id, self._shop.cores
-            self._shop.pool.ahead(model.manifest, owner, cores, self.devices)
+            self._shop.pool.ahead(manifest, owner, cores, self.devices)
         try:
-            self._work = await self._prepare(model.manifest)
+            self._work = await self._prepare(manifest)
         except _InputMissing as missing:
             return _failed("invalid_input", "input_missing", str(missing))
         except Problem as problem:
@@ -146,7 +143,7 @@ class Attempt:
         )
         reach("run.before_spawn")
         assignment = Assignment(
-            manifest=model.manifest,
+            manifest=manifest,
             work=self._work,
             organization_id=self.job.organization_id,
             timeout_seconds=self.job.timeout_seconds,
@@ -249,7 +246,7 @@ class Attempt:
 
     def _manifest(self) -> Manifest:
         model = self._shop.registry.get(self.job.model)
-        assert model is not None, "a model that has run is in the registry"
+        assert model is not None, "only jobs of models that can run here are claimed"
         return model.manifest
 
     def _new_artifact(self, kind: str, name: str, path: Path) -> NewArtifact:

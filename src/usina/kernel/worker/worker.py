@@ -220,6 +220,7 @@ class Worker:
         request = ClaimRequest(
             worker_id=self._row.id,
             queues=self._options.queues,
+            models=self._shop.registry.served(),
             free=self._free,
             capacity=self._whole,
             most=self._free.slots * self._pace.batch(),

@@ -15,6 +15,7 @@ from .job import AsyncJobs
 from .model import AsyncModels
 from .queue import AsyncQueues
 from .schedule import AsyncSchedules
+from .webhook import AsyncWebhooks
 from .worker import AsyncWorkers
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
@@ -56,6 +57,7 @@ class AsyncClient:
         self.workers = AsyncWorkers(connection)
         self.queues = AsyncQueues(connection)
         self.schedules = AsyncSchedules(connection)
+        self.webhooks = AsyncWebhooks(connection)
 
     async def health(self) -> Health:
         """Whether the platform is alive, and its version."""

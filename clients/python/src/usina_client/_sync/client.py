@@ -16,6 +16,7 @@ from .job import Jobs
 from .model import Models
 from .queue import Queues
 from .schedule import Schedules
+from .webhook import Webhooks
 from .worker import Workers
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
@@ -57,6 +58,7 @@ class Client:
         self.workers = Workers(connection)
         self.queues = Queues(connection)
         self.schedules = Schedules(connection)
+        self.webhooks = Webhooks(connection)
 
     def health(self) -> Health:
         """Whether the platform is alive, and its version."""

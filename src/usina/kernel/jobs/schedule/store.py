@@ -197,4 +197,5 @@ def _as_json(request: JobRequest) -> dict[str, Any]:
         "timeout_seconds": request.timeout_seconds,
         "labels": dict(request.labels),
         "strict": request.strict,
+        "callback_url": request.callback_url,
     }

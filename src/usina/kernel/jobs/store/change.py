@@ -1,6 +1,7 @@
 """What a caller does to a job: cancel, reopen, delete."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,7 +37,8 @@ def cancel(tx: Transaction, organization_id: str, job_id: str, announce: Announc
             error=error,
         )
         data: dict[str, Any] = {"status": "CANCELLED", "error": error}
-        append(tx, [_event(row, "job.cancelled", data)], announce)
+        cancelled = replace(_event(row, "job.cancelled", data), callback_url=row.callback_url)
+        append(tx, [cancelled], announce)
         gone = [Lane(row.queue, organization_id)]
         ready = row.available_at is None
         count(tx, Moves.of(not_ready=gone) if ready else Moves.of(not_delayed=gone))

@@ -1,22 +1,19 @@
 """Claiming: which jobs a worker runs next.
 
-The lane (queue, organization) served least lately comes first, in it the highest priority, then
-the oldest job; among those of one priority that came within a few seconds of each other, one whose
-program is warm comes first. Several jobs are taken in one go, one from each lane in turn.
+The lane (queue, organization) served least lately comes first, in it the best job of a model that
+the worker can run. Several jobs are taken in one go, one from each lane in turn.
 """
 
 from collections import Counter as Tally
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from usina.kernel.db.prepared import Prepared, among
-from usina.kernel.db.schema import Id
 from usina.kernel.db.turn import take_turns, try_turn
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append, turn_of
@@ -25,15 +22,12 @@ from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.store import lane
+from usina.kernel.jobs.store.candidate import EVERY, Candidate, best_of
 from usina.kernel.jobs.store.lane import Lane, Moves
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.table import DELAYED, QUEUED, READY, jobs
+from usina.kernel.jobs.table import DELAYED, QUEUED, jobs
 from usina.kernel.jobs.usage import running_jobs
 
-_TIE: Final = timedelta(seconds=5)
-"""Jobs that came so close to each other count as equally old."""
-
-_LOOK_AHEAD: Final = 32
 _LOOK_PAST: Final = 32
 """Lanes whose next job has to wait, past which a claim looks for others."""
 
@@ -59,7 +53,8 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Jobs for what is ``free``, or up to ``most`` where all are of the ``small`` models.
+    """Jobs of the ``models`` for what is ``free``, or up to ``most`` where all are of the ``small``
+    models. Those of other models are left to other workers, wherever in their lane they stand.
 
     A job that asks for more slots than the worker has at all (``capacity``) gets the whole worker;
     one that needs more memory or GPUs is left to another worker. ``warm`` names what waits loaded
@@ -68,6 +63,7 @@ class ClaimRequest:
 
     worker_id: str
     queues: Sequence[str]
+    models: frozenset[str]
     free: Room
     capacity: Room
     most: int
@@ -118,11 +114,11 @@ def _others_hold_some(tx: Transaction, request: ClaimRequest, asked: Collection[
     """Whether claims that are under way elsewhere look at jobs that they may leave."""
     if tx.connection.dialect.name == "sqlite":
         return False
-    return lane.have_ready(tx, asked, request.capacity)
+    return lane.have_ready(tx, asked, request.models, request.capacity)
 
 
 def _take(
-    tx: Transaction, request: ClaimRequest, chosen: Sequence["_Candidate"], announce: Announce
+    tx: Transaction, request: ClaimRequest, chosen: Sequence[Candidate], announce: Announce
 ) -> list[Claimed]:
     token = new_id()
     values = {
@@ -143,24 +139,14 @@ def _take(
     return taken
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    id: str
-    lane: Lane
-    model: str
-    needs: Room
-    priority: int
-    created_at: datetime
-
-
 class _Look:
     """One look at the lanes: what was found in each, and what of it is chosen."""
 
     def __init__(self, tx: Transaction, request: ClaimRequest) -> None:
         self._tx = tx
         self._request = request
-        self.found: dict[Lane, list[_Candidate]] = {}
-        self.chosen: list[_Candidate] = []
+        self.found: dict[Lane, list[Candidate]] = {}
+        self.chosen: list[Candidate] = []
         self.waiting: set[Lane] = set()
         """Lanes whose next job fits in this worker, and not in what is free of it now."""
         self.left = request.free
@@ -180,25 +166,20 @@ class _Look:
         while True:
             past = len(self.empty) + len(self.waiting)
             turn = lane.in_turn(self._tx, self._request.queues, most + 2 * past)
-            fresh = [one for one in turn if one not in self.found]
+            fresh = {one: models for one, models in turn.items() if one not in self.found}
             if not fresh:
                 return
-            self.found |= self._ask(fresh)
+            self.found |= {one: [] for one in fresh}
+            if open_ones := {one: fresh[one] for one in fresh if self._has_quota_left(one)}:
+                self.found |= self._ask(open_ones)
             self._choose()
             full = len(self.chosen) >= most or (self.waiting and not self.left.slots)
             if full or len(self.waiting) > _LOOK_PAST:
                 return
 
-    def _ask(self, lanes: Sequence[Lane]) -> dict[Lane, list[_Candidate]]:
-        """The best jobs of the lanes: from each its share, and more where others have less."""
-        fresh = [one for one in lanes if self._has_quota_left(one)]
-        if not fresh:
-            return {one: [] for one in lanes}
-        return {one: [] for one in lanes} | self._shares_of(fresh)
-
     def _has_quota_left(self, one: Lane) -> bool:
-        """Counted while no other claim begins jobs of the organization; where one does, that one
-        is left to it."""
+        """Counted while no other claim begins jobs of the organization; where one does, they are
+        left to it."""
         owner = one.organization_id
         limit = self._request.running_jobs(owner)
         if limit is None:
@@ -211,14 +192,16 @@ class _Look:
             self.at_quota.add(one)
         return self._may_begin[owner] > 0
 
-    def _shares_of(self, fresh: Sequence[Lane]) -> dict[Lane, list[_Candidate]]:
-        most = self._request.most
+    def _ask(self, fresh: Mapping[Lane, set[str]]) -> dict[Lane, list[Candidate]]:
+        """The best jobs of the lanes: from each its share, and more where others have less."""
+        most, models = self._request.most, self._request.models
+        asked = {one: EVERY if there <= models else there & models for one, there in fresh.items()}
         share = -(-most // len(fresh))
-        found = _best_of(self._tx, self._request, fresh, share)
+        found = best_of(self._tx, self._request, asked, share)
         lacking = most - sum(map(len, found.values()))
-        more = [one for one, candidates in found.items() if len(candidates) == share]
+        more = {one: asked[one] for one, theirs in found.items() if len(theirs) == share}
         if lacking > 0 and more:
-            found |= _best_of(self._tx, self._request, more, share + lacking)
+            found |= best_of(self._tx, self._request, more, share + lacking)
         return found
 
     def _choose(self) -> None:
@@ -252,66 +235,9 @@ class _Look:
                 self.waiting.add(candidate.lane)
             self.left = self.left.less(candidate.needs)
 
-    def _in_turn(self) -> list[_Candidate]:
+    def _in_turn(self) -> list[Candidate]:
         turns = chain.from_iterable(zip_longest(*self.found.values()))
         return [candidate for candidate in turns if candidate is not None]
-
-
-def _best_of(
-    tx: Transaction, request: ClaimRequest, asked: Sequence[Lane], share: int
-) -> dict[Lane, list[_Candidate]]:
-    """The best of each lane; a cold one lets a warm one pass that came just after it."""
-    found = _read(tx, request, asked, share)
-    cold = [one for one in asked if _some_cold(found[one], _warm_for(request, one))]
-    if cold:
-        for one, ahead in _read(tx, request, cold, share + _LOOK_AHEAD).items():
-            found[one] = _warm_first(ahead, _warm_for(request, one))[:share]
-    return found
-
-
-def _read(
-    tx: Transaction, request: ClaimRequest, asked: Sequence[Lane], share: int
-) -> dict[Lane, list[_Candidate]]:
-    """Up to ``share`` jobs of each lane that this worker can hold; no other claim looks at them
-    meanwhile."""
-    room = request.capacity
-    values: dict[str, Any] = {"share": share, "memory": room.memory_bytes, "gpus_most": room.gpus}
-    if tx.connection.dialect.name == "sqlite":
-        rows = [
-            row
-            for one in asked
-            for row in _BEST_OF_LANE.all(
-                tx, values | {"the_queue": one.queue, "owner": one.organization_id}
-            )
-        ]
-    else:
-        names = {"queues": [one.queue for one in asked]}
-        names["owners"] = [one.organization_id for one in asked]
-        rows = _BEST_OF_LANES.all(tx, values | names)
-    found: dict[Lane, list[_Candidate]] = {one: [] for one in asked}
-    for row in rows:
-        needs = Room(row.slots, row.memory_bytes, row.gpus).of(room)
-        where = Lane(row.queue, row.organization_id)
-        found[where].append(
-            _Candidate(row.id, where, row.model, needs, row.priority, row.created_at)
-        )
-    return found
-
-
-def _warm_for(request: ClaimRequest, one: Lane) -> set[str]:
-    return {model for model, owner in request.warm if owner in (None, one.organization_id)}
-
-
-def _some_cold(found: Sequence[_Candidate], warm: Collection[str]) -> bool:
-    return bool(warm) and any(candidate.model not in warm for candidate in found)
-
-
-def _warm_first(rows: Sequence[_Candidate], warm: Collection[str]) -> list[_Candidate]:
-    best = rows[0]
-    latest = best.created_at + _TIE
-    tied = [row for row in rows if row.priority == best.priority and row.created_at <= latest]
-    first = sorted(tied, key=lambda row: row.model not in warm)
-    return [*first, *(row for row in rows if row not in tied)]
 
 
 def _running(job: Job) -> NewEvent:
@@ -336,43 +262,6 @@ _PROMOTE_DUE: Final = Prepared(
 _NEXT_DUE: Final = Prepared(sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED))
 
 
-def _best(queue: Any, owner: Any) -> sa.Select[*tuple[Any, ...]]:
-    """Of one lane; what does not fit is passed by in the index alone."""
-    return (
-        sa.select(
-            *(jobs.c.id, jobs.c.queue, jobs.c.organization_id, jobs.c.model, jobs.c.slots),
-            *(jobs.c.memory_bytes, jobs.c.gpus, jobs.c.priority, jobs.c.created_at),
-        )
-        .where(
-            jobs.c.queue == queue,
-            jobs.c.organization_id == owner,
-            READY,
-            jobs.c.memory_bytes <= sa.bindparam("memory"),
-            jobs.c.gpus <= sa.bindparam("gpus_most"),
-        )
-        .order_by(jobs.c.priority.desc(), jobs.c.id)
-        .limit(sa.bindparam("share"))
-        .with_for_update(skip_locked=True)
-    )
-
-
-def _best_of_each() -> sa.Select[*tuple[Any, ...]]:
-    """Of many lanes in one statement, as PostgreSQL can."""
-    asked = (
-        sa.func.unnest(
-            sa.bindparam("queues", type_=postgresql.ARRAY(sa.String)),
-            sa.bindparam("owners", type_=postgresql.ARRAY(postgresql.UUID(as_uuid=False))),
-        )
-        .table_valued(sa.column("queue", sa.String), sa.column("owner", Id), name="asked")
-        .render_derived()
-    )
-    best = _best(asked.c.queue, asked.c.owner).lateral("best")
-    ordered = sa.select(*best.c).select_from(asked.join(best, sa.true()))
-    return ordered.order_by(best.c.priority.desc(), best.c.id)
-
-
-_BEST_OF_LANE: Final = Prepared(_best(sa.bindparam("the_queue"), sa.bindparam("owner")))
-_BEST_OF_LANES: Final = Prepared(_best_of_each())
 _START: Final = Prepared(
     sa.update(jobs)
     .where(among(jobs.c.id, "job_ids"), QUEUED)

@@ -322,7 +322,10 @@ def _events(ended: _Ended) -> list[NewEvent]:
     else:
         ending = {"status": verdict.status.value, "error": error}
         told.append((f"job.{verdict.status.value.lower()}", ending))
-    return [
+    events = [
         NewEvent(row.organization_id, row.id, row.last_seq + place, kind, data)
         for place, (kind, data) in enumerate(told, 1)
     ]
+    if verdict.status.terminal and row.callback_url is not None:
+        events[-1] = replace(events[-1], callback_url=row.callback_url)
+    return events

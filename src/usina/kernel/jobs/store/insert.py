@@ -48,6 +48,7 @@ class NewJob:
     max_attempts: int
     timeout_seconds: float
     strict: bool = False
+    callback_url: str | None = None
 
 
 def insert_jobs(
@@ -100,7 +101,7 @@ def _job(tx: Transaction, new: NewJob, known: Fleet | None) -> Job:
         last_seq=1,
         strict=new.strict,
         needs=new.needs,
-        waiting_reason=known.why_waits(new.queue, new.needs) if known else "slot",
+        waiting_reason=known.why_waits(new.queue, new.model, new.needs) if known else "slot",
     )
 
 
@@ -127,6 +128,7 @@ def _row(job: Job, new: NewJob) -> dict[str, Any]:
         "created_at": job.created_at,
         "last_seq": 1,
         "strict": job.strict,
+        "callback_url": new.callback_url,
     }
 
 
@@ -154,6 +156,6 @@ _INSERT: Final = Prepared(
         *("id", "organization_id", "model", "model_version", "queue", "status"),
         *("slots", "memory_bytes", "gpus"),
         *("progress", "params", "inputs", "labels", "priority", "attempt", "max_attempts"),
-        *("lost", "timeout_seconds", "created_at", "last_seq", "strict"),
+        *("lost", "timeout_seconds", "created_at", "last_seq", "strict", "callback_url"),
     ),
 )

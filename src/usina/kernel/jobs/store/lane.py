@@ -80,21 +80,29 @@ def serve(tx: Transaction, taken: Mapping[Lane, int]) -> None:
     )
 
 
-def in_turn(tx: Transaction, of_queues: Sequence[str], most: int) -> list[Lane]:
-    """The lanes with work, least lately served first; at most so many of each queue, and none of a
-    paused one."""
+def in_turn(tx: Transaction, of_queues: Sequence[str], most: int) -> dict[Lane, set[str]]:
+    """The lanes with work, least lately served first, each with the models that are asked for
+    there; at most so many of each queue, and none of a paused one."""
     names = {f"queue_{place}": name for place, name in enumerate(of_queues)}
-    return [Lane(*row) for row in _in_turn(len(names)).all(tx, names | {"most": most})]
+    turn: dict[Lane, set[str]] = {}
+    for queue, owner, model in _in_turn(len(names)).all(tx, names | {"most": most}):
+        models = turn.setdefault(Lane(queue, owner), set())
+        if model is not None:
+            models.add(model)
+    return turn
 
 
-def have_ready(tx: Transaction, asked: Collection[Lane], fitting: Room) -> bool:
-    """Whether a job that fits there is ready in one of the lanes, whoever looks at it."""
-    room = {"memory_bytes": fitting.memory_bytes, "gpus": fitting.gpus}
+def have_ready(
+    tx: Transaction, asked: Collection[Lane], models: Collection[str], fitting: Room
+) -> bool:
+    """Whether a job of the models that fits there is ready in one of the lanes, whoever looks at
+    it."""
+    able = {"memory_bytes": fitting.memory_bytes, "gpus": fitting.gpus, "models": [*models]}
     owners: dict[str, list[str]] = {}
     for one in asked:
         owners.setdefault(one.queue, []).append(one.organization_id)
     return any(
-        _SOME_READY.all(tx, {"queue": queue, "owners": theirs} | room)
+        _SOME_READY.all(tx, {"queue": queue, "owners": theirs} | able)
         for queue, theirs in owners.items()
     )
 
@@ -148,11 +156,30 @@ def _in_turn(count: int) -> Prepared:
         )
         looks.append(sa.select(turn.c.queue, turn.c.organization_id, turn.c.served_at))
     every = sa.union_all(*looks).subquery("looks")
+    walk = _walk(every)
     return Prepared(
-        sa.select(every.c.queue, every.c.organization_id).order_by(
-            every.c.served_at, every.c.organization_id, every.c.queue
+        sa.select(walk.c.queue, walk.c.organization_id, walk.c.model).order_by(
+            walk.c.served_at, walk.c.organization_id, walk.c.queue
         )
     )
+
+
+def _walk(looks: sa.Subquery) -> sa.CTE:
+    """Each lane with each model of its ready jobs and then with none: a step along the index for
+    each, however many jobs there are."""
+    lane = (looks.c.queue, looks.c.organization_id, looks.c.served_at)
+    walk = sa.select(*lane, _next_model(looks).label("model")).cte("walk", recursive=True)
+    further = _next_model(walk, jobs.c.model > walk.c.model).label("model")
+    lane = (walk.c.queue, walk.c.organization_id, walk.c.served_at)
+    return walk.union_all(sa.select(*lane, further).where(walk.c.model.is_not(None)))
+
+
+def _next_model(
+    of_lane: sa.Subquery | sa.CTE, *beyond: sa.ColumnElement[bool]
+) -> sa.ScalarSelect[str]:
+    here = (jobs.c.queue == of_lane.c.queue, jobs.c.organization_id == of_lane.c.organization_id)
+    ready = sa.select(jobs.c.model).where(*here, READY, *beyond).order_by(jobs.c.model).limit(1)
+    return ready.correlate(of_lane).scalar_subquery()
 
 
 _NEW: Final = postgresql.insert(lanes)
@@ -190,6 +217,7 @@ _SOME_READY: Final = Prepared(
             jobs.c.queue == lanes.c.queue,
             jobs.c.organization_id == lanes.c.organization_id,
             READY,
+            among(jobs.c.model, "models"),
             jobs.c.memory_bytes <= sa.bindparam("memory_bytes"),
             jobs.c.gpus <= sa.bindparam("gpus"),
         ),

@@ -174,7 +174,7 @@ def _waiting_reasons(tx: Transaction, queued: Sequence[Job], alive: timedelta) -
             return "queue_paused"
         if job.available_at is not None and job.available_at > tx.now:
             return "retry_delay"
-        return now.why_waits(job.queue, job.needs)
+        return now.why_waits(job.queue, job.model, job.needs)
 
     return {job.id: reason(job) for job in queued}
 

@@ -9,22 +9,26 @@ import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.room import Room
+from usina.kernel.jobs.store import lane
 from usina.kernel.jobs.store.queue import paused
 from usina.kernel.jobs.table import RUNNING, jobs, workers
 
 _REMEMBERED: Final = timedelta(days=1)
+_LANES_MOST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
-    """``sandbox`` says by layer why it is not on, and nothing where it is; ``warm`` names models
-    whose programs wait loaded; ``free`` is what no job has now."""
+    """``models`` names those that it can run, ``warm`` those whose programs wait loaded;
+    ``sandbox`` says by layer why it is not on, and nothing where it is; ``free`` is what no job has
+    now."""
 
     id: str
     name: str
     room: Room
     free: Room
     queues: Sequence[str]
+    models: Sequence[str]
     warm: Sequence[str]
     draining: bool
     started_at: datetime
@@ -67,6 +71,30 @@ def models_of_living(tx: Transaction, alive: timedelta) -> list[Mapping[str, str
     return [models for models in tx.execute(query).scalars() if models]
 
 
+def unserved(
+    tx: Transaction, of_queues: Sequence[str], alive: timedelta
+) -> dict[tuple[str, str], str]:
+    """By queue and model, why jobs wait that no living worker can run, draining or not.
+
+    It looks at the lanes served least lately, as those are that nobody serves."""
+    told = sa.select(workers.c.queues, workers.c.models).where(_heard_of(tx, alive))
+    living: list[tuple[Sequence[str], Mapping[str, str]]] = [
+        (row.queues or (), row.models or {}) for row in tx.execute(told)
+    ]
+    waiting = {
+        (one.queue, model)
+        for one, models in lane.in_turn(tx, of_queues, _LANES_MOST).items()
+        for model in models
+    }
+    found: dict[tuple[str, str], str] = {}
+    for queue, model in sorted(waiting):
+        serving = (models for queues, models in living if queue in queues)
+        reasons = [models[model] for models in serving if model in models]
+        if "" not in reasons:
+            found[queue, model] = min(reasons, default="no worker of its queue knows it")
+    return found
+
+
 def forget_unseen_workers(tx: Transaction) -> None:
     """Those that died long ago and hold nothing."""
     holding = sa.select(jobs.c.worker_id).where(RUNNING, jobs.c.worker_id.is_not(None))
@@ -79,26 +107,51 @@ def forget_unseen_workers(tx: Transaction) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The living workers that do not drain, by the queues that they serve and the room that they
-    have, and the queues that are paused."""
+    """The living workers that do not drain, and the queues that are paused."""
 
-    workers: tuple[tuple[frozenset[str], Room], ...]
+    workers: tuple["Ability", ...]
     paused: frozenset[str]
 
-    def why_waits(self, queue: str, needs: Room) -> str:
+    def why_waits(self, queue: str, model: str, needs: Room) -> str:
         """Why a job that could begin has not: its ``waiting_reason``."""
         if queue in self.paused:
             return "queue_paused"
-        able = (queue in serves and room.holds(needs.of(room)) for serves, room in self.workers)
+        able = (worker.can_run(queue, model, needs) for worker in self.workers)
         return "slot" if any(able) else "no_worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """What a worker takes jobs of, and the room that it has."""
+
+    queues: frozenset[str]
+    models: frozenset[str]
+    room: Room
+
+    def can_run(self, queue: str, model: str, needs: Room) -> bool:
+        held = self.room.holds(needs.of(self.room))
+        return held and queue in self.queues and model in self.models
 
 
 def fleet(tx: Transaction, alive: timedelta) -> Fleet:
     """As it is now."""
-    columns = (workers.c.queues, workers.c.slots, workers.c.memory_bytes, workers.c.gpus)
-    rows = tx.execute(sa.select(*columns).where(_heard_of(tx, alive), ~workers.c.draining))
-    living = {(frozenset(queues or ()), Room(*room)) for queues, *room in rows}
+    room = (workers.c.slots, workers.c.memory_bytes, workers.c.gpus)
+    columns = sa.select(workers.c.queues, workers.c.models, *room)
+    rows = tx.execute(columns.where(_heard_of(tx, alive), ~workers.c.draining))
+    living = {
+        Ability(
+            frozenset(row.queues or ()),
+            frozenset(_served(row.models)),
+            Room(row.slots, row.memory_bytes, row.gpus),
+        )
+        for row in rows
+    }
     return Fleet(tuple(living), frozenset(paused(tx)))
+
+
+def _served(told: Mapping[str, str] | None) -> list[str]:
+    """Of what a worker tells of its models, those that it can run."""
+    return sorted(name for name, reason in (told or {}).items() if not reason)
 
 
 def _heard_of(tx: Transaction, alive: timedelta) -> sa.ColumnElement[bool]:
@@ -119,6 +172,7 @@ def _seen(tx: Transaction, query: sa.Select[Any]) -> list[SeenWorker]:
             room=(room := Room(row.slots, row.memory_bytes, row.gpus)),
             free=room.less(taken.get(row.id, Room(0, 0))),
             queues=row.queues or (),
+            models=_served(row.models),
             warm=row.warm or (),
             draining=row.draining,
             started_at=row.started_at,

@@ -1,0 +1,1 @@
+"""Addresses that callers name: what may be reached of the world outside, and how."""

@@ -1,0 +1,1 @@
+"""Webhooks: events told to addresses outside, signed, again and again until they are heard."""
