@@ -81,21 +81,26 @@ async def embedded_ground(
     return await _ground(settings, clock, database, Bus(), None, parts)
 
 
-async def distributed_ground(settings: Settings, parts: contextlib.AsyncExitStack) -> Ground:
+async def distributed_ground(
+    settings: Settings, parts: contextlib.AsyncExitStack, *, works: bool = False
+) -> Ground:
     """PostgreSQL and Redis, shared with other processes; raises :class:`CanNotStart`.
 
-    The database tells the time. Redis may be away: its absence is waited for by nobody.
+    The database tells the time. Redis may be away: its absence is waited for by nobody. What
+    workers are asked is heard by a process that ``works`` alone.
     """
     try:
-        return await _shared_ground(settings, parts)
+        return await _shared_ground(settings, parts, works=works)
     except Unavailable as error:
         raise CanNotStart(error.detail) from error
 
 
-async def _shared_ground(settings: Settings, parts: contextlib.AsyncExitStack) -> Ground:
+async def _shared_ground(
+    settings: Settings, parts: contextlib.AsyncExitStack, *, works: bool
+) -> Ground:
     database = await _shared_database(settings, parts)
     bus = Bus()
-    relay = RedisRelay(redis_of(settings), await database.read(meta.platform_id), bus)
+    relay = RedisRelay(redis_of(settings), await database.read(meta.platform_id), bus, works=works)
     relay.start()
     parts.push_async_callback(relay.stop)
     return await _ground(settings, SystemClock(), database, bus, relay, parts)

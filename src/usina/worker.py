@@ -232,7 +232,7 @@ class Hall:
         async with contextlib.AsyncExitStack() as parts:
             work_root = parts.enter_context(own_place(settings.data))
             show_metrics(settings, parts)
-            ground = await distributed_ground(settings, parts)
+            ground = await distributed_ground(settings, parts, works=True)
             registry = await registry_of(settings)
             self._worker = worker = await make_worker(
                 ground,

@@ -126,12 +126,19 @@ def test_words_that_are_none_of_ours_do_no_harm(lent: Works) -> None:
     site, user = lent.site, lent.user
     assert user.outcome(user.submit()) == SUCCEEDED_ONCE
     with lent.redis.client() as client:
-        channel = f"usina:{site.platform_id}"
-        for garbage in (b"", b"\xff\x00", b"{}", b"[1]", b'{"from": 1, "topics": 2, "hints": 3}'):
-            client.publish(channel, garbage)
-        for topic in ("queue:default", "queue:nonsense", "cancel:nobody"):
-            message = {"from": "x", "topics": [topic] * 3, "hints": []}
-            client.publish(channel, json.dumps(message))
+        log = f"usina:{site.platform_id}"
+        for channel in (log, f"{log}:work"):
+            for garbage in (
+                b"",
+                b"\xff\x00",
+                b"{}",
+                b"[1]",
+                b'{"from": 1, "topics": 2, "hints": 3}',
+            ):
+                client.publish(channel, garbage)
+            for topic in ("queue:default", "queue:nonsense", "cancel:nobody"):
+                message = {"from": "x", "topics": [topic] * 3, "hints": []}
+                client.publish(channel, json.dumps(message))
         for told in (["default"], ["default"], ["nonsense"], [7], [], ["default", 1]):
             send(site, "usina.work", told)
         send(site, "no.such.task", ["default"])

@@ -73,6 +73,19 @@ ROUTES: Final[dict[str, tuple[str, int]]] = {
     f"POST {V1}/schedules": ("schedules:write", 415),
     f"PUT {V1}/schedules/{{schedule_id}}": ("schedules:write", 415),
     f"DELETE {V1}/schedules/{{schedule_id}}": ("schedules:write", 404),
+    f"GET {V1}/webhooks": ("webhooks:read", 200),
+    f"GET {V1}/webhooks/{{endpoint_id}}": ("webhooks:read", 404),
+    f"GET {V1}/webhooks/deliveries": ("webhooks:read", 200),
+    f"GET {V1}/webhooks/deliveries/{{delivery_id}}": ("webhooks:read", 404),
+    f"POST {V1}/webhooks": ("webhooks:write", 415),
+    f"PUT {V1}/webhooks/{{endpoint_id}}": ("webhooks:write", 415),
+    f"DELETE {V1}/webhooks/{{endpoint_id}}": ("webhooks:write", 404),
+    f"POST {V1}/webhooks/{{endpoint_id}}/test": ("webhooks:write", 404),
+    f"GET {V1}/webhooks/secret": ("webhooks:write", 200),
+    f"POST {V1}/webhooks/secret/rotate": ("webhooks:write", 200),
+    f"GET {V1}/webhooks/{{endpoint_id}}/secret": ("webhooks:write", 404),
+    f"POST {V1}/webhooks/{{endpoint_id}}/secret/rotate": ("webhooks:write", 404),
+    f"POST {V1}/webhooks/deliveries/{{delivery_id}}/replay": ("webhooks:write", 404),
     f"GET {V1}/models": ("platform:read", 200),
     f"GET {V1}/models/{{name}}": ("platform:read", 404),
     f"GET {V1}/workers": ("platform:read", 200),
@@ -296,6 +309,7 @@ async def possessions(owner: Person) -> Theirs:
             "key_id": (await owner.post("/api-keys", {"name": "theirs"}))["id"],
             "member_id": (await owner.get("/auth/me"))["id"],
             "invitation_id": (await owner.post("/invitations", {"role": "viewer"}))["id"],
+            "endpoint_id": (await owner.post("/webhooks", {"url": "http://127.0.0.1:80/"}))["id"],
         }
     )
 
@@ -307,6 +321,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "job": {"model": "echo-v1"},
     },
     f"PUT {V1}/members/{{member_id}}": {"role": "viewer"},
+    f"PUT {V1}/webhooks/{{endpoint_id}}": {"url": "http://127.0.0.1:80/"},
 }
 
 

@@ -17,8 +17,10 @@ from usina.kernel.db.joined import AFTER, Effect, Effects
 from usina.kernel.db.meta import meta
 from usina.kernel.db.postgres import PostgresDatabase
 from usina.kernel.db.prepared import Prepared, insert_new
+from usina.kernel.db.schema import moment
 from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.ids import new_id
 from usina.kernel.jobs.table import lanes
 from usina.kernel.tenancy.table import organizations
 
@@ -28,6 +30,11 @@ NAME = Prepared(
     sa.update(organizations)
     .where(organizations.c.id == sa.bindparam("the_id"))
     .values(name=sa.bindparam("new_name"))
+)
+COUNT = Prepared(
+    sa.insert(lanes).returning(lanes.c.queue, lanes.c.ready),
+    tuple(lanes.c.keys()),
+    tells_now=True,
 )
 KEYS = Prepared(sa.select(meta.c.key).order_by(meta.c.key))
 
@@ -51,7 +58,11 @@ class Heard:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, Sequence[Any]]] = []
-        self.effects = Effects(lambda sql, values: self.said.append((sql, values)))
+        self.effects = Effects(self.hear)
+
+    def hear(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        self.said.append((sql, values))
+        return ()
 
 
 def test_those_of_different_tables_go_as_one_with_their_places_shifted() -> None:
@@ -103,6 +114,40 @@ async def test_what_waits_is_there_for_whoever_asks(database: Database) -> None:
     assert await database.read(lambda tx: tx.execute(counted).scalar_one()) == 1
 
 
+async def test_a_write_that_answers_comes_after_those_that_wait(database: Database) -> None:
+    owner = await organization(database)
+
+    def unit(tx: Transaction) -> tuple[list[tuple[str, int]], datetime]:
+        put(tx, "zz-a")
+        for queue, count in (("q", 1), ("r", 5)):
+            rows = [opened(owner, queue) | {"ready": count}, opened(owner, f"{queue}2")]
+            told = [(row.queue, row.ready) for row in COUNT.ask_many(tx, rows)]
+        assert sum(key == "zz-a" for key in keys(tx)) == 1
+        return told, tx.now
+
+    assert (await database.write(unit))[0] == [("r", 5), ("r2", 0)]
+    assert "zz-a" in await database.read(keys)
+
+
+async def test_an_answer_brings_the_moment_along_and_it_is_the_transactions(
+    postgres_url: str,
+) -> None:
+    database = PostgresDatabase(postgres_url)
+    owner = await organization(database)
+
+    def unit(tx: Transaction) -> None:
+        assert tx.known_now is None
+        at = sa.insert(organizations).values(id=new_id(), name="new", created_at=moment("at"))
+        Prepared(at).run(tx, {"at": tx.known_now})
+        COUNT.ask_many(tx, [opened(owner)])
+        assert tx.known_now == tx.execute(sa.select(sa.func.transaction_timestamp())).scalar_one()
+        newest = sa.select(sa.func.max(organizations.c.created_at))
+        assert tx.execute(newest).scalar_one() == tx.now
+
+    await database.write(unit)
+    await database.close()
+
+
 async def test_one_that_is_refused_undoes_them_all(postgres: PostgresDatabase) -> None:
     owner = await organization(postgres)
 
@@ -135,27 +180,28 @@ async def test_a_turn_is_had_before_what_comes_after_it_and_after_what_came_befo
         tx.execute(sa.text("GRANT USAGE ON SEQUENCE drawn TO PUBLIC"))
 
     await postgres.write(draw)
-    order: list[int] = []
+    seen: list[int] = []
 
-    def unit(tx: Transaction, name: str) -> int:
+    def unit(tx: Transaction, name: str) -> None:
         put(tx, name)
         take_turns(tx, ["a turn"])
         assert tx.effects is not None
         told = f"INSERT INTO meta SELECT 'n' || $1::text, nextval('drawn')::text WHERE {AFTER}"
         tx.effects.add(Effect(told, "numbers", [name]))
-        tx.after_commit(lambda: order.append(int(name[3:])))
-        return int(name[3:])
 
-    await asyncio.gather(*(postgres.write(lambda tx, n=n: unit(tx, f"zz-{n}")) for n in range(20)))
-    rows = await postgres.read(
-        lambda tx: (
-            tx.execute(sa.text("SELECT key FROM meta WHERE key LIKE 'nzz-%' ORDER BY value::int"))
-            .scalars()
-            .all()
+    async def look() -> None:
+        """Whoever looks meanwhile sees every number up to the last one."""
+        drawn = sa.text(
+            "SELECT count(*), coalesce(max(value::int), 0) FROM meta WHERE key ~ '^nzz'"
         )
-    )
-    assert [int(key.removeprefix("nzz-")) for key in rows] == order
-    assert len(order) == 20
+        while not seen or seen[-1] < 20:
+            found, last = (await postgres.read(lambda tx: tx.execute(drawn).all()))[0]
+            assert found == last
+            seen.append(found)
+
+    asked = (postgres.write(lambda tx, n=n: unit(tx, f"zz-{n}")) for n in range(20))
+    async with asyncio.timeout(30):
+        await asyncio.gather(look(), *asked)
 
 
 async def test_those_who_ask_together_are_read_together_and_see_what_was_there(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from usina.app import platform_on, registry_of
 from usina.ground import distributed_ground
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.hint import BusDispatch
+from usina.kernel.events.bus import Bus, end_topic, queue_topic
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Event
+from usina.kernel.events.relay import RedisRelay
 from usina.kernel.jobs.job import JobRequest
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.death import session_name
 from usina.kernel.platform import Platform
-from usina.kernel.redis import Channel
+from usina.kernel.redis import Channels
 from usina.kernel.tenancy.caller import Caller
 from usina.settings import Settings
 from usina.workforce import make_worker
@@ -38,24 +40,26 @@ class Line:
         self._late: set[asyncio.Task[bool]] = set()
 
     def spoil(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        send = Channel.send
+        send = Channels.send
 
-        async def perhaps(channel: Channel, message: bytes) -> bool:
+        async def perhaps(channels: Channels, told: Mapping[str, bytes]) -> bool:
             self.told += 1
             if self._dice.random() >= self._carried:
                 self.lost += 1
                 return True
             for _ in range(self._dice.choice((1, 1, 2))):
                 seconds = self._dice.choice((0.0, 0.0, 0.3))
-                late = asyncio.create_task(self._send_late(send, channel, message, seconds))
+                late = asyncio.create_task(self._send_late(send, channels, told, seconds))
                 self._late.add(late)
             return True
 
-        monkeypatch.setattr(Channel, "send", perhaps)
+        monkeypatch.setattr(Channels, "send", perhaps)
 
-    async def _send_late(self, send: Any, channel: Channel, message: bytes, seconds: float) -> bool:
+    async def _send_late(
+        self, send: Any, channels: Channels, told: Mapping[str, bytes], seconds: float
+    ) -> bool:
         await asyncio.sleep(seconds)
-        return await send(channel, message)
+        return await send(channels, told)
 
     async def end(self) -> None:
         await asyncio.gather(*self._late)
@@ -66,7 +70,7 @@ async def two_processes(settings: Settings) -> AsyncGenerator[Platform]:
     """An API and a worker that know of each other by the database and the relay alone."""
     async with shared(settings) as given, contextlib.AsyncExitStack() as parts:
         api = await distributed_ground(given, parts)
-        away = await distributed_ground(given, parts)
+        away = await distributed_ground(given, parts, works=True)
         registry = await registry_of(given)
         worker = await make_worker(
             away,
@@ -134,3 +138,28 @@ async def cancelled(platform: Platform, caller: Caller, job_id: str) -> None:
     await platform.jobs.cancel(owner, job_id)
     ended = await platform.jobs.wait(owner, job_id, 50)
     assert ended.status is Status.CANCELLED
+
+
+async def test_workers_hear_what_they_are_asked_and_all_others_hear_the_log(
+    tmp_path: Path,
+) -> None:
+    async with shared(Settings(data=tmp_path, _env_file=None)) as given:
+        assert given.redis_url is not None
+        heard: dict[str, list[str]] = {"office": [], "worker": []}
+        relays = {}
+        for name, works in (("office", False), ("worker", True), ("teller", False)):
+            bus = Bus()
+            for kind in ("queue", "end"):
+                told = heard.get(name, [])
+                bus.tap(kind, lambda rest, kind=kind, told=told: told.append(f"{kind}:{rest}"))
+            relays[name] = RedisRelay(given.redis_url, "platform", bus, works=works)
+            relays[name].start()
+        async with asyncio.timeout(20):
+            while not all(relay.answers for relay in relays.values()):
+                await asyncio.sleep(0.01)
+            relays["teller"].topics([queue_topic("default"), end_topic("a job")])
+            while not all(heard.values()):
+                await asyncio.sleep(0.01)
+        assert heard == {"office": ["end:a job"], "worker": ["queue:default"]}
+        for relay in relays.values():
+            await relay.stop()

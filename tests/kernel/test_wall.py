@@ -102,6 +102,15 @@ async def test_a_read_without_the_filter_shows_one_organization_alone(
         assert set((await postgres.read(counts, tenant=nobody)).values()) == {0}
 
 
+async def test_what_is_no_organization_opens_no_transaction(postgres: PostgresDatabase) -> None:
+    ours = await fill(postgres)
+    for nobody in ("x", f"{ours['organization_id']}'; SET LOCAL ROLE usina_engine; --"):
+        with pytest.raises(ValueError, match="UUID"):
+            await postgres.read(counts, tenant=nobody)
+        with pytest.raises(ValueError, match="UUID"):
+            await postgres.write(counts, tenant=nobody)
+
+
 async def test_a_change_without_the_filter_changes_one_organization_alone(
     postgres: PostgresDatabase,
 ) -> None:

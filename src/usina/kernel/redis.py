@@ -1,11 +1,12 @@
-"""Redis, spoken to in one place: a channel between the processes of one platform.
+"""Redis, spoken to in one place: channels between the processes of one platform.
 
 Nothing that Redis holds or carries is the truth. It may be empty, absent or slow: what is sent then
 is lost, and whoever waited for it looks in the database a little later.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,21 +26,22 @@ _SILENCE_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.5
 
 
-class Channel:
-    """Sends to every other process on the channel and hears what they send.
+class Channels:
+    """Sends on any channel to every process that hears it, and hears the one that is ``its_own``.
 
-    ``heard`` is given each message, our own included; ``joined`` is called whenever hearing begins
-    (again), since what was sent before is gone.
+    ``heard`` is given each message of that one, our own included; ``joined`` is called whenever
+    hearing begins (again), since what was sent before is gone.
     """
 
     def __init__(
-        self, url: str, name: str, heard: Callable[[bytes], None], joined: Callable[[], None]
+        self, url: str, its_own: str, heard: Callable[[bytes], None], joined: Callable[[], None]
     ) -> None:
         self._redis = _client(url)
-        self._name = name
+        self._its_own = its_own
         self._heard = heard
         self._joined = joined
         self._hearing: asyncio.Task[None] | None = None
+        self._heard_so_far = 0
         self.answers = False
         """Whether Redis answered when it was last spoken to."""
         self._told_of_loss = False
@@ -53,10 +55,14 @@ class Channel:
             await asyncio.wait([self._hearing], timeout=_AGAIN_SECONDS)
         await self._redis.aclose()
 
-    async def send(self, message: bytes) -> bool:
-        """False when it was lost; it then waits a moment, so that nobody hammers what is away."""
+    async def send(self, told: Mapping[str, bytes]) -> bool:
+        """One message for each channel, all in one way. False when they were lost; it then waits a
+        moment, so that nobody hammers what is away."""
         try:
-            await self._redis.publish(self._name, message)  # pyright: ignore[reportUnknownMemberType]
+            async with self._redis.pipeline(transaction=False) as way:
+                for channel, message in told.items():
+                    way.publish(channel, message)  # pyright: ignore[reportUnknownMemberType]
+                await way.execute()
         except (RedisError, OSError) as error:
             self._lost(error)
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -68,29 +74,41 @@ class Channel:
         while True:
             try:
                 async with self._redis.pubsub() as subscription:  # pyright: ignore[reportUnknownMemberType]
-                    await subscription.subscribe(self._name)  # pyright: ignore[reportUnknownMemberType]
+                    await subscription.subscribe(self._its_own)  # pyright: ignore[reportUnknownMemberType]
                     await self._hear(subscription)
             except (RedisError, OSError) as error:
                 self._lost(error)
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _hear(self, subscription: Any) -> None:
-        """Until the connection breaks. One that is silent is asked whether it still lives."""
-        asked = False
+        """Until the connection breaks, or is silent even when it is asked whether it lives."""
+        async with asyncio.timeout(None) as patience:
+            watching = asyncio.create_task(self._watch(subscription, patience))
+            try:
+                while True:
+                    told = await subscription.get_message(timeout=None)
+                    self._heard_so_far += 1
+                    if told is None:
+                        continue
+                    if told["type"] == "subscribe":
+                        self._answered()
+                        self._joined()
+                    elif told["type"] == "message":
+                        self._heard(told["data"])
+            finally:
+                watching.cancel()
+
+    async def _watch(self, subscription: Any, patience: asyncio.Timeout) -> None:
+        """A watch beside the hearing costs less than a limit on each message."""
         while True:
-            told = await subscription.get_message(timeout=_SILENCE_SECONDS)
-            if told is None:
-                if asked:
-                    raise ConnectionError("Redis is silent.")
-                await subscription.ping()
-                asked = True
-                continue
-            asked = False
-            if told["type"] == "subscribe":
-                self._answered()
-                self._joined()
-            elif told["type"] == "message":
-                self._heard(told["data"])
+            so_far = self._heard_so_far
+            await asyncio.sleep(_SILENCE_SECONDS)
+            if self._heard_so_far == so_far:
+                with contextlib.suppress(RedisError, OSError):  # which the hearing hears of as well
+                    await subscription.ping()
+                await asyncio.sleep(_SILENCE_SECONDS)
+            if self._heard_so_far == so_far:
+                patience.reschedule(asyncio.get_running_loop().time())
 
     def _answered(self) -> None:
         self.answers = True

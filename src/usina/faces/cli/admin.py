@@ -129,7 +129,8 @@ def revoke_key(
 def adopt_store(data: DataOption = None, json: JsonFlag = False) -> None:
     """Make the store of the settings that of their database's platform, whosever it was.
 
-    Objects that this platform does not know are deleted some hours after its next start.
+    Objects that this platform does not know are deleted: at once when `usina up` starts, within
+    hours by `usina beat`.
     """
     from usina.faces.cli.setting import settings_with
     from usina.upkeep import adopt_store as adopt

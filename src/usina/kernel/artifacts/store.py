@@ -20,6 +20,7 @@ _JOB_IDS: Final = among(artifacts.c.job_id, "job_ids")
 _INSERT: Final = Prepared(sa.insert(artifacts), (*_FIELDS, "content"))
 _OF_JOBS: Final = Prepared(sa.select(*_COLUMNS).where(_JOB_IDS).order_by(artifacts.c.id))
 _FORGET: Final = Prepared(sa.delete(artifacts).where(_JOB_IDS))
+_MADE: Final = tuple(column.label(f"made_{column.name}") for column in _COLUMNS)
 
 
 def insert_artifacts(tx: Transaction, made: Sequence[Artifact]) -> None:
@@ -37,6 +38,21 @@ def of_jobs(tx: Transaction, job_ids: Sequence[str]) -> dict[str, tuple[Artifact
         artifact = Artifact(*row)
         found[artifact.job_id] = (*found.get(artifact.job_id, ()), artifact)
     return found
+
+
+def with_artifacts(
+    of: sa.Select[*tuple[Any, ...]], job_id: sa.ColumnElement[str]
+) -> sa.Select[Any]:
+    """The question with a row for each artifact of what it finds, or one for none of it: what
+    :func:`artifact_in` reads."""
+    joined = of.outerjoin(artifacts, artifacts.c.job_id == job_id)
+    return joined.add_columns(*_MADE).order_by(artifacts.c.id)
+
+
+def artifact_in(row: Sequence[Any]) -> Artifact | None:
+    """The artifact of a row of such an answer."""
+    made = row[-len(_MADE) :]
+    return None if made[0] is None else Artifact(*made)
 
 
 def find(tx: Transaction, artifact_id: str, organization_id: str | None) -> Artifact | None:

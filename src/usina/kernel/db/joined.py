@@ -32,7 +32,7 @@ class Effect:
 class Effects:
     """Those of one transaction that wait for ``execute``, in the order in which they came."""
 
-    def __init__(self, execute: Callable[[str, Sequence[Any]], object]) -> None:
+    def __init__(self, execute: Callable[[str, Sequence[Any]], Sequence[Any]]) -> None:
         self._execute = execute
         self._waiting: list[Effect] = []
 
@@ -41,12 +41,18 @@ class Effects:
             self.flush()
         self._waiting.append(effect)
 
-    def flush(self) -> None:
-        """Lets them happen."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            values = [value for effect in waiting for value in effect.values]
-            self._execute(_joined(tuple(effect.sql for effect in waiting)), values)
+    def ask(self, effect: Effect) -> Sequence[Any]:
+        """Adds one that answers and lets all of them happen; its rows."""
+        self.add(effect)
+        return self.flush()
+
+    def flush(self) -> Sequence[Any]:
+        """Lets them happen; the rows with which the last one answers."""
+        if not self._waiting:
+            return ()
+        waiting, self._waiting = self._waiting, []
+        values = [value for effect in waiting for value in effect.values]
+        return self._execute(_joined(tuple(effect.sql for effect in waiting)), values)
 
 
 @cache

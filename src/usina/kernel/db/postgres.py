@@ -2,9 +2,9 @@
 
 A unit runs in a greenlet, on the event loop: each of its statements waits for the server without
 holding anybody up. It is a task of its own, so that a caller who goes away leaves no half-used
-connection behind. Every transaction opens with one statement, which tells the database's time,
-takes the role and sets the limits (for this transaction only, as a pooler wants it) and shows that
-the connection lives; until it has answered, a lost connection is a matter of trying again.
+connection behind. Every transaction opens with one way to the server, which begins it, takes the
+role and sets the limits (for this transaction only, as a pooler wants it) and shows that the
+connection lives; until it has answered, a lost connection is a matter of trying again.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic_core import from_json, to_json
@@ -42,12 +43,8 @@ _FULL: Final = "53100"
 _LOST: Final = "The database was lost and nothing has happened; ask again."
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_OPEN: Final = (
-    "SELECT transaction_timestamp(), set_config('role', $1, true),"
-    f" set_config('{TENANT}', $2, true), set_config('statement_timeout', $3, true),"
-    " set_config('lock_timeout', $4, true),"
-    " set_config('idle_in_transaction_session_timeout', $5, true)"
-)
+_LIMITS: Final = "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"
+_NOW: Final = "SELECT transaction_timestamp()"
 _NO_SUCH_ROLE: Final = frozenset({"22023", "42501"})
 _ONE_UPGRADE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('usina upgrade', 0))"
 
@@ -78,10 +75,15 @@ class PostgresDatabase:
         self, url: str, options: PostgresOptions | None = None, clock: Clock | None = None
     ) -> None:
         options = options or PostgresOptions()
-        self._engine = open_postgres(url, options, isolation_level="AUTOCOMMIT")
+        self._engine = open_postgres(
+            url, options, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
+        )
         self._clock = clock
         limits = options.statement_seconds, options.lock_seconds, options.lock_seconds / 2
-        self._limits = [f"{seconds * 1000:.0f}" for seconds in limits]
+        self._limits = "".join(
+            f"; SET LOCAL {name} = {seconds * 1000:.0f}"
+            for name, seconds in zip(_LIMITS, limits, strict=True)
+        )
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -125,10 +127,10 @@ class PostgresDatabase:
         return done.result
 
     async def _in_transaction(self, begin: str, unit: Unit[T], tenant: str | None) -> "_Attempt[T]":
-        acting = (ENGINE, "") if tenant is None else (REQUEST, tenant)
+        opening = f"{begin}; {_acting(tenant)}{self._limits}"
         deadline = asyncio.get_running_loop().time() + _AWAY_SECONDS
         while True:
-            attempt = _Attempt(unit, begin, self._clock, [*acting, *self._limits])
+            attempt = _Attempt(unit, opening, self._clock)
             try:
                 await greenlet_spawn(attempt.run, self._engine.sync_engine)
                 return attempt
@@ -153,13 +155,10 @@ class _Attempt(Generic[T]):
 
     result: T
 
-    def __init__(
-        self, unit: Unit[T], begin: str, clock: Clock | None, opening: Sequence[str]
-    ) -> None:
+    def __init__(self, unit: Unit[T], opening: str, clock: Clock | None) -> None:
         self._unit = unit
-        self._begin = begin
-        self._clock = clock
         self._opening = opening
+        self._clock = clock
         self.connected = False
         self.began = False
         self.lost = False
@@ -179,10 +178,9 @@ class _Attempt(Generic[T]):
                 raise
 
     def _run(self, connection: sa.Connection, driver: "_Driver") -> None:
-        driver.say(self._begin)
-        [[now, *_]] = driver.execute(_OPEN, self._opening).fetchall()
+        driver.say(self._opening)
         self.began = True
-        now = self._clock.now() if self._clock else now
+        now = driver.now if self._clock is None else self._clock.now()
         opened = Transaction(connection, driver, now, driver.effects)
         self.result = self._unit(opened)
         driver.effects.flush()
@@ -220,6 +218,11 @@ class _Driver:
         self.effects.flush()
         await_(self._asyncpg.executemany(sql, rows))
 
+    def now(self) -> datetime:
+        """When the transaction began, by the server's clock."""
+        [[now]] = self.execute(_NOW, ()).fetchall()
+        return now
+
     def say(self, command: str) -> None:
         """BEGIN and its like, which take and give nothing."""
         await_(self._asyncpg.execute(command))
@@ -236,6 +239,13 @@ class _Driver:
         except Exception:
             return False
         return not self._asyncpg.is_closed()
+
+
+def _acting(tenant: str | None) -> str:
+    """As whom a transaction acts."""
+    if tenant is None:
+        return f"SET LOCAL ROLE {ENGINE}"
+    return f"SET LOCAL ROLE {REQUEST}; SET LOCAL {TENANT} = '{tenant and UUID(tenant)}'"
 
 
 def open_postgres(url: str, options: PostgresOptions | None = None, **engine: Any) -> AsyncEngine:

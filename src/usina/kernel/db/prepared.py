@@ -23,25 +23,49 @@ from usina.kernel.db.unit_of_work import Transaction
 Statement = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
 _Convert = Callable[[Any], Any]
 _NOTHING: Final[Mapping[str, Any]] = {}
+_VALUE: Final = re.compile(r"\$(\d+)::[A-Z]+(?: [A-Z]+)*")
+"""A place with its type, as PostgreSQL's dialect writes it."""
+
 _log: Final = logging.getLogger("sqlalchemy.engine.prepared")
 
 
 class Prepared:
     """One statement; its parameters are its bound names.
 
-    An INSERT names the ``columns`` that its rows hold. Lists are bound by :func:`among`.
+    An INSERT names the ``columns`` that its rows hold. Lists are bound by :func:`among`. An answer
+    that ``tells_now`` brings the transaction's moment along, where that has to be asked for.
     """
 
-    def __init__(self, statement: Statement, columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        statement: Statement,
+        columns: Sequence[str] | None = None,
+        *,
+        tells_now: bool = False,
+    ) -> None:
         self._statement = statement
+        self._telling = _with_now(statement) if tells_now else None
         self._columns = None if columns is None else list(columns)
         self._forms: dict[str, _Form] = {}
 
     def all(self, tx: Transaction, values: Mapping[str, Any] = _NOTHING) -> list[Any]:
         """Runs it and returns every row, as a tuple with the columns' names."""
         form = self._form(tx)
-        found = tx.driver.execute(form.sql, form.bound(values))
-        return [form.row(row) for row in found.fetchall()]
+        return _heard(tx, form, tx.driver.execute(form.sql, form.bound(values)).fetchall())
+
+    def ask_many(self, tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Runs a write for each of the rows and returns every answer; where writes wait, in one way
+        with them, of which it sees nothing."""
+        form = self._form(tx)
+        bound = [form.bound(values) for values in rows]
+        found: list[Any] = []
+        for some in [bound] if form.takes_many else [[one] for one in bound]:
+            if tx.effects is not None and (effect := form.effect(some)) is not None:
+                found += tx.effects.ask(effect)
+            else:
+                for one in some:
+                    found += tx.driver.execute(form.sql, one).fetchall()
+        return _heard(tx, form, found)
 
     def run(self, tx: Transaction, values: Mapping[str, Any] = _NOTHING) -> None:
         """Runs it for its effect."""
@@ -51,6 +75,7 @@ class Prepared:
         """Runs it once for each of the rows, at once or before anything else is asked."""
         form = self._form(tx)
         bound = [form.bound(values) for values in rows]
+        assert not form.answers, "nobody would hear what it answers"
         if tx.effects is not None and (effect := form.effect(bound)) is not None:
             tx.effects.add(effect)
         elif len(bound) == 1:
@@ -62,7 +87,11 @@ class Prepared:
         dialect = tx.connection.dialect
         form = self._forms.get(dialect.name)
         if form is None:
-            form = self._forms[dialect.name] = _compiled(self._statement, self._columns, dialect)
+            telling = self._telling if dialect.name == "postgresql" else None
+            statement = self._statement if telling is None else telling
+            form = _compiled(statement, self._columns, dialect)
+            form.tells_now = telling is not None
+            self._forms[dialect.name] = form
         if _log.isEnabledFor(logging.INFO):
             _log.info(form.sql)
         return form
@@ -89,10 +118,12 @@ class _Form:
         joinable: "_Joinable | None" = None,
     ) -> None:
         self.sql = sql
+        self.tells_now = False
         self._joinable = joinable
         self._parameters = tuple(parameters)
         converts = enumerate(convert for _, convert in columns)
         self._converted = [(place, convert) for place, convert in converts if convert]
+        self._columns = columns
         names: list[str] = [name for name, _ in columns]
         row = namedtuple("Row", names)  # pyright: ignore[reportUntypedNamedTuple]
         self._make: Callable[[Sequence[Any]], Any] = row._make
@@ -103,6 +134,14 @@ class _Form:
             (convert(values[name]) if convert else values[name]) if required else fixed
             for name, fixed, required, convert in self._parameters
         ]
+
+    @property
+    def answers(self) -> bool:
+        return bool(self._columns)
+
+    @property
+    def takes_many(self) -> bool:
+        return self._joinable is not None and self._joinable.of_many
 
     def effect(self, bound: Sequence[list[Any]]) -> Effect | None:
         """The same as an effect that can wait, if it can."""
@@ -120,6 +159,20 @@ class _Form:
         for place, convert in self._converted:
             values[place] = convert(values[place])
         return self._make(values)
+
+
+def _heard(tx: Transaction, form: _Form, found: Sequence[Any]) -> list[Any]:
+    if form.tells_now and found:
+        tx.hear_now(found[0][-1])
+    return [form.row(row) for row in found]
+
+
+def _with_now(statement: Statement) -> Statement:
+    """Made before anybody looks at the statement's columns, which SQLAlchemy then remembers."""
+    now = sa.func.transaction_timestamp().label("its_now")
+    if isinstance(statement, sa.Select):
+        return statement.add_columns(now)
+    return statement.returning(now)
 
 
 def _compiled(statement: Statement, columns: list[str] | None, dialect: sa.Dialect) -> _Form:
@@ -142,7 +195,7 @@ class _Joinable(NamedTuple):
 def _joinable(statement: Statement, compiled: SQLCompiler) -> _Joinable | None:
     """How PostgreSQL takes it together with others: an INSERT as lists of its columns, an UPDATE
     or a DELETE that looks at nothing else."""
-    if compiled.dialect.name != "postgresql" or statement.exported_columns:
+    if compiled.dialect.name != "postgresql":
         return None
     if isinstance(statement, sa.Insert):
         return _of_lists(statement, compiled)
@@ -157,15 +210,20 @@ def _looks_elsewhere(statement: sa.Update | sa.Delete) -> bool:
 
 
 def _of_lists(statement: sa.Insert, compiled: SQLCompiler) -> _Joinable | None:
-    names = compiled.positiontup or ()
-    head, values, rest = re.split(r" VALUES (\(.*?\))(?= ON CONFLICT|$)", compiled.string)
-    if values.count("$") != len(names):
+    """Its values become columns of rows; what it does about a conflict must have none."""
+    head, values, rest = re.split(
+        r" VALUES \((.*?)\)(?= ON CONFLICT| RETURNING|$)", compiled.string
+    )
+    if "$" in rest:
         return None
-    lists = [
+    names = compiled.positiontup or ()
+    lists = ", ".join(
         f"${place}::{_list_type(compiled.binds[name].type, compiled.dialect)}"
         for place, name in enumerate(names, 1)
-    ]
-    rows = f"SELECT * FROM unnest({', '.join(lists)}) AS row WHERE {AFTER}"  # noqa: S608  # our own words
+    )
+    columns = ", ".join(f"v{place}" for place in range(1, len(names) + 1))
+    shown = _VALUE.sub(r"v\1", values)
+    rows = f"SELECT {shown} FROM unnest({lists}) AS row ({columns}) WHERE {AFTER}"  # noqa: S608  # our own words
     return _Joinable(f"{head} {rows}{rest}", str(statement.table), of_many=True)
 
 

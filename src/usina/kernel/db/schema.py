@@ -40,6 +40,11 @@ class Timestamp(sa.types.TypeDecorator[datetime]):
         return _EPOCH + timedelta(microseconds=value)
 
 
+def moment(name: str) -> sa.ColumnElement[datetime]:
+    """The moment that is bound so, or that of the transaction where none is."""
+    return sa.func.coalesce(sa.bindparam(name, type_=Timestamp), sa.func.now())
+
+
 Id = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSON(none_as_null=True), "postgresql")
 """Kept as it was written, on both: ``jsonb`` would order the keys anew and refuse ``\\u0000``."""

@@ -36,13 +36,13 @@ class Driver(Protocol):
 class Transaction:
     """An open transaction, the moment of its start by the database's clock, and its hooks."""
 
-    __slots__ = ("connection", "driver", "effects", "hooks", "now")
+    __slots__ = ("_now", "connection", "driver", "effects", "hooks")
 
     def __init__(
         self,
         connection: sa.Connection,
         driver: Driver,
-        now: datetime,
+        now: datetime | Callable[[], datetime],
         effects: Effects | None = None,
     ) -> None:
         self.connection = connection
@@ -50,8 +50,25 @@ class Transaction:
         """Where writes wait for each other, on an engine that is far away."""
         self.driver = driver
         """The same connection below SQLAlchemy, for prepared statements."""
-        self.now = now
         self.hooks: list[Callable[[], None]] = []
+        self._now = now
+
+    @property
+    def now(self) -> datetime:
+        """Where it is far away, it is asked for once, by who needs it first."""
+        if not isinstance(self._now, datetime):
+            self._now = self._now()
+        return self._now
+
+    @property
+    def known_now(self) -> datetime | None:
+        """The same, or null where it would have to be asked for; ``moment`` writes it then."""
+        return self._now if isinstance(self._now, datetime) else None
+
+    def hear_now(self, now: datetime) -> None:
+        """Somebody has it without asking."""
+        if not isinstance(self._now, datetime):
+            self._now = now
 
     def execute(
         self,

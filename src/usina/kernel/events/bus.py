@@ -18,6 +18,7 @@ from usina.kernel.events.outbox import OUTBOX_TOPIC
 _HINTS_KEPT = 32
 _UNENDED_KEPT = 20_000
 _END = "end:"
+_FOR_WORKERS = "queue:", "cancel:", "worker:"
 
 
 def end_topic(job_id: str) -> str:
@@ -38,6 +39,11 @@ def cancel_topic(job_id: str) -> str:
 def worker_topic(worker_id: str) -> str:
     """Woken when something is asked of the worker."""
     return f"worker:{worker_id}"
+
+
+def is_for_workers(topic: str) -> bool:
+    """Whether the topic is something that a worker is asked."""
+    return topic.startswith(_FOR_WORKERS)
 
 
 class Listener:

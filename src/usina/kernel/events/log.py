@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from usina.kernel.db.prepared import Prepared
+from usina.kernel.db.schema import moment
 from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.event import Event
@@ -33,7 +34,8 @@ Announce = Callable[[Sequence[NewEvent]], None]
 """Tells the bus, on the event loop, after the commit."""
 
 _INSERT: Final = Prepared(
-    sa.insert(events), ("organization_id", "job_id", "seq", "type", "at", "data")
+    sa.insert(events).values(at=moment("known_now")),
+    ("organization_id", "job_id", "seq", "type", "data"),
 )
 
 
@@ -55,7 +57,7 @@ def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None
                 "job_id": event.job_id,
                 "seq": event.seq,
                 "type": event.type,
-                "at": tx.now,
+                "known_now": tx.known_now,
                 "data": event.data,
             }
             for event in new

@@ -1,7 +1,8 @@
 """The bus between processes: what one tells its own waiters, it tells the others through Redis.
 
 What is told while a message is on its way goes with the next one: under load many wake-ups cost one
-message. Of a job's fine steps only the newest is sent.
+message. Of a job's fine steps only the newest is sent. There are two channels, so that nobody hears
+what he has no ear for: one for workers, of what they are asked; one for everybody else, of the log.
 """
 
 import asyncio
@@ -11,11 +12,11 @@ from typing import Any, Final
 import structlog
 from pydantic_core import from_json, to_json
 
-from usina.kernel.events.bus import Bus
+from usina.kernel.events.bus import Bus, is_for_workers
 from usina.kernel.events.event import Hint
 from usina.kernel.failpoints import reach
 from usina.kernel.ids import new_id
-from usina.kernel.redis import Channel
+from usina.kernel.redis import Channels
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _MOST_TOPICS: Final = 10_000
@@ -23,18 +24,22 @@ _LAST_SECONDS: Final = 1.0
 
 
 class RedisRelay:
-    """Joins a bus to those of the other processes of the same platform."""
+    """Joins a bus to those of the other processes of the same platform; that of a process that
+    ``works`` hears what workers are asked, and any other the log."""
 
-    def __init__(self, url: str, platform_id: str, bus: Bus) -> None:
+    def __init__(self, url: str, platform_id: str, bus: Bus, *, works: bool) -> None:
         self._bus = bus
         self._me = new_id()
-        self._channel = Channel(url, f"usina:{platform_id}", self._hear, bus.hear_anything)
+        self._log = f"usina:{platform_id}"
+        self._work = f"usina:{platform_id}:work"
+        its_own = self._work if works else self._log
+        self._channels = Channels(url, its_own, self._hear, bus.hear_anything)
         self._topics: set[str] = set()
         self._hints: dict[str, Hint] = {}
         self._sending: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._channel.start()
+        self._channels.start()
         self._bus.join(self)
 
     async def stop(self) -> None:
@@ -42,12 +47,12 @@ class RedisRelay:
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=_LAST_SECONDS)
             self._sending.cancel()
-        await self._channel.stop()
+        await self._channels.stop()
 
     @property
     def answers(self) -> bool:
         """Whether Redis answered when it was last spoken to."""
-        return self._channel.answers
+        return self._channels.answers
 
     def topics(self, topics: Collection[str]) -> None:
         self._topics.update(topics)
@@ -65,14 +70,24 @@ class RedisRelay:
         while self._topics or self._hints:
             topics, self._topics = self._topics, set()
             hints, self._hints = self._hints, {}
-            message = {
+            asked = [topic for topic in topics if is_for_workers(topic)]
+            told: dict[str, bytes] = {}
+            if asked:
+                told[self._work] = self._message(asked, ())
+            if hints or len(asked) < len(topics):
+                told[self._log] = self._message(topics.difference(asked), hints.values())
+            reach("relay.before_publish")
+            await self._channels.send(told)
+            reach("relay.after_publish")
+
+    def _message(self, topics: Collection[str], hints: Collection[Hint]) -> bytes:
+        return to_json(
+            {
                 "from": self._me,
                 "topics": list(topics)[:_MOST_TOPICS],
-                "hints": [[hint.job_id, hint.type, hint.data] for hint in hints.values()],
+                "hints": [[hint.job_id, hint.type, hint.data] for hint in hints],
             }
-            reach("relay.before_publish")
-            await self._channel.send(to_json(message))
-            reach("relay.after_publish")
+        )
 
     def _hear(self, message: bytes) -> None:
         try:

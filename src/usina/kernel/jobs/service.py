@@ -25,7 +25,7 @@ from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
 from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
-from usina.kernel.jobs.store.insert import insert_jobs
+from usina.kernel.jobs.store.insert import NewJob, insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
 from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living, unserved
 from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
@@ -107,8 +107,6 @@ class Jobs:
         await self._look_at_fleet()
         accepted = await self._accepted(_Submission(caller.organization_id, checked, also))
         reach("submit.after_commit")
-        for queue in {job.queue for job in accepted}:
-            self._dispatch.work(queue)
         for job in accepted:
             JOBS_SUBMITTED.labels(job.model).inc()
         return accepted
@@ -142,7 +140,13 @@ class Jobs:
             if submission.also is not None:
                 submission.also(tx, jobs)
             accepted.append(jobs)
+        tx.after_commit(lambda: self._tell(every))
         return accepted
+
+    def _tell(self, new: Sequence[NewJob]) -> None:
+        """At once after the commit, so that the word goes the same way as those of its events."""
+        for queue in {job.queue for job in new}:
+            self._dispatch.work(queue)
 
     async def fire_schedules(self) -> None:
         """Makes the jobs of the schedules that are due, each fire exactly once."""

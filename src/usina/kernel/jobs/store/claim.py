@@ -89,16 +89,18 @@ def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> Claims:
 
     Where delayed jobs are due, it makes them ready, and the next claim finds them.
     """
-    if _promote_due(tx):
+    next_due: datetime | None = _NEXT_DUE.all(tx)[0].due
+    if next_due is not None and next_due <= tx.now and _promote_due(tx):
         return Claims([], exhausted=False, next_due=tx.now)
     look = _Look(tx, request)
     look.around()
-    taken = _take(tx, request, look.chosen, announce) if look.chosen else []
+    taken, left = _take(tx, request, look.chosen, announce) if look.chosen else ([], {})
     if look.waiting or look.left_some or len(look.chosen) >= request.most:
         return Claims(taken, exhausted=False, next_due=None)
-    if _others_hold_some(tx, request, look.found.keys() - look.at_quota):
+    asked = [one for one in look.found.keys() - look.at_quota if left.get(one) != 0]
+    if _others_hold_some(tx, request, asked):
         return Claims(taken, exhausted=False, next_due=tx.now + _SOON)
-    return Claims(taken, exhausted=True, next_due=_NEXT_DUE.all(tx)[0].due)
+    return Claims(taken, exhausted=True, next_due=next_due)
 
 
 def _promote_due(tx: Transaction) -> bool:
@@ -119,7 +121,8 @@ def _others_hold_some(tx: Transaction, request: ClaimRequest, asked: Collection[
 
 def _take(
     tx: Transaction, request: ClaimRequest, chosen: Sequence[Candidate], announce: Announce
-) -> list[Claimed]:
+) -> tuple[list[Claimed], dict[Lane, int]]:
+    """Those that were taken, and how many are left in their lanes."""
     token = new_id()
     values = {
         "job_ids": [c.id for c in chosen],
@@ -134,9 +137,9 @@ def _take(
         Claimed(job_of(row), Lease(row.id, row.attempt, token), wanted[row.id][1]) for row in rows
     ]
     append(tx, [_running(c.job) for c in taken], announce)
-    lane.serve(tx, Tally(Lane(c.job.queue, c.job.organization_id) for c in taken))
+    left = lane.serve(tx, Tally(Lane(c.job.queue, c.job.organization_id) for c in taken))
     reach("claim.in_transaction")
-    return taken
+    return taken, left
 
 
 class _Look:
@@ -164,8 +167,8 @@ class _Look:
         """Looks at lanes in their turn until there is enough, or nothing more, or no room."""
         most = self._request.most
         while True:
-            past = len(self.empty) + len(self.waiting)
-            turn = lane.in_turn(self._tx, self._request.queues, most + 2 * past)
+            asked = most + 2 * (len(self.empty) + len(self.waiting))
+            turn = lane.in_turn(self._tx, self._request.queues, asked)
             fresh = {one: models for one, models in turn.items() if one not in self.found}
             if not fresh:
                 return
@@ -174,7 +177,7 @@ class _Look:
                 self.found |= self._ask(open_ones)
             self._choose()
             full = len(self.chosen) >= most or (self.waiting and not self.left.slots)
-            if full or len(self.waiting) > _LOOK_PAST:
+            if full or len(self.waiting) > _LOOK_PAST or len(turn) < asked:
                 return
 
     def _has_quota_left(self, one: Lane) -> bool:
@@ -259,7 +262,9 @@ _PROMOTE_DUE: Final = Prepared(
     .values(available_at=None)
     .returning(jobs.c.queue, jobs.c.organization_id)
 )
-_NEXT_DUE: Final = Prepared(sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED))
+_NEXT_DUE: Final = Prepared(
+    sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED), tells_now=True
+)
 
 
 _START: Final = Prepared(

@@ -224,13 +224,11 @@ def _cancelled() -> Verdict:
 def _write(tx: Transaction, ended: Sequence[_Ended], announce: Announce) -> None:
     if not ended:
         return
-    made = [a for e in ended if e.ending for a in e.ending.artifacts]
-    if made:
-        insert_artifacts(tx, made)
     told = [_events(e) for e in ended]
     _UPDATE.run_many(
         tx, [_changes(tx, e, len(events)) for e, events in zip(ended, told, strict=True)]
     )
+    insert_artifacts(tx, [a for e in ended if e.ending for a in e.ending.artifacts])
     kept = [e.row.id for e in ended if e.ending and e.ending.log_kept]
     if kept:
         tx.execute(sa.delete(job_logs).where(job_logs.c.job_id.in_(kept)))
@@ -249,7 +247,8 @@ def _count_again(tx: Transaction, again: Sequence[_Ended]) -> None:
 
 
 _LOCK: Final = Prepared(
-    sa.select(jobs).where(among(jobs.c.id, "job_ids")).order_by(jobs.c.id).with_for_update()
+    sa.select(jobs).where(among(jobs.c.id, "job_ids")).order_by(jobs.c.id).with_for_update(),
+    tells_now=True,
 )
 _CHANGED: Final = (
     "status",

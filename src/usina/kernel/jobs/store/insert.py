@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from usina.kernel.db.prepared import Prepared
+from usina.kernel.db.schema import moment
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append
 from usina.kernel.failpoints import reach
@@ -59,23 +60,21 @@ def insert_jobs(
     Why each of them waits follows from the workers that are ``known``.
     """
     reach("submit.before_insert")
-    accepted = [_job(tx, item, known) for item in new]
-    _INSERT.run_many(tx, [_row(job, item) for job, item in zip(accepted, new, strict=True)])
-    _insert_details(tx, new, accepted)
-    append(
-        tx,
-        [NewEvent(job.organization_id, job.id, 1, "job.queued", {}) for job in accepted],
-        announce,
-    )
-    ready = lane.count(tx, Moves.of(ready=[Lane(j.queue, j.organization_id) for j in accepted]))
+    ids = {new_id(): item for item in new}
+    _INSERT.run_many(tx, [_row(tx, job_id, item) for job_id, item in ids.items()])
+    _insert_details(tx, ids)
+    queued = [NewEvent(item.organization_id, id_, 1, "job.queued", {}) for id_, item in ids.items()]
+    append(tx, queued, announce)
+    ready = lane.count(tx, Moves.of(ready=[Lane(n.queue, n.organization_id) for n in new]))
     reach("submit.after_insert")
+    accepted = [_job(tx, job_id, item, known) for job_id, item in ids.items()]
     places = first_places(tx, accepted, ready)
     return [replace(job, queue_position=places.get(job.id)) for job in accepted]
 
 
-def _job(tx: Transaction, new: NewJob, known: Fleet | None) -> Job:
+def _job(tx: Transaction, job_id: str, new: NewJob, known: Fleet | None) -> Job:
     return Job(
-        id=new_id(),
+        id=job_id,
         organization_id=new.organization_id,
         model=new.model,
         model_version=new.model_version,
@@ -105,57 +104,57 @@ def _job(tx: Transaction, new: NewJob, known: Fleet | None) -> Job:
     )
 
 
-def _row(job: Job, new: NewJob) -> dict[str, Any]:
+def _row(tx: Transaction, job_id: str, new: NewJob) -> dict[str, Any]:
     return {
-        "id": job.id,
-        "organization_id": job.organization_id,
-        "model": job.model,
-        "model_version": job.model_version,
-        "queue": job.queue,
+        "id": job_id,
+        "organization_id": new.organization_id,
+        "model": new.model,
+        "model_version": new.model_version,
+        "queue": new.queue,
         "slots": new.needs.slots,
         "memory_bytes": new.needs.memory_bytes,
         "gpus": new.needs.gpus,
         "status": "QUEUED",
         "progress": 0.0,
-        "params": job.params,
-        "inputs": job.inputs,
-        "labels": job.labels,
-        "priority": job.priority,
+        "params": new.params,
+        "inputs": new.inputs,
+        "labels": dict(new.labels),
+        "priority": new.priority,
         "attempt": 1,
-        "max_attempts": job.max_attempts,
+        "max_attempts": new.max_attempts,
         "lost": 0,
-        "timeout_seconds": job.timeout_seconds,
-        "created_at": job.created_at,
+        "timeout_seconds": new.timeout_seconds,
+        "known_now": tx.known_now,
         "last_seq": 1,
-        "strict": job.strict,
+        "strict": new.strict,
         "callback_url": new.callback_url,
     }
 
 
-def _insert_details(tx: Transaction, new: Sequence[NewJob], accepted: Sequence[Job]) -> None:
+def _insert_details(tx: Transaction, new: Mapping[str, NewJob]) -> None:
     inputs = [
-        {"job_id": job.id, "name": r.name, "place": r.place}
+        {"job_id": job_id, "name": r.name, "place": r.place}
         | {"source": r.source, "source_id": r.source_id}
-        for job, item in zip(accepted, new, strict=True)
+        for job_id, item in new.items()
         for r in item.references
     ]
     if inputs:
         tx.execute(sa.insert(job_inputs), inputs)
     labels = [
-        {"job_id": job.id, "key": key, "value": value, "organization_id": job.organization_id}
-        for job in accepted
-        for key, value in job.labels.items()
+        {"job_id": job_id, "key": key, "value": value, "organization_id": item.organization_id}
+        for job_id, item in new.items()
+        for key, value in item.labels.items()
     ]
     if labels:
         tx.execute(sa.insert(job_labels), labels)
 
 
 _INSERT: Final = Prepared(
-    sa.insert(jobs),
+    sa.insert(jobs).values(created_at=moment("known_now")),
     (
         *("id", "organization_id", "model", "model_version", "queue", "status"),
         *("slots", "memory_bytes", "gpus"),
         *("progress", "params", "inputs", "labels", "priority", "attempt", "max_attempts"),
-        *("lost", "timeout_seconds", "created_at", "last_seq", "strict", "callback_url"),
+        *("lost", "timeout_seconds", "last_seq", "strict", "callback_url"),
     ),
 )

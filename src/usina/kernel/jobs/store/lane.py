@@ -70,14 +70,15 @@ def count(tx: Transaction, moves: Moves) -> dict[Lane, int]:
         }
         for one in touched
     ]
-    return {one: _COUNT.all(tx, row)[0].ready for one, row in zip(touched, rows, strict=True)}
+    counted = _COUNT.ask_many(tx, rows) if rows else ()
+    return {Lane(row.queue, row.organization_id): row.ready for row in counted}
 
 
-def serve(tx: Transaction, taken: Mapping[Lane, int]) -> None:
-    """Takes so many jobs off each lane, which goes to the end of the turn."""
-    _SERVE.run_many(
-        tx, [one._asdict() | {"taken": taken[one], "now": tx.now} for one in sorted(taken)]
-    )
+def serve(tx: Transaction, taken: Mapping[Lane, int]) -> dict[Lane, int]:
+    """Takes so many jobs off each lane, which goes to the end of the turn; how many it has left."""
+    rows = [one._asdict() | {"taken": taken[one], "now": tx.now} for one in sorted(taken)]
+    served = _SERVE.ask_many(tx, rows)
+    return {Lane(row.queue, row.organization_id): row.ready for row in served}
 
 
 def in_turn(tx: Transaction, of_queues: Sequence[str], most: int) -> dict[Lane, set[str]]:
@@ -184,16 +185,18 @@ def _next_model(
 
 _NEW: Final = postgresql.insert(lanes)
 _READY_THEN: Final = lanes.c.ready + _NEW.excluded.ready
+_NONE: Final = sa.literal_column("0", lanes.c.ready.type)
 _COUNT: Final = Prepared(
     _NEW.on_conflict_do_update(
         index_elements=(lanes.c.queue, lanes.c.organization_id),
         set_={
             "ready": _READY_THEN,
             "delayed": lanes.c.delayed + _NEW.excluded.delayed,
-            "has_work": _READY_THEN > 0,
+            "has_work": _READY_THEN > _NONE,
         },
-    ).returning(lanes.c.ready),
+    ).returning(lanes.c.queue, lanes.c.organization_id, lanes.c.ready),
     ("queue", "organization_id", "served_at", "has_work", "ready", "delayed"),
+    tells_now=True,
 )
 _LEFT: Final = lanes.c.ready - sa.bindparam("taken", type_=lanes.c.ready.type)
 _SERVE: Final = Prepared(
@@ -207,6 +210,7 @@ _SERVE: Final = Prepared(
         ready=_LEFT,
         has_work=_LEFT > 0,
     )
+    .returning(lanes.c.queue, lanes.c.organization_id, lanes.c.ready)
 )
 _SOME_READY: Final = Prepared(
     sa.select(lanes.c.organization_id)

@@ -1,5 +1,6 @@
 """Reading jobs: one, a page, their places in the queue and why they wait."""
 
+from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -7,7 +8,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from usina.kernel.artifacts.store import of_jobs
+from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.artifacts.store import artifact_in, of_jobs, with_artifacts
 from usina.kernel.db.prepared import Prepared, among
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
@@ -23,7 +25,10 @@ _FARTHEST_PLACE: Final = 1000
 
 
 _FIND: Final = Prepared(
-    sa.select(jobs).where(among(jobs.c.id, "jobs"), owned_by(sa.bindparam("owner"), jobs))
+    with_artifacts(
+        sa.select(jobs).where(among(jobs.c.id, "jobs"), owned_by(sa.bindparam("owner"), jobs)),
+        jobs.c.id,
+    )
 )
 
 
@@ -73,8 +78,14 @@ def find_many(
     tx: Transaction, organization_id: str, job_ids: Sequence[str], alive: timedelta
 ) -> dict[str, Job]:
     """Those of the jobs that are this organization's, whole, by their ids."""
-    rows = _FIND.all(tx, {"jobs": list(job_ids), "owner": organization_id})
-    return {job.id: job for job in completed(tx, [job_of(row) for row in rows], alive)}
+    found: dict[str, Job] = {}
+    made: dict[str, list[Artifact]] = {}
+    for row in _FIND.all(tx, {"jobs": list(job_ids), "owner": organization_id}):
+        if row.id not in found:
+            found[row.id], made[row.id] = job_of(row), []
+        if (artifact := artifact_in(row)) is not None:
+            made[row.id].append(artifact)
+    return {job.id: job for job in _completed(tx, [*found.values()], made, alive)}
 
 
 def page(
@@ -103,19 +114,24 @@ def page(
         )
         query = query.where(jobs.c.id.in_(labelled))
     rows = tx.execute(query.order_by(jobs.c.id.desc()).limit(limit))
-    return completed(tx, [job_of(row) for row in rows], alive)
+    found = [job_of(row) for row in rows]
+    return _completed(tx, found, of_jobs(tx, [job.id for job in found]), alive)
 
 
-def completed(tx: Transaction, found: Sequence[Job], alive: timedelta) -> list[Job]:
+def _completed(
+    tx: Transaction,
+    found: Sequence[Job],
+    artifacts: Mapping[str, Sequence[Artifact]],
+    alive: timedelta,
+) -> list[Job]:
     """Adds artifacts, places and waiting reasons."""
-    artifacts = of_jobs(tx, [job.id for job in found])
     queued = [job for job in found if job.status is Status.QUEUED]
     places = positions(tx, queued) if queued else {}
     reasons = _waiting_reasons(tx, queued, alive) if queued else {}
     return [
         replace(
             job,
-            artifacts=artifacts.get(job.id, ()),
+            artifacts=tuple(artifacts.get(job.id, ())),
             queue_position=places.get(job.id),
             waiting_reason=reasons.get(job.id),
         )
@@ -142,6 +158,9 @@ def first_places(
 
     ``ready`` counts their lanes, so only who stands behind is looked for: nobody, as a rule.
     """
+    here = Tally(Lane(job.queue, job.organization_id) for job in accepted)
+    if all(ready[one] == count for one, count in here.items()):
+        return _places_alone(accepted)
     places: dict[str, int] = {}
     next_places: dict[tuple[Lane, int], int] = {}
     for job in sorted(accepted, key=lambda job: job.id, reverse=True):
@@ -151,6 +170,18 @@ def first_places(
         if 0 < next_places[line] <= _FARTHEST_PLACE:
             places[job.id] = next_places[line]
         next_places[line] -= 1
+    return places
+
+
+def _places_alone(accepted: Sequence[Job]) -> dict[str, int]:
+    """The same where nobody else stands in their lanes."""
+    places: dict[str, int] = {}
+    last: Tally[Lane] = Tally()
+    for job in sorted(accepted, key=lambda job: (-job.priority, job.id)):
+        one = Lane(job.queue, job.organization_id)
+        last[one] += 1
+        if last[one] <= _FARTHEST_PLACE:
+            places[job.id] = last[one]
     return places
 
 
