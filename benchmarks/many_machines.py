@@ -49,6 +49,7 @@ def platform(rig: Rig, folder: Path) -> Iterator[Platform]:
         "USINA_DATA": str(folder / "data"),
         "USINA_SLOTS": "2",
         "USINA_RETRY_SECONDS": "0",
+        "SECRET_KEY": secrets.token_hex(32),
         "FIRST_SUPERUSER_USERNAME": "owner@localhost",
         "FIRST_SUPERUSER_PASSWORD": secrets.token_urlsafe(18),
         "FIRST_SUPERUSER_API_KEY": api_key,

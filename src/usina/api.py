@@ -10,6 +10,7 @@ import uvloop
 
 from usina.app import beat_of, platform_on, registry_of
 from usina.ground import CanNotStart, Ground, distributed_ground, redis_of
+from usina.identity import refuse_weak_secret
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check
@@ -22,6 +23,7 @@ def api(settings: Settings) -> int:
     """Serves until TERM or Ctrl-C; returns the exit code."""
     configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
     try:
+        refuse_weak_secret(settings, needed=True)
         with contextlib.closing(bind(settings.host, settings.port)) as listener:
             uvloop.run(_serve(settings, listener))
     except (CanNotStart, PortInUse) as refusal:

@@ -7,7 +7,6 @@ neither.
 
 import asyncio
 import contextlib
-import hmac
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from usina.data_folder import (
     write_credentials,
 )
 from usina.ground import CanNotStart, Ground, embedded_ground
+from usina.identity import doors_on
 from usina.kernel.artifacts.owner import ArtifactOwner
 from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.beat import Beat, Retention, Turn
@@ -36,7 +36,9 @@ from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.checkpoint import CheckpointOwner
+from usina.kernel.jobs.organization import Organizations
 from usina.kernel.jobs.queue import Queues
+from usina.kernel.jobs.quota import JobQuotas
 from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Dispatch, Jobs
 from usina.kernel.jobs.store import query
@@ -47,9 +49,9 @@ from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check, Readiness
 from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry, loaded
 from usina.kernel.storage.sweep import Sweeper
-from usina.kernel.tenancy.gate import CALLERS, Gate
+from usina.kernel.tenancy.audit import AuditLog
+from usina.kernel.tenancy.retention import Kept
 from usina.kernel.tenancy.service import Tenancy
-from usina.kernel.tenancy.token import Tokens
 from usina.kernel.webhooks.service import Webhooks
 from usina.kernel.worker.worker import Worker
 from usina.outbound import documents_of, reach_of, start_delivering
@@ -121,20 +123,33 @@ def platform_on(
     its database and store."""
     settings, clock, database, store = ground.settings, ground.clock, ground.database, ground.store
     artifacts = Artifacts(database, store, clock)
-    file_limits = FileLimits(settings.max_upload_bytes, timedelta(seconds=settings.upload_seconds))
+    quotas = JobQuotas(database, ground.quotas)
+    upload_time = timedelta(seconds=settings.upload_seconds)
+    file_limits = FileLimits(settings.max_upload_bytes, upload_time, quotas.keep_room)
     files = Files(database, store, clock, query.file_in_use, file_limits)
     alive = settings.alive
     reach = reach_of(settings)
     limits = Limits(settings.max_timeout_seconds, reach)
     documents = documents_of(settings)
     webhooks = Webhooks(database, ground.bus, reach, documents, ground.secret)
+    doors = doors_on(ground)
     return Platform(
         settings=settings,
         clock=clock,
         database=database,
         secret=ground.secret,
-        gate=gate_on(ground),
+        gate=doors.gate,
         tenancy=Tenancy(database),
+        accounts=doors.accounts,
+        api_keys=doors.api_keys,
+        organizations=Organizations(
+            database, ground.bus, ground.quotas.most, kept_at_most(settings)
+        ),
+        members=doors.members,
+        invitations=doors.invitations,
+        audit=AuditLog(database),
+        attempts=doors.attempts,
+        meter=doors.meter,
         registry=registry,
         store=store,
         files=files,
@@ -144,6 +159,7 @@ def platform_on(
         idempotency=Idempotency(database, settings.idempotency_seconds),
         jobs=Jobs(
             *(database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive),
+            quotas,
             webhooks.hand_over,
         ),
         workers=Workers(database, ground.bus, alive),
@@ -152,22 +168,6 @@ def platform_on(
         webhooks=webhooks,
         readiness=Readiness({**_own_checks(ground), **more}),
     )
-
-
-def gate_on(ground: Ground) -> Gate:
-    """Callers by their keys and tokens, told over the bus when somebody is no longer who he was."""
-    settings = ground.settings
-    lifetime = round(settings.access_token_expire_minutes * 60)
-    gate = Gate(ground.database, Tokens(token_secret(ground), ground.platform_id, lifetime))
-    ground.bus.tap(CALLERS, lambda _: gate.forget())
-    return gate
-
-
-def token_secret(ground: Ground) -> bytes:
-    """``SECRET_KEY``, or embedded one that follows from the database's own secret."""
-    if ground.settings.secret_key is not None:
-        return ground.settings.secret_key.get_secret_value().encode()
-    return hmac.digest(ground.secret, b"access tokens", "sha256")
 
 
 def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
@@ -235,6 +235,13 @@ async def _introduce(settings: Settings, tenancy: Tenancy) -> Credentials:
     credentials = Credentials(None, None, key, _OWNER, password, report.organization_id)
     write_credentials(settings.data, credentials)
     return credentials
+
+
+def kept_at_most(settings: Settings) -> Kept:
+    """How long the platform keeps things."""
+    return Kept(
+        settings.retention_jobs_days, settings.retention_events_days, settings.retention_files_days
+    )
 
 
 def _days(days: float | None) -> timedelta | None:

@@ -8,6 +8,7 @@ import uvloop
 
 from usina.app import beat_of, platform_on, registry_of
 from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
+from usina.identity import refuse_weak_secret
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.queue import QUEUES
 from usina.kernel.telemetry import configure_logging
@@ -20,6 +21,7 @@ def beat(settings: Settings) -> int:
     """Turns until TERM or Ctrl-C; returns the exit code."""
     configure_logging(settings.log_level, settings.log_format, sql=settings.log_sql)
     try:
+        refuse_weak_secret(settings, needed=False)
         uvloop.run(_turn(settings))
     except CanNotStart as refusal:
         sys.stderr.write(f"{refusal}\n")

@@ -31,6 +31,7 @@ _DATABASE_SKEW_SECONDS: Final = 2.0
 _PATIENCE: Final = 5.0
 _OLDEST_POSTGRES: Final = 150_000
 _LOW_DISK_BYTES: Final = 2 * 1024**3
+_LISTS: Final = {"warm_ahead", "webhook_allowed_networks", "cors_origins", "trusted_proxies"}
 _PASSWORD: Final = re.compile(r"(?<=:)[^:/@]*(?=@)")
 """In an address, between the user and the host."""
 
@@ -77,7 +78,7 @@ def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
             text = "********"
         elif name == "runners":
             text = os.pathsep.join(str(folder) for folder in settings.runners)
-        elif name in {"warm_ahead", "webhook_allowed_networks"}:
+        elif name in _LISTS:
             several: tuple[object, ...] = getattr(settings, name)
             text = ",".join(str(each) for each in several)
         else:

@@ -23,6 +23,7 @@ from usina.kernel.events.relay import RedisRelay
 from usina.kernel.storage.marker import MARKER, claim, owner_of
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import serve_metrics
+from usina.kernel.tenancy.quota import QUOTAS, Quota, Quotas
 from usina.settings import Settings
 from usina.storage import open_chosen_store
 
@@ -46,6 +47,7 @@ class Ground:
     relay: RedisRelay | None
     secret: bytes
     platform_id: str
+    quotas: Quotas
     parts: contextlib.AsyncExitStack
 
 
@@ -188,7 +190,16 @@ async def _ground(
     secret, platform_id = await database.read(lambda tx: (meta.secret(tx), meta.platform_id(tx)))
     store = await _claimed_store(settings, platform_id)
     parts.callback(store.close)
-    return Ground(settings, clock, database, store, bus, relay, secret, platform_id, parts)
+    quotas = Quotas(database, _most(settings))
+    bus.tap(QUOTAS, lambda _: quotas.forget())
+    return Ground(settings, clock, database, store, bus, relay, secret, platform_id, quotas, parts)
+
+
+def _most(settings: Settings) -> Quota:
+    """What no organization has more of."""
+    return Quota(
+        settings.quota_running_jobs, settings.quota_queued_jobs, settings.quota_stored_bytes
+    )
 
 
 async def _claimed_store(settings: Settings, platform_id: str) -> Store:

@@ -6,7 +6,7 @@ import errno
 import gc
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: AsgiApp) -> Server:
+def make_server(app: AsgiApp, trusted_proxies: Sequence[str] = ()) -> Server:
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -85,7 +85,8 @@ def make_server(app: AsgiApp) -> Server:
         server_header=False,
         date_header=True,
         http="httptools",
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         loop="uvloop",
         timeout_graceful_shutdown=_CLOSING_SECONDS,
     )
@@ -99,7 +100,7 @@ async def serve(
 
     Who waits for something then is answered with what there is.
     """
-    server = make_server(app)
+    server = make_server(app, platform.settings.trusted_proxies)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopped = asyncio.create_task(stop.wait())
     ready = asyncio.create_task(_until_ready(server, platform.readiness))

@@ -17,6 +17,7 @@ from pydantic import (
     AliasChoices,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -24,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from usina.kernel.db.address import address_of, check_address
 from usina.kernel.guard.reach import Network
+from usina.kernel.limits.rate import Rate
 from usina.kernel.queue import QUEUES
 from usina.kernel.storage.s3_address import S3Place
 
@@ -101,6 +103,18 @@ class Settings(BaseSettings):
         30, gt=0, le=24 * 60, validation_alias=_named("ACCESS_TOKEN_EXPIRE_MINUTES")
     )
 
+    session_days: float = Field(30, gt=0, le=3650)
+    registration: Literal["open", "invited", "closed"] = "open"
+    invitation_days: float = Field(7, gt=0, le=365)
+    quota_running_jobs: int | None = Field(None, ge=1)
+    quota_queued_jobs: int | None = Field(None, ge=1)
+    quota_stored_bytes: int | None = Field(None, ge=1)
+    rate_login: Annotated[Rate, NoDecode] = Rate(10, 60)
+    rate_key: Annotated[Rate | None, NoDecode] = Rate(1_000_000, 60)
+    rate_organization: Annotated[Rate | None, NoDecode] = Rate(2_000_000, 60)
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+
     first_superuser_username: str | None = Field(
         None, validation_alias=_named("FIRST_SUPERUSER_USERNAME")
     )
@@ -160,7 +174,7 @@ class Settings(BaseSettings):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
         return value
 
-    @field_validator("warm_ahead", mode="before")
+    @field_validator("warm_ahead", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
@@ -189,6 +203,29 @@ class Settings(BaseSettings):
             if queue not in QUEUES:
                 known = ", ".join(QUEUES)
                 raise ValueError(f"{model}={queue}: there is no such queue; there are {known}")
+        return value
+
+    @field_validator("rate_login", "rate_key", "rate_organization", mode="before")
+    @classmethod
+    def _read_rate(cls, value: object, info: ValidationInfo) -> object:
+        if value == "none" and info.field_name != "rate_login":
+            return None
+        return Rate.of(value) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if origin != "*" and f"{parts.scheme}://{parts.netloc}" != origin:
+                raise ValueError(f"{origin} is no origin, such as https://app.example.org")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
         return value
 
     @field_validator("data", mode="after")

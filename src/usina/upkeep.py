@@ -17,7 +17,16 @@ from usina.kernel.db.connect import upgrade_database as upgrade_at
 from usina.kernel.db.migrations import HEAD
 from usina.kernel.errors import NotFound
 from usina.kernel.storage.marker import adopt
-from usina.kernel.tenancy.service import CreatedOrganization, SeedReport, Tenancy
+from usina.kernel.tenancy.api_key import Wanted
+from usina.kernel.tenancy.permission import Role
+from usina.kernel.tenancy.service import (
+    CreatedKey,
+    CreatedOrganization,
+    CreatedUser,
+    KnownOrganization,
+    SeedReport,
+    Tenancy,
+)
 from usina.settings import Settings
 from usina.storage import open_chosen_store
 
@@ -51,6 +60,34 @@ def seed(settings: Settings) -> SeedReport:
 def create_organization(settings: Settings, name: str) -> CreatedOrganization:
     """A new organization and its first key."""
     return asyncio.run(_with_tenancy(settings, lambda tenancy: tenancy.create_organization(name)))
+
+
+def list_organizations(settings: Settings) -> list[KnownOrganization]:
+    """The oldest first."""
+    return asyncio.run(_with_tenancy(settings, lambda tenancy: tenancy.organizations()))
+
+
+def create_user(
+    settings: Settings, organization: str, email: str, role: Role, password: str | None
+) -> CreatedUser:
+    """A member of an organization; without a password given, one is made."""
+    return asyncio.run(
+        _with_tenancy(
+            settings, lambda tenancy: tenancy.create_user(organization, email, role, password)
+        )
+    )
+
+
+def create_key(settings: Settings, organization: str, wanted: Wanted, role: Role) -> CreatedKey:
+    """A key that is nobody's."""
+    return asyncio.run(
+        _with_tenancy(settings, lambda tenancy: tenancy.create_key(organization, wanted, role))
+    )
+
+
+def revoke_key(settings: Settings, key: str) -> str:
+    """Revokes a key by its id or its prefix; returns its id."""
+    return asyncio.run(_with_tenancy(settings, lambda tenancy: tenancy.revoke_key(key)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from usina.ground import (
     redis_of,
     show_metrics,
 )
+from usina.identity import refuse_weak_secret
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.celery import WORK, make_celery
 from usina.kernel.jobs.store.death import session_name
@@ -62,6 +63,7 @@ _COMMAND: Final = "celery -A usina.worker worker -P threads"
 def work(settings: Settings, queues: Sequence[str] = QUEUES) -> int:
     """Works until TERM or Ctrl-C; returns the exit code."""
     try:
+        refuse_weak_secret(settings, needed=False)
         started = _silent(celery_of(settings))(
             pool="threads",
             concurrency=settings.slots,

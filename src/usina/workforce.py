@@ -69,6 +69,7 @@ async def make_worker(
         ),
         folders=FolderStash(work_root),
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
+        quotas=ground.quotas,
     )
     machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     options = WorkerOptions(

@@ -11,7 +11,7 @@ from usina.faces.cli.failure import ExitCode
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
 GROUPS = {
-    *("jobs", "files", "db", "admin", "organization", "runner"),
+    *("jobs", "files", "db", "admin", "organization", "user", "key", "runner"),
     *("queues", "workers", "schedules", "webhooks"),
 }
 

@@ -162,6 +162,7 @@ def site(folder: Path, redis_url: str, **environment: str) -> Generator[Site]:
             **s3_environment(fresh_bucket()),
             "DATABASE_URL": server.url(name),
             "REDIS_URL": redis_url,
+            "SECRET_KEY": "the-parts-of-a-test-0123456789abcdef",
             "USINA_DATA": str(folder / "data"),
             "USINA_RUNNERS": str(RUNNERS),
             "USINA_SLOTS": "2",

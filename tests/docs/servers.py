@@ -24,6 +24,7 @@ def servers() -> Generator[dict[str, str]]:
             "S3_ENDPOINT_URL": access().url,
             "S3_ACCESS_KEY": access().access_key,
             "S3_SECRET_KEY": access().secret_key,
+            "SECRET_KEY": "the-words-of-openssl-rand--hex-32",
         }
     asyncio.run(postgres_server().drop(name))
 

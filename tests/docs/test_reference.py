@@ -22,7 +22,6 @@ from usina.settings import Settings
 SOURCE = ROOT / "src"
 REFERENCE = ROOT / "docs" / "reference"
 ONLY_BY_COMMAND = {
-    "name_taken",
     "folder_in_use",
     "database_unavailable",
     "copy_differs",

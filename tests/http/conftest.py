@@ -1,7 +1,7 @@
 """The whole platform behind a real server on loopback, and an organization for each test."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +15,7 @@ import pytest_asyncio
 from tests.profiles import PROFILES
 from tests.storage.s3_server import settings_of_bucket
 from usina.faces.http.app import create_app
+from usina.kernel.limits.rate import Rate
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.caller import Caller
 from usina.server import AsgiApp, bind, make_server, url_of
@@ -24,10 +25,12 @@ _NUMBER = count(1)
 
 
 @asynccontextmanager
-async def served(app: AsgiApp) -> AsyncGenerator[httpx2.AsyncClient]:
+async def served(
+    app: AsgiApp, trusted_proxies: Sequence[str] = ()
+) -> AsyncGenerator[httpx2.AsyncClient]:
     """A client of the app behind a real uvicorn."""
     listener = bind("127.0.0.1", 0)
-    server = make_server(app)
+    server = make_server(app, trusted_proxies)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with httpx2.AsyncClient(base_url=url_of(listener), timeout=30) as client:
@@ -114,6 +117,7 @@ def settings_of(folder: Path, **more: Any) -> Settings:
     runners = (Path(__file__).parent / "runners",)
     given: dict[str, Any] = {"slots": 2, "retry_seconds": 0.05}
     given["webhook_allowed_networks"] = "127.0.0.0/8"
+    given["rate_login"] = Rate(60, 60)
     return Settings(data=folder, runners=runners, _env_file=None, **given | more)
 
 
@@ -122,7 +126,7 @@ async def at_work(settings: Settings, profile: str = "embedded") -> AsyncGenerat
     """A whole platform behind a server, until the context ends."""
     async with (
         PROFILES[profile](settings) as made,
-        served(create_app(made.platform)) as client,
+        served(create_app(made.platform), settings.trusted_proxies) as client,
     ):
         yield Running(made.platform, client, made.first_key)
 

@@ -13,6 +13,7 @@ from usina.kernel.ids import new_id
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPEN = {"/", "/health", "/ready", "/metrics", "/docs", "/redoc", "/docs/oauth2-redirect"}
+OPEN |= {f"/api/v1/auth/{name}" for name in ("register", "login", "refresh")}
 
 
 def _routes(running: Running) -> Iterable[tuple[str, str]]:

@@ -19,6 +19,8 @@ from usina.kernel.jobs.schedule.rule import Rule
 from usina.kernel.jobs.schedule.store import Plan
 from usina.kernel.jobs.state import Status
 from usina.kernel.telemetry import metrics_text
+from usina.kernel.tenancy.audit import COMMAND
+from usina.kernel.tenancy.retention import Kept
 
 
 class ShiftedClock(SystemClock):
@@ -118,6 +120,26 @@ async def test_queues_are_measured(plant: Plant) -> None:
     assert float(depth.split()[1]) == 3
     for job_id in ids:
         await plant.platform.jobs.cancel(plant.caller.organization_id, job_id)
+
+
+async def test_an_organization_keeps_its_jobs_for_a_shorter_time(
+    plant: Plant, clock: ShiftedClock
+) -> None:
+    owner, beat = plant.caller.organization_id, beat_of(plant, Retention(None, None))
+    [old] = await plant.submit(artifacts=1, artifact_bytes=50_000)
+    await plant.end(old)
+    clock.ahead = timedelta(days=3)
+    await beat.forget_old()
+    assert (await plant.get(old)).status is Status.SUCCEEDED
+    kept = Kept(jobs_days=4)
+    await plant.platform.organizations.update(owner, None, None, kept, COMMAND)
+    await beat.forget_old()
+    assert (await plant.get(old)).status is Status.SUCCEEDED
+    await plant.platform.organizations.update(owner, None, None, Kept(jobs_days=2), COMMAND)
+    await beat.forget_old()
+    assert await rows_of(plant, old) == 0
+    artifacts = plant.platform.settings.data / "store/artifacts"
+    assert [path for path in artifacts.rglob("*") if path.is_file()] == []
 
 
 async def test_what_can_not_be_run_any_more_waits_and_is_told_of(tmp_path: Path) -> None:

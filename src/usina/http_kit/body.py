@@ -16,6 +16,12 @@ M = TypeVar("M", bound=BaseModel)
 _SMALL: Final = 64 * 1024
 
 
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """The description of a JSON body for OpenAPI."""
+    schema = {"schema": model.model_json_schema()}
+    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
+
+
 def media_type(request: Request) -> str:
     """The request's own media type in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

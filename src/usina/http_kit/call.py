@@ -6,8 +6,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from usina.http_kit.links import sign
+from usina.http_kit.rate import count
+from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import NotFound
 from usina.kernel.platform import Platform
+from usina.kernel.tenancy.audit import Actor, Note, Values, record
 from usina.kernel.tenancy.caller import Caller
 from usina.kernel.tenancy.permission import Permission
 
@@ -18,10 +21,31 @@ class Call:
 
     platform: Platform
     caller: Caller
+    address: str | None = None
+    request_id: str | None = None
 
     @property
     def organization_id(self) -> str:
         return self.caller.organization_id
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the audit log names it."""
+        return Actor.of(self.caller, self.address, self.request_id)
+
+    def note(
+        self,
+        action: str,
+        subject: tuple[str, str | None],
+        before: Values | None = None,
+        after: Values | None = None,
+    ) -> Note:
+        """What tells the audit log of a change by this caller, in the change's transaction."""
+
+        def tell(tx: Transaction) -> None:
+            record(tx, self.organization_id, self.actor, action, subject, before, after)
+
+        return tell
 
     def link(self, artifact_id: str) -> str:
         """An address of the artifact's bytes that is good without a key, for a while."""
@@ -34,14 +58,21 @@ def platform_of(request: Request) -> Platform:
     return platform
 
 
+def address_of(request: Request) -> str | None:
+    """Where the request came from, as far as the server knows."""
+    client: tuple[str, int] | None = request.scope.get("client")
+    return None if client is None else client[0]
+
+
 async def authenticated(request: Request) -> Call:
     """The caller of this request; refused before a byte of its body is read."""
     platform = platform_of(request)
     headers = request.headers
     caller = await platform.gate.identify(headers.get("x-api-key"), headers.get("authorization"))
+    count(platform, caller, request.scope)
     if "\0" in request.scope["path"]:  # no address of ours; and nothing could look it up
         raise NotFound
-    return Call(platform, caller)
+    return Call(platform, caller, address_of(request), request.scope.get("request_id"))
 
 
 async def permitted(request: Request, permission: Permission) -> Call:

@@ -136,6 +136,7 @@ _TITLES: Final[Mapping[int, str]] = {
     415: "The request's Content-Type is not supported here.",
     416: "The range is outside of the content.",
     422: "Something in the request is not valid; `errors` says where.",
+    429: "Too many; see `Retry-After`.",
     503: "Something that is needed is down or full; see `Retry-After`.",
 }
 

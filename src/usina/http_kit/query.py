@@ -3,6 +3,7 @@ refused, so that a misspelt filter never means "no filter"."""
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic_core import PydanticCustomError
@@ -48,6 +50,16 @@ Moment = Annotated[
         "a moment of RFC 3339 with its offset, such as 2026-01-31T12:00:00Z",
     ),
 ]
+
+_MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(Moment)
+
+
+def _read_moment(value: object) -> object:
+    return _MOMENT.validate_python(value) if isinstance(value, str) else value
+
+
+JsonMoment = Annotated[AwareDatetime, BeforeValidator(_read_moment)]
+"""The same in a body, where types are strict and JSON has none for moments."""
 
 
 class Query(BaseModel):

@@ -30,6 +30,8 @@ from usina.kernel.telemetry import (
     QUEUE_OLDEST,
     WEBHOOKS_PENDING,
 )
+from usina.kernel.tenancy.retention import own_ages
+from usina.kernel.tenancy.session import forget_over
 from usina.kernel.webhooks.attempt import count_pending
 from usina.kernel.webhooks.delivery import forget_before as forget_deliveries
 
@@ -170,6 +172,8 @@ class Beat:
         """Retention by class: jobs with all of theirs, events of no job, replies to repeats."""
         await self._idempotency.forget_expired()
         await self._database.write(forget_unseen_workers)
+        while await self._database.write(forget_over):
+            pass
         if self._retention.jobs is not None:
             await self._forget_jobs(self._retention.jobs)
         if self._retention.events is not None:
@@ -182,6 +186,27 @@ class Beat:
                 lambda tx: forget_deliveries(tx, tx.now - old, _BATCH)
             ):
                 pass
+        await self._forget_sooner()
+
+    async def _forget_sooner(self) -> None:
+        """What organizations keep for a shorter time than the platform does."""
+        for owner, age in (await self._database.read(lambda tx: own_ages(tx, "jobs_days"))).items():
+            await self._forget_jobs_of(owner, age)
+        for owner, age in (
+            await self._database.read(lambda tx: own_ages(tx, "events_days"))
+        ).items():
+            forget = partial(_forget_events_of, owner=owner, age=age)
+            while await self._database.write(forget):
+                pass
+
+    async def _forget_jobs_of(self, owner: str, age: timedelta) -> None:
+        def unit(tx: Transaction) -> tuple[int, list[str]]:
+            keys_of = self._artifacts.keys_of_jobs
+            return forget_ended_before(tx, tx.now - age, _BATCH, keys_of, of=owner)
+
+        while (found := await self._database.write(unit))[0]:
+            await self._artifacts.delete_objects(found[1])
+            _log.info("old jobs of an organization deleted", count=found[0], organization=owner)
 
     async def _forget_jobs(self, age: timedelta) -> None:
         """Where all jobs of a month go, its events go at once, after them."""
@@ -198,6 +223,10 @@ class Beat:
         for month in over:
             if await self._database.write(partial(drop_month, month=month)):
                 _log.info("a month of events dropped", month=month.name)
+
+
+def _forget_events_of(tx: Transaction, owner: str, age: timedelta) -> int:
+    return forget_before(tx, tx.now - age, _BATCH, of=owner)
 
 
 async def _turn_for_ever(turn: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -11,6 +11,7 @@
     ├── UnsupportedMedia      415 unsupported_media_type
     ├── RangeNotSatisfiable   416 range_not_satisfiable
     ├── Invalid               422 (code given)
+    ├── TooMany               429 rate_limited
     └── Unavailable           503 (code given)
 
 The message of a problem is shown to the caller: it says what was wrong, where, and what to do,
@@ -101,6 +102,13 @@ class Invalid(Problem):
     def at(cls, pointer: str, message: str, *, code: str = "validation_failed") -> "Invalid":
         """One wrong place, named by its pointer."""
         return cls(message, code=code, errors=(FieldError(pointer, message),))
+
+
+class TooMany(Problem):
+    status, title, code = 429, "Too many requests", "rate_limited"
+
+    def __init__(self, detail: str, retry_after_seconds: int, *, code: str | None = None) -> None:
+        super().__init__(detail, code=code, retry_after_seconds=retry_after_seconds)
 
 
 class Unavailable(Problem):

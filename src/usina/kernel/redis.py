@@ -7,7 +7,8 @@ is lost, and whoever waited for it looks in the database a little later.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 import structlog
@@ -15,6 +16,9 @@ from redis.asyncio import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from limits.aio.storage import Storage
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ANSWER_SECONDS: Final = 2.0
@@ -32,13 +36,7 @@ class Channels:
     def __init__(
         self, url: str, its_own: str, heard: Callable[[bytes], None], joined: Callable[[], None]
     ) -> None:
-        self._redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
-            url,
-            socket_timeout=_ANSWER_SECONDS,
-            socket_connect_timeout=_ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            client_name="usina",
-        )
+        self._redis = _client(url)
         self._its_own = its_own
         self._heard = heard
         self._joined = joined
@@ -121,6 +119,40 @@ class Channels:
             _log.warning("Redis does not answer; work goes on more slowly", error=repr(error))
         self.answers = False
         self._told_of_loss = True
+
+
+class Counts:
+    """Counts that processes share, for :mod:`usina.kernel.limits`; what is away raises soon."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._redis = _client(url)
+        self._prefix = prefix
+
+    @cached_property
+    def storage(self) -> "Storage":
+        from limits.aio.storage import RedisStorage  # loading it costs more than a start may
+
+        pool: Any = self._redis.connection_pool
+        return RedisStorage(
+            "async+redis://",
+            implementation="redispy",
+            key_prefix=self._prefix,
+            connection_pool=pool,
+        )
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
+def _client(url: str) -> Redis:
+    """One that says soon that it is not answered."""
+    return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
+        url,
+        socket_timeout=_ANSWER_SECONDS,
+        socket_connect_timeout=_ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        client_name="usina",
+    )
 
 
 def look_at_redis(url: str) -> tuple[str, str]:

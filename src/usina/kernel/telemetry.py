@@ -68,6 +68,12 @@ WEBHOOKS_PENDING: Final = Gauge(
 )
 SLOTS_BUSY: Final = Gauge("usina_slots_busy", "Slots that run a job here.", registry=REGISTRY)
 
+RATE_FAILURES: Final = Counter(
+    "usina_rate_limit_failures",
+    "Requests that were let through because their rate could not be counted.",
+    registry=REGISTRY,
+)
+
 
 def metrics_text() -> bytes:
     """All metrics in Prometheus' text format."""

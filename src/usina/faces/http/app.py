@@ -1,25 +1,33 @@
 """The HTTP window: every route of the platform on one ASGI application."""
 
 from functools import cache
+from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import ASGIApp
 
 from usina import __version__
 from usina.faces.http import (
+    api_key,
     artifact,
+    audit,
+    auth,
     delivery,
     event,
     file,
     job,
     log,
+    member,
     model,
     operation,
+    organization,
     queue,
     schedule,
     submit,
@@ -38,6 +46,17 @@ from usina.kernel.errors import Malformed, NotFound, Problem
 from usina.kernel.platform import Platform
 from usina.kernel.registry import loaded
 
+_ASKED_WITH: Final = (
+    *("Authorization", "X-Api-Key", "Content-Type", "Content-Range", "Idempotency-Key"),
+    *("If-None-Match", "Last-Event-ID", "Range", "X-Request-ID"),
+)
+_ANSWERED_WITH: Final = (
+    *("Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Location"),
+    *("RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"),
+)
+"""What a browser lets pages of other origins send and read."""
+
+_PREFLIGHT_SECONDS: Final = 600
 _ROUTERS = (
     submit.router,
     job.router,
@@ -50,15 +69,31 @@ _ROUTERS = (
     worker.router,
     queue.router,
     schedule.router,
+    auth.router,
+    api_key.router,
+    member.router,
+    organization.router,
+    audit.router,
     delivery.router,
     webhook.router,
     operation.router,
 )
 
 
-def create_app(platform: Platform) -> Express:
+def create_app(platform: Platform) -> ASGIApp:
     """The application over a platform that is started and stopped by whoever made it."""
-    return Express(create_api(platform))
+    app: ASGIApp = Express(create_api(platform))
+    origins = platform.settings.cors_origins
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "HEAD", "POST", "PUT", "DELETE"),
+        allow_headers=_ASKED_WITH,
+        expose_headers=_ANSWERED_WITH,
+        max_age=_PREFLIGHT_SECONDS,
+    )
 
 
 def create_api(platform: Platform) -> FastAPI:

@@ -177,5 +177,6 @@ async def get_file_content(file_id: FileId, call: Reading) -> Response:
 )
 async def delete_file(file_id: FileId, call: Writing) -> Response:
     """Refused with `file_in_use` while an unfinished job reads it."""
-    await call.platform.files.delete(call.caller, file_id)
+    note = call.note("file.deleted", ("file", file_id))
+    await call.platform.files.delete(call.caller, file_id, note)
     return Response(status_code=204)

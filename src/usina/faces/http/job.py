@@ -99,7 +99,9 @@ async def list_jobs(request: Request, call: Reading) -> Response:
 )
 async def cancel_job(job_id: JobId, call: Writing) -> Response:
     """The job will end as CANCELLED unless it ends first; asking again changes nothing."""
-    before, job = await call.platform.jobs.cancel(call.organization_id, job_id)
+    before, job = await call.platform.jobs.cancel(
+        call.organization_id, job_id, call.note("job.cancelled", ("job", job_id))
+    )
     return _job_response(job, call, 200 if before.terminal else 202)
 
 
@@ -112,7 +114,9 @@ async def cancel_job(job_id: JobId, call: Writing) -> Response:
 )
 async def retry_job(job_id: JobId, call: Writing) -> Response:
     """A failed or cancelled job is queued again, with one attempt more."""
-    return _job_response(await call.platform.jobs.retry(call.organization_id, job_id), call, 202)
+    note = call.note("job.reopened", ("job", job_id))
+    job = await call.platform.jobs.retry(call.organization_id, job_id, note)
+    return _job_response(job, call, 202)
 
 
 @router.delete(
@@ -123,7 +127,8 @@ async def retry_job(job_id: JobId, call: Writing) -> Response:
 )
 async def delete_job(job_id: JobId, call: Writing) -> Response:
     """An ended job goes with its events and its artifacts."""
-    await call.platform.jobs.delete(call.organization_id, job_id)
+    note = call.note("job.deleted", ("job", job_id))
+    await call.platform.jobs.delete(call.organization_id, job_id, note)
     return Response(status_code=204)
 
 

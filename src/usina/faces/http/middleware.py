@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usina.http_kit.problem import problem_response
+from usina.http_kit.rate import HEADERS
 from usina.kernel.errors import Problem, Unavailable
 from usina.kernel.ids import new_id
 
@@ -54,6 +55,7 @@ class Edge:
         scope["path"] = _without_slash(scope["path"])
         structlog.contextvars.bind_contextvars(request_id=request_id)
         headers = [(b"x-request-id", request_id.encode()), _NOSNIFF]
+        scope[HEADERS] = headers
         if scope["path"] in _PAGES:
             headers.append(_PAGE_POLICY)
         exchange = _Exchange(send, headers)

@@ -77,7 +77,11 @@ async def list_queues(request: Request, call: Reading) -> Response:
 )
 async def pause_queue(name: QueueName, call: Operating) -> Response:
     """It gives nothing out from now on; running jobs go on. Asking again changes nothing."""
-    return json_response(_document(await call.platform.queues.pause(name)))
+    return json_response(
+        _document(
+            await call.platform.queues.pause(name, call.note("queue.paused", ("queue", name)))
+        )
+    )
 
 
 @router.post(
@@ -88,7 +92,11 @@ async def pause_queue(name: QueueName, call: Operating) -> Response:
 )
 async def resume_queue(name: QueueName, call: Operating) -> Response:
     """It gives jobs out again. Asking again changes nothing."""
-    return json_response(_document(await call.platform.queues.resume(name)))
+    return json_response(
+        _document(
+            await call.platform.queues.resume(name, call.note("queue.resumed", ("queue", name)))
+        )
+    )
 
 
 def _document(queue: Queue) -> dict[str, Any]:

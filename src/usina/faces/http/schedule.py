@@ -140,6 +140,7 @@ async def create_schedule(request: Request, call: Writing) -> Response:
 
         def keep(tx: Transaction, new: Schedule) -> None:
             asked.record(tx, _created(new))
+            call.note("schedule.created", ("schedule", new.id), after={"name": new.plan.name})(tx)
 
         new = await call.platform.schedules.create(call.organization_id, wanted.plan(), keep)
         return answer_response(_created(new))
@@ -168,7 +169,9 @@ async def replace_schedule(request: Request, schedule_id: ScheduleId, call: Writ
     """The body replaces the whole of it: what is left out has its default again."""
     wanted, _ = await _read(request, call)
     schedules = call.platform.schedules
-    changed = await schedules.replace(call.organization_id, schedule_id, wanted.plan())
+    after = {"name": wanted.name, "enabled": wanted.enabled}
+    note = call.note("schedule.replaced", ("schedule", schedule_id), after=after)
+    changed = await schedules.replace(call.organization_id, schedule_id, wanted.plan(), note)
     return json_response(_document(changed))
 
 
@@ -180,7 +183,8 @@ async def replace_schedule(request: Request, schedule_id: ScheduleId, call: Writ
 )
 async def delete_schedule(schedule_id: ScheduleId, call: Writing) -> Response:
     """It fires no more; the jobs that it made stay."""
-    await call.platform.schedules.delete(call.organization_id, schedule_id)
+    note = call.note("schedule.deleted", ("schedule", schedule_id))
+    await call.platform.schedules.delete(call.organization_id, schedule_id, note)
     return Response(status_code=204)
 
 

@@ -14,7 +14,7 @@ from usina.faces.http.file import (
     file_document,
     refuse_declared_length,
 )
-from usina.http_kit.body import read_json
+from usina.http_kit.body import json_body, read_json
 from usina.http_kit.call import Call, needs, platform_of
 from usina.http_kit.idempotent import Once, fingerprint, once
 from usina.http_kit.links import sign, verify
@@ -95,13 +95,7 @@ _TICKET: Final = TypeAdapter(TicketRequest)
 
 
 def _body_of(model: type[BaseModel]) -> dict[str, Any]:
-    return {
-        "parameters": [IDEMPOTENCY_KEY],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": model.model_json_schema()}},
-        },
-    }
+    return {"parameters": [IDEMPOTENCY_KEY], **json_body(model)}
 
 
 @router.post(

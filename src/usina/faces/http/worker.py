@@ -87,7 +87,9 @@ async def drain_worker(worker_id: WorkerId, call: Operating) -> Response:
 
     Asking again changes nothing.
     """
-    worker = await call.platform.workers.drain(worker_id, draining=True)
+    worker = await call.platform.workers.drain(
+        worker_id, draining=True, note=call.note("worker.drained", ("worker", worker_id))
+    )
     return json_response(_document(worker))
 
 
@@ -99,7 +101,9 @@ async def drain_worker(worker_id: WorkerId, call: Operating) -> Response:
 )
 async def resume_worker(worker_id: WorkerId, call: Operating) -> Response:
     """Undoes a drain; asking again changes nothing."""
-    worker = await call.platform.workers.drain(worker_id, draining=False)
+    worker = await call.platform.workers.drain(
+        worker_id, draining=False, note=call.note("worker.resumed", ("worker", worker_id))
+    )
     return json_response(_document(worker))
 
 

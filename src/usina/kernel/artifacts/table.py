@@ -20,6 +20,7 @@ artifacts = sa.Table(
     sa.Column("missing_at", Timestamp),
     sa.Column("content", sa.LargeBinary),
     sa.Index("ix_artifacts_job_id", "job_id", "id"),
+    sa.Index("ix_artifacts_organization_id_size_bytes", "organization_id", "size_bytes"),
 )
 """``content`` holds the bytes of a small one. ``missing_at`` is when a sweep found the object gone;
 null while it is there."""

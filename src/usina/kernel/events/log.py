@@ -92,11 +92,13 @@ def last_position(tx: Transaction, organization_id: str) -> int:
     return tx.execute(newest).scalar_one() or 0
 
 
-def forget_before(tx: Transaction, moment: datetime, limit: int) -> int:
-    """Deletes old events that belong to no job; a job's own go with the job."""
+def forget_before(tx: Transaction, moment: datetime, limit: int, of: str | None = None) -> int:
+    """Deletes old events that belong to no job, of one organization or of all; a job's own go with
+    the job."""
+    whose = sa.true() if of is None else owned_by(of, events)
     old = (
         sa.select(events.c.position)
-        .where(events.c.job_id.is_(None), events.c.at < moment)
+        .where(events.c.job_id.is_(None), events.c.at < moment, whose)
         .order_by(events.c.position)
         .limit(limit)
     )

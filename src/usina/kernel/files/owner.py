@@ -12,6 +12,8 @@ from usina.kernel.files.store import PENDING, READY, touch_files
 from usina.kernel.files.table import files
 from usina.kernel.ids import is_id
 from usina.kernel.storage.sweep import Expired, StoredRow
+from usina.kernel.tenancy.caller import owned_by
+from usina.kernel.tenancy.retention import own_ages
 
 _COLUMNS: Final = (
     files.c.organization_id,
@@ -26,7 +28,10 @@ UsedByJobs = Callable[[Transaction, Sequence[str]], set[str]]
 
 
 class FileOwner:
-    """Files that no job names go once they were not used for ``kept_for``; null keeps them."""
+    """Files that no job names go once they were not used for ``kept_for``; null keeps them.
+
+    An organization may keep its own for a shorter time.
+    """
 
     prefix = "files/"
     row_first = False
@@ -50,9 +55,15 @@ class FileOwner:
         return tx.execute(rows.values(missing_at=tx.now if missing else None)).rowcount
 
     def expire(self, tx: Transaction, limit: int) -> Expired:
-        if self._kept_for is None:
+        unused = [
+            sa.and_(owned_by(owner, files), files.c.last_used_at < tx.now - age)
+            for owner, age in own_ages(tx, "files_days").items()
+        ]
+        if self._kept_for is not None:
+            unused.append(files.c.last_used_at < tx.now - self._kept_for)
+        if not unused:
             return Expired(0, ())
-        old = sa.select(*_COLUMNS).where(READY, files.c.last_used_at < tx.now - self._kept_for)
+        old = sa.select(*_COLUMNS).where(READY, sa.or_(*unused))
         oldest = old.order_by(files.c.last_used_at).limit(limit)
         rows = tx.execute(oldest.with_for_update(skip_locked=True))
         keys = {row.id: _key(row) for row in rows}

@@ -10,6 +10,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Invalid
 from usina.kernel.failpoints import reach
 from usina.kernel.files.file import File
+from usina.kernel.files.limit import FileLimits
 from usina.kernel.files.name import display_name
 from usina.kernel.files.sniff import sniff
 from usina.kernel.files.store import insert_files
@@ -25,11 +26,13 @@ class Reception:
     :meth:`insert` is then called inside the one transaction that needs them.
     """
 
-    def __init__(self, store: Store, clock: Clock, organization_id: str, most_bytes: int) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, organization_id: str, limits: FileLimits
+    ) -> None:
         self._store = store
         self._clock = clock
         self._organization_id = organization_id
-        self._most_bytes = most_bytes
+        self._limits = limits
         self._inserting = False
         self._kept = False
         self.files: Final[list[File]] = []
@@ -63,7 +66,7 @@ class Reception:
         """
         file_id = new_id()
         key = File.key_of(self._organization_id, file_id)
-        async with Intake(self._store, key, self._most_bytes) as intake:
+        async with Intake(self._store, key, self._limits.max_upload_bytes) as intake:
             await intake.take(chunks)
             if intake.size_bytes == 0:
                 raise Invalid.at(pointer, "The file is empty.", code="empty_file")
@@ -84,6 +87,8 @@ class Reception:
     def insert(self, tx: Transaction) -> None:
         """With the commit of this transaction they are files."""
         self._inserting = True
+        size_bytes = sum(file.size_bytes for file in self.files)
+        self._limits.keep_room(tx, self._organization_id, size_bytes)
         insert_files(tx, self.files)
         tx.after_commit(self._keep)
 

@@ -14,6 +14,7 @@ from usina.kernel.files.reception import Reception
 from usina.kernel.files.upload import Uploads
 from usina.kernel.ids import is_id
 from usina.kernel.storage.store import Store
+from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.tenancy.caller import Caller
 
 InUse = Callable[[Transaction, str], bool]
@@ -35,8 +36,7 @@ class Files:
 
     def reception(self, organization_id: str) -> Reception:
         """For files that are kept together with something else, or not at all."""
-        most_bytes = self._limits.max_upload_bytes
-        return Reception(self._store, self._clock, organization_id, most_bytes)
+        return Reception(self._store, self._clock, organization_id, self._limits)
 
     async def receive(
         self, caller: Caller, name: str, declared_type: str | None, chunks: AsyncIterator[bytes]
@@ -69,7 +69,7 @@ class Files:
         """The bytes from ``start`` to before ``stop`` in large steps."""
         return self._store.read(file.key, start, stop)
 
-    async def delete(self, caller: Caller, file_id: str) -> None:
+    async def delete(self, caller: Caller, file_id: str, note: Note = unnoted) -> None:
         """Refused with ``file_in_use`` while an unfinished job reads the file."""
         if not is_id(file_id):
             raise NotFound
@@ -84,6 +84,7 @@ class Files:
                     code="file_in_use",
                 )
             rows.delete_file(tx, file_id)
+            note(tx)
             return file
 
         try:

@@ -20,6 +20,7 @@ files = sa.Table(
     sa.Column("expires_at", Timestamp),
     sa.Column("missing_at", Timestamp),
     sa.Column("object_id", Id),
+    sa.Index("ix_files_organization_id_size_bytes", "organization_id", "size_bytes"),
 )
 """While pending, ``media_type`` and ``size_bytes`` are as declared (null when not), ``sha256`` is
 null until every byte is there, and ``expires_at`` is set. ``completes_itself``: the last byte

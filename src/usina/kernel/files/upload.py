@@ -85,6 +85,7 @@ class Uploads:
         upload = self._new(caller, name, media_type, size_bytes)
 
         def unit(tx: Transaction) -> None:
+            self._limits.keep_room(tx, upload.organization_id, upload.size_bytes or 0)
             rows.insert_upload(tx, upload)
             if also is not None:
                 also(tx, upload)
@@ -295,10 +296,13 @@ class Uploads:
         media_type = sniff(
             digest.head, digest.size_bytes, declared=upload.media_type, name=upload.name
         )
-        recorded = await self._database.write(
-            lambda tx: rows.record_content(tx, upload, media_type, digest, object_id),
-            tenant=upload.organization_id,
-        )
+
+        def unit(tx: Transaction) -> bool:
+            if upload.size_bytes is None:
+                self._limits.keep_room(tx, upload.organization_id, digest.size_bytes)
+            return rows.record_content(tx, upload, media_type, digest, object_id)
+
+        recorded = await self._database.write(unit, tenant=upload.organization_id)
         if recorded:
             await self._store.run(lambda: self._store.delete(sources))
             return

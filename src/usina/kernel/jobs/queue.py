@@ -12,6 +12,7 @@ from usina.kernel.jobs.store.queue import QueueDepth, Throughput
 from usina.kernel.jobs.store.worker import SeenWorker, living
 from usina.kernel.queue import QUEUES
 from usina.kernel.registry import Registry
+from usina.kernel.tenancy.audit import Note, unnoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +57,23 @@ class Queues:
         """All of them, by name."""
         return await self._database.read(self._look)
 
-    async def pause(self, name: str) -> Queue:
+    async def pause(self, name: str, note: Note = unnoted) -> Queue:
         """From now on the queue gives nothing out; what runs goes on."""
-        return await self._set_paused(name, True)
+        return await self._set_paused(name, True, note)
 
-    async def resume(self, name: str) -> Queue:
+    async def resume(self, name: str, note: Note = unnoted) -> Queue:
         """The queue gives jobs out again, and its workers are woken."""
-        queue = await self._set_paused(name, False)
+        queue = await self._set_paused(name, False, note)
         self._dispatch.work(name)
         return queue
 
-    async def _set_paused(self, name: str, value: bool) -> Queue:
+    async def _set_paused(self, name: str, value: bool, note: Note) -> Queue:
         if name not in QUEUES:
             raise NotFound
 
         def unit(tx: Transaction) -> Queue:
             store.set_paused(tx, name, value)
+            note(tx)
             return next(queue for queue in self._look(tx) if queue.name == name)
 
         return await self._database.write(unit)

@@ -10,6 +10,7 @@ from usina.kernel.events.month import Month, months
 from usina.kernel.jobs import checkpoint
 from usina.kernel.jobs.store.change import erase
 from usina.kernel.jobs.table import jobs
+from usina.kernel.tenancy.caller import owned_by
 
 KeysOfJobs = Callable[[Transaction, Sequence[str]], list[str]]
 
@@ -35,13 +36,17 @@ def forget_ended_before(
     limit: int,
     keys_of_jobs: KeysOfJobs,
     dropped: Sequence[Month] = (),
+    of: str | None = None,
 ) -> tuple[int, list[str]]:
-    """Erases up to ``limit`` jobs that ended before the moment, oldest first.
+    """Erases up to ``limit`` jobs that ended before the moment, oldest first; of one organization,
+    or of all.
 
     Events of jobs in the months that are ``dropped`` afterwards are left to that. Returns how many
     went and the keys of their objects, to be deleted after the commit.
     """
     old = sa.select(jobs.c.id).where(jobs.c.finished_at < moment)
+    if of is not None:
+        old = old.where(owned_by(of, jobs))
     oldest = old.order_by(jobs.c.finished_at).limit(limit).with_for_update(skip_locked=True)
     ids = list(tx.execute(oldest).scalars())
     if not ids:

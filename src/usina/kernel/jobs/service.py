@@ -19,6 +19,7 @@ from usina.kernel.ids import is_id
 from usina.kernel.jobs import checkpoint, log
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
+from usina.kernel.jobs.quota import JobQuotas
 from usina.kernel.jobs.schedule.store import fire_due
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
@@ -32,6 +33,7 @@ from usina.kernel.page import Page
 from usina.kernel.queue import QUEUES
 from usina.kernel.registry import Registry
 from usina.kernel.telemetry import JOBS_FINISHED, JOBS_RESCUED, JOBS_SUBMITTED
+from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.tenancy.caller import Caller
 
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class Jobs:
         dispatch: Dispatch,
         limits: Limits,
         alive: timedelta,
+        quotas: JobQuotas,
         hand_over: HandOver,
     ) -> None:
         self._database = database
@@ -87,6 +90,7 @@ class Jobs:
         self._dispatch = dispatch
         self._limits = limits
         self._alive = alive
+        self._quotas = quotas
         self._hand_over = hand_over
         self._submissions = Batch(database.write, self._insert)
         self._lookups: WeakValueDictionary[str, Batch[str, Job | None]] = WeakValueDictionary()
@@ -99,6 +103,7 @@ class Jobs:
     ) -> list[Job]:
         """Accepts the jobs in one commit, all or none; what returns is durable and QUEUED."""
         checked = [check(request, self._registry, self._limits) for request in requests]
+        await self._quotas.look(caller.organization_id)
         await self._look_at_fleet()
         accepted = await self._accepted(_Submission(caller.organization_id, checked, also))
         reach("submit.after_commit")
@@ -128,6 +133,7 @@ class Jobs:
         new = [resolve(tx, s.organization_id, s.checked) for s in submissions]
         every = [job for jobs in new for job in jobs]
         flat = insert_jobs(tx, every, self._bus.announce, self._fleet)
+        self._quotas.keep_queue(tx, {s.organization_id for s in submissions})
         accepted: list[list[Job]] = []
         for submission, mine in zip(submissions, new, strict=True):
             jobs, flat = flat[: len(mine)], flat[len(mine) :]
@@ -148,6 +154,7 @@ class Jobs:
         def insert(tx: Transaction, organization_id: str, request: JobRequest) -> Job:
             checked = check(request, self._registry, self._limits)
             new = resolve(tx, organization_id, [checked])
+            self._quotas.refuse_one_more(tx, organization_id)
             return insert_jobs(tx, new, self._bus.announce)[0]
 
         made = await self._database.write(lambda tx: fire_due(tx, insert))
@@ -176,7 +183,8 @@ class Jobs:
         if is_id(job_id):
             found = await self._lookup(organization_id).add(job_id)
             if found is not None:
-                return found
+                [told] = await self._quotas.told(organization_id, [found])
+                return told
         raise NotFound
 
     def _lookup(self, organization_id: str) -> Batch[str, Job | None]:
@@ -217,7 +225,8 @@ class Jobs:
             lambda tx: query.page(tx, organization_id, wanted, after, limit + 1, self._alive),
             tenant=organization_id,
         )
-        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+        more = found[limit - 1].id if len(found) > limit else None
+        return Page(tuple(await self._quotas.told(organization_id, found[:limit])), more)
 
     async def learn_models(self) -> None:
         """What can run is what can here and what some living worker can run."""
@@ -228,13 +237,18 @@ class Jobs:
         """By queue and model, why jobs wait that no living worker can run."""
         return await self._database.read(lambda tx: unserved(tx, QUEUES, self._alive))
 
-    async def cancel(self, organization_id: str, job_id: str) -> tuple[Status, Job]:
+    async def cancel(
+        self, organization_id: str, job_id: str, note: Note = unnoted
+    ) -> tuple[Status, Job]:
         """The state that the job was in, and the job."""
-        before = await self._change(
-            organization_id,
-            job_id,
-            lambda tx: change.cancel(tx, organization_id, job_id, self._bus.announce),
-        )
+
+        def unit(tx: Transaction) -> Status:
+            before = change.cancel(tx, organization_id, job_id, self._bus.announce)
+            if not before.terminal:
+                note(tx)
+            return before
+
+        before = await self._change(organization_id, job_id, unit)
         reach("cancel.after_commit")
         if before is Status.RUNNING:
             self._dispatch.cancel(job_id)
@@ -243,12 +257,16 @@ class Jobs:
             JOBS_FINISHED.labels(job.model, Status.CANCELLED.value).inc()
         return before, job
 
-    async def retry(self, organization_id: str, job_id: str) -> Job:
+    async def retry(self, organization_id: str, job_id: str, note: Note = unnoted) -> Job:
         """Reopens a failed or cancelled job."""
+        await self._quotas.look(organization_id)
 
         def unit(tx: Transaction) -> str:
             self._hand_over(tx, organization_id, job_id)
-            return change.reopen(tx, organization_id, job_id, self._bus.announce)
+            queue = change.reopen(tx, organization_id, job_id, self._bus.announce)
+            self._quotas.keep_queue(tx, [organization_id])
+            note(tx)
+            return queue
 
         queue = await self._change(organization_id, job_id, unit)
         reach("reopen.after_commit")
@@ -256,7 +274,7 @@ class Jobs:
         self._dispatch.work(queue)
         return job
 
-    async def delete(self, organization_id: str, job_id: str) -> None:
+    async def delete(self, organization_id: str, job_id: str, note: Note = unnoted) -> None:
         """Deletes an ended job, its events and its artifacts; then their bytes."""
 
         def unit(tx: Transaction) -> list[str]:
@@ -264,6 +282,7 @@ class Jobs:
             keys = self._artifacts.keys_of_jobs(tx, [job_id])
             keys += checkpoint.keys_of_jobs(tx, [job_id])
             change.delete(tx, organization_id, job_id)
+            note(tx)
             return keys
 
         keys = await self._change(organization_id, job_id, unit)

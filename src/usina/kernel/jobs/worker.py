@@ -8,6 +8,7 @@ from usina.kernel.events.bus import Bus, worker_topic
 from usina.kernel.ids import is_id
 from usina.kernel.jobs.store.worker import SeenWorker, find, page, set_draining
 from usina.kernel.page import Page
+from usina.kernel.tenancy.audit import Note, unnoted
 
 
 class Workers:
@@ -23,7 +24,7 @@ class Workers:
         found = await self._database.read(lambda tx: page(tx, self._alive, after, limit + 1))
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
-    async def drain(self, worker_id: str, *, draining: bool) -> SeenWorker:
+    async def drain(self, worker_id: str, *, draining: bool, note: Note = unnoted) -> SeenWorker:
         """Asks the worker to take nothing more, or to take jobs again; repeating changes nothing.
 
         The worker is woken, and finds it with its next heartbeat whatever becomes of the wake-up.
@@ -31,7 +32,10 @@ class Workers:
 
         def unit(tx: Transaction) -> SeenWorker | None:
             set_draining(tx, worker_id, draining)
-            return find(tx, self._alive, worker_id)
+            found = find(tx, self._alive, worker_id)
+            if found is not None:
+                note(tx)
+            return found
 
         found = await self._database.write(unit) if is_id(worker_id) else None
         if found is None:

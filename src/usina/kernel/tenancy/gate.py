@@ -5,12 +5,14 @@ Every window asks here, HTTP, gRPC and WebSocket alike. What is remembered may b
 over the bus, in the other processes, and is known at once wherever that is heard.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
+import structlog
 
 from usina.kernel.db.prepared import Prepared
 from usina.kernel.db.unit_of_work import Database, Transaction
@@ -21,13 +23,13 @@ from usina.kernel.tenancy.permission import EVERYTHING, Role, permissions_of
 from usina.kernel.tenancy.table import api_keys, memberships, organizations, sessions, users
 from usina.kernel.tenancy.token import Claims, Tokens, looks_like_token
 
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _CACHE_SECONDS: Final = 5.0
 _CACHE_CALLERS: Final = 10_000
 _LONGEST_KEY: Final = 1024
+_USE_NOTED: Final = timedelta(seconds=50)
+"""With what is remembered, a last use is never more than a minute behind."""
 _BEARER: Final = "bearer "
-
-CALLERS: Final = "callers"
-"""The kind of the bus's topics that say that callers have changed."""
 
 FIRST_ORGANIZATION: Final = (
     sa.select(organizations.c.id).order_by(organizations.c.created_at, organizations.c.id).limit(1)
@@ -44,6 +46,7 @@ _KEY: Final = Prepared(
         api_keys.c.name,
         api_keys.c.scopes,
         api_keys.c.expires_at,
+        api_keys.c.last_used_at,
         sa.func.coalesce(memberships.c.role, api_keys.c.role).label("role"),
         (api_keys.c.organization_id == FIRST_ORGANIZATION.scalar_subquery()).label("first"),
     )
@@ -96,6 +99,8 @@ class Gate:
         self._monotonic = monotonic
         self._known: dict[str, tuple[float, Caller]] = {}
         self._forgotten = 0
+        self._used: set[str] = set()
+        self._noting: asyncio.Task[None] | None = None
 
     async def identify(self, api_key: str | None, authorization: str | None) -> Caller:
         """The caller of a request with this ``x-api-key`` and this ``Authorization``.
@@ -138,7 +143,9 @@ class Gate:
             return None
         when = self._forgotten
         sha256 = key_sha256(api_key)
-        caller, seconds = await self._database.read(lambda tx: _caller_by_key(tx, sha256))
+        caller, seconds, stale = await self._database.read(lambda tx: _caller_by_key(tx, sha256))
+        if caller is not None and caller.key_id is not None and stale:
+            self._note_use(caller.key_id)
         return self._remember(api_key, caller, seconds, when)
 
     async def by_token(self, text: str) -> Caller | None:
@@ -157,6 +164,25 @@ class Gate:
         self._forgotten += 1
         self._known.clear()
 
+    async def stop(self) -> None:
+        """Once the uses that were seen are written."""
+        if self._noting is not None:
+            await self._noting
+
+    def _note_use(self, key_id: str) -> None:
+        """The key's last use is written beside the request, and with those of others."""
+        self._used.add(key_id)
+        if self._noting is None or self._noting.done():
+            self._noting = asyncio.create_task(self._note_uses())
+
+    async def _note_uses(self) -> None:
+        while self._used:
+            used, self._used = sorted(self._used), set()
+            try:
+                await self._database.write(lambda tx, ids=used: _set_used(tx, ids))
+            except Exception as error:
+                _log.warning("the last use of keys was not written", error=repr(error))
+
     def _remembered(self, credential: str) -> Caller | None:
         entry = self._known.get(credential)
         return entry[1] if entry and entry[0] > self._monotonic() else None
@@ -171,14 +197,19 @@ class Gate:
         return caller
 
 
-def _caller_by_key(tx: Transaction, sha256: str) -> tuple[Caller | None, float]:
-    """The caller, and for how many seconds that holds at most."""
+def _caller_by_key(tx: Transaction, sha256: str) -> tuple[Caller | None, float, bool]:
+    """The caller, for how many seconds that holds at most, and whether its last use is old news."""
     found = _KEY.all(tx, {"sha256": sha256})
     if not found or (left := _seconds_left(tx, found[0].expires_at)) <= 0:
-        return None, 0.0
+        return None, 0.0, False
     row = found[0]
-    scopes = tuple(row.scopes)
-    return _caller(row, scopes, key_id=row.id), left
+    stale = row.last_used_at is None or tx.now - row.last_used_at > _USE_NOTED
+    return _caller(row, tuple(row.scopes), key_id=row.id), left, stale
+
+
+def _set_used(tx: Transaction, key_ids: Sequence[str]) -> None:
+    for key_id in key_ids:
+        tx.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=tx.now))
 
 
 def _caller_by_session(tx: Transaction, claims: Claims) -> tuple[Caller | None, float]:

@@ -1,9 +1,17 @@
-"""Access tokens: JWTs (RFC 7519, RFC 9068) that say who, in which organization, by which session.
+"""Tokens. Access tokens are JWTs (RFC 7519, RFC 9068) that say who, in which organization, by which
+session.
 
 Only HS256 is read, whatever a token says of itself, and a token without one of its claims is none.
 What its holder may is not in it: that is looked up, so that a role that changes, changes at once.
+
+A refresh token names its session and its number in it, under a MAC. So nothing of it has to be
+kept: one whose number is not the session's newest was used before, and one that nobody issued is
+told apart from that without looking anywhere.
 """
 
+import base64
+import hmac
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +26,9 @@ _ISSUER: Final = "usina"
 _LEEWAY_SECONDS: Final = 5
 """How far the clocks of two machines of a platform may be apart."""
 _LONGEST: Final = 2048
+
+
+_REFRESH: Final = re.compile(r"usina_refresh_([0-9a-f-]{36})_([0-9]{1,9})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,24 @@ class Tokens:
         if not all(isinstance(said[n], str) and is_id(said[n]) for n in ("sub", "org", "sid")):
             return None
         return Claims(said["sub"], said["org"], said["sid"], int(said["exp"]))
+
+    def issue_refresh(self, session_id: str, generation: int) -> str:
+        return f"usina_refresh_{session_id}_{generation}_{self._mac(session_id, generation)}"
+
+    def read_refresh(self, text: str) -> tuple[str, int] | None:
+        """The session and the number of a refresh token that is ours; null for any other text."""
+        found = _REFRESH.fullmatch(text)
+        if found is None or not is_id(found[1]):
+            return None
+        session_id, generation = found[1], int(found[2])
+        if not hmac.compare_digest(self._mac(session_id, generation), found[3]):
+            return None
+        return session_id, generation
+
+    def _mac(self, session_id: str, generation: int) -> str:
+        key = hmac.digest(self._secret, b"refresh tokens", "sha256")
+        mac = hmac.digest(key, f"{self._platform_id} {session_id} {generation}".encode(), "sha256")
+        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     def seconds_left(self, claims: Claims) -> float:
         return claims.expires_at + _LEEWAY_SECONDS - self._now()

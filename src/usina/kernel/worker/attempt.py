@@ -31,6 +31,7 @@ from usina.kernel.runners.work import BadOutput, WorkFolder, input_path
 from usina.kernel.storage.full import is_full
 from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
+from usina.kernel.tenancy.quota import Quotas
 from usina.kernel.worker.checkpoint import Checkpoints
 from usina.kernel.worker.reporter import Reporter, Reports
 
@@ -53,6 +54,7 @@ class Workshop:
     endings: Batch[Ending, Status | None]
     folders: FolderStash
     cores: int
+    quotas: Quotas
 
 
 class Attempt:

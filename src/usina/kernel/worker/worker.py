@@ -221,6 +221,7 @@ class Worker:
     async def _claim(self) -> Claims:
         """Claims and begins in one unbroken step, so that a stop can not lose what was claimed."""
         bus = self._shop.bus
+        await self._shop.quotas.learn()
         request = ClaimRequest(
             worker_id=self._row.id,
             queues=self._options.queues,
@@ -231,6 +232,7 @@ class Worker:
             small=self._pace.small(),
             lease=self._options.lease,
             warm=self._shop.pool.warm(),
+            running_jobs=self._shop.quotas.running_jobs,
         )
         async with self._claiming:
             if not self._taking:

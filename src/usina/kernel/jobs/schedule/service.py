@@ -10,6 +10,7 @@ from usina.kernel.jobs.schedule.store import Plan, Schedule
 from usina.kernel.jobs.validation import Checked, Limits, check, resolve
 from usina.kernel.page import Page
 from usina.kernel.registry import Registry
+from usina.kernel.tenancy.audit import Note, unnoted
 
 Also = Callable[[Transaction, Schedule], None]
 """What must be written together with a new schedule, such as its idempotency record."""
@@ -47,22 +48,28 @@ class Schedules:
         )
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
-    async def replace(self, organization_id: str, schedule_id: str, plan: Plan) -> Schedule:
+    async def replace(
+        self, organization_id: str, schedule_id: str, plan: Plan, note: Note = unnoted
+    ) -> Schedule:
         """The plan in place of the one before."""
         await self.get(organization_id, schedule_id)
         checked = self._check(plan)
 
         def unit(tx: Transaction) -> Schedule:
             resolve(tx, organization_id, [checked])
+            note(tx)
             return store.replace(tx, organization_id, schedule_id, plan)
 
         return await self._database.write(unit, tenant=organization_id)
 
-    async def delete(self, organization_id: str, schedule_id: str) -> None:
+    async def delete(self, organization_id: str, schedule_id: str, note: Note = unnoted) -> None:
         _is_one(schedule_id)
-        await self._database.write(
-            lambda tx: store.delete(tx, organization_id, schedule_id), tenant=organization_id
-        )
+
+        def unit(tx: Transaction) -> None:
+            store.delete(tx, organization_id, schedule_id)
+            note(tx)
+
+        await self._database.write(unit, tenant=organization_id)
 
     def _check(self, plan: Plan) -> Checked:
         plan.check()

@@ -5,7 +5,7 @@ the worker can run. Several jobs are taken in one go, one from each lane in turn
 """
 
 from collections import Counter as Tally
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from usina.kernel.db.prepared import Prepared, among
-from usina.kernel.db.turn import take_turns
+from usina.kernel.db.turn import take_turns, try_turn
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.log import Announce, NewEvent, append, turn_of
 from usina.kernel.failpoints import reach
@@ -26,6 +26,7 @@ from usina.kernel.jobs.store.candidate import EVERY, Candidate, best_of
 from usina.kernel.jobs.store.lane import Lane, Moves
 from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import DELAYED, QUEUED, jobs
+from usina.kernel.jobs.usage import running_jobs
 
 _LOOK_PAST: Final = 32
 """Lanes whose next job has to wait, past which a claim looks for others."""
@@ -69,6 +70,8 @@ class ClaimRequest:
     small: Collection[str]
     lease: timedelta
     warm: Collection[tuple[str, str | None]] = frozenset()
+    running_jobs: Callable[[str], int | None] = lambda _: None
+    """How many jobs an organization may have running at once, by its id; null for any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,10 @@ def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> Claims:
     look = _Look(tx, request)
     look.around()
     taken, left = _take(tx, request, look.chosen, announce) if look.chosen else ([], {})
-    if look.waiting or len(look.chosen) >= request.most:
+    if look.waiting or look.left_some or len(look.chosen) >= request.most:
         return Claims(taken, exhausted=False, next_due=None)
-    if _others_hold_some(tx, request, [one for one in look.found if left.get(one) != 0]):
+    asked = [one for one in look.found.keys() - look.at_quota if left.get(one) != 0]
+    if _others_hold_some(tx, request, asked):
         return Claims(taken, exhausted=False, next_due=tx.now + _SOON)
     return Claims(taken, exhausted=True, next_due=next_due)
 
@@ -149,6 +153,11 @@ class _Look:
         self.waiting: set[Lane] = set()
         """Lanes whose next job fits in this worker, and not in what is free of it now."""
         self.left = request.free
+        self.at_quota: set[Lane] = set()
+        """Lanes whose organization has all running that it may."""
+        self.left_some = False
+        """Jobs were found that no quota lets begin, in the place of others perhaps."""
+        self._may_begin: dict[str, int] = {}
 
     @property
     def empty(self) -> set[Lane]:
@@ -163,11 +172,28 @@ class _Look:
             fresh = {one: models for one, models in turn.items() if one not in self.found}
             if not fresh:
                 return
-            self.found |= self._ask(fresh)
+            self.found |= {one: [] for one in fresh}
+            if open_ones := {one: fresh[one] for one in fresh if self._has_quota_left(one)}:
+                self.found |= self._ask(open_ones)
             self._choose()
             full = len(self.chosen) >= most or (self.waiting and not self.left.slots)
             if full or len(self.waiting) > _LOOK_PAST or len(turn) < asked:
                 return
+
+    def _has_quota_left(self, one: Lane) -> bool:
+        """Counted while no other claim begins jobs of the organization; where one does, they are
+        left to it."""
+        owner = one.organization_id
+        limit = self._request.running_jobs(owner)
+        if limit is None:
+            return True
+        if owner not in self._may_begin:
+            if not try_turn(self._tx, f"running jobs of {owner}"):
+                return False
+            self._may_begin[owner] = limit - running_jobs(self._tx, owner)
+        if self._may_begin[owner] <= 0:
+            self.at_quota.add(one)
+        return self._may_begin[owner] > 0
 
     def _ask(self, fresh: Mapping[Lane, set[str]]) -> dict[Lane, list[Candidate]]:
         """The best jobs of the lanes: from each its share, and more where others have less."""
@@ -190,15 +216,21 @@ class _Look:
         request = self._request
         self.chosen, self.waiting, self.left = [], set(), request.free
         all_small = True
+        begun: Tally[str] = Tally()
         for candidate in self._in_turn():
             if len(self.chosen) >= request.most:
                 return
+            owner = candidate.lane.organization_id
+            if begun[owner] >= self._may_begin.get(owner, request.most):
+                self.left_some = True
+                continue
             if candidate.lane in self.waiting:
                 continue
             all_small = all_small and candidate.model in request.small
             in_a_while = all_small and request.free.holds(candidate.needs)
             if in_a_while or self.left.holds(candidate.needs):
                 self.chosen.append(candidate)
+                begun[owner] += 1
             elif self.waiting:
                 self.waiting.add(candidate.lane)
                 continue

@@ -1,5 +1,5 @@
 """Identity: sessions, invitations, the audit log; keys of persons; quotas and retention of an
-organization."""
+organization, and what its bytes are summed by."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +20,9 @@ def upgrade() -> None:
     op.add_column("memberships", sa.Column("created_at", Timestamp(), nullable=True))
     op.create_index("ix_memberships_user_id", "memberships", ["user_id"], unique=False)
     op.execute("UPDATE users SET username = lower(username)")
+    for table in ("files", "artifacts"):
+        name = f"ix_{table}_organization_id_size_bytes"
+        op.create_index(name, table, ["organization_id", "size_bytes"], unique=False)
     _keys()
     _sessions()
     _invitations()

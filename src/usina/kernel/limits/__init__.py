@@ -1,0 +1,1 @@
+"""How often one may: rates, counted in memory or in Redis."""
