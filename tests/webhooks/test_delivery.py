@@ -18,7 +18,7 @@ from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.state import JobError
 from usina.kernel.jobs.store import change
 from usina.kernel.telemetry import metrics_text
-from usina.kernel.webhooks.delivery import forget_before
+from usina.kernel.webhooks.delivery import NewDelivery, add, forget_before
 from usina.kernel.webhooks.endpoint import EndpointPlan
 from usina.kernel.webhooks.table import webhook_deliveries
 
@@ -378,6 +378,24 @@ async def test_another_organization_sees_and_changes_nothing(
             with pytest.raises(NotFound):
                 await deed
         assert await stranger.secret() != await office.secret()
+
+
+async def test_what_can_not_be_said_is_given_up_in_the_end(office: PostOffice) -> None:
+    """Not tried for ever, once in each claim."""
+    async with receiver() as there:
+        no_job = NewDelivery(
+            *(office.organization_id, None, None, None),
+            *("job.succeeded", office.clock.moment, {}, there.url),
+        )
+        await office.database.write(lambda tx: add(tx, [no_job]))
+        await office.turn()
+        [delivery] = await office.deliveries()
+        assert (delivery.status, delivery.attempts[0].error) == ("pending", "internal")
+        for _ in range(30):
+            await office.turn(2 * HOURS)
+        assert there.requests == []
+    [delivery] = await office.deliveries()
+    assert (delivery.status, delivery.attempt_count) == ("failed", 10)
 
 
 async def test_a_job_without_a_receiver_costs_no_row(office: PostOffice) -> None:
