@@ -14,7 +14,7 @@ EXAMPLES ?= 1000
 VALIDATOR := tests/threed/validator
 
 .DEFAULT_GOAL := help
-.PHONY: help tools ceph setup demo run test test-s3 check format bench fuzz torture lock clean
+.PHONY: help tools ceph setup demo run test test-s3 check format proto bench fuzz torture lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -69,10 +69,14 @@ check: setup ## Lint, types, and the order of the house
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python clients/python/generate_sync.py --check
+	$(BIN)/python generate_proto.py --check
 
 format: setup ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+proto: setup ## Write the message classes of every .proto
+	$(BIN)/python generate_proto.py
 
 bench: setup ## Speed, as ratios against peers and limits in the same run
 	$(BIN)/python -m benchmarks

@@ -11,6 +11,7 @@ import uvloop
 from usina.app import beat_of, platform_on, registry_of
 from usina.ground import CanNotStart, Ground, distributed_ground, redis_of
 from usina.identity import refuse_weak_secret
+from usina.kernel.activity import Activity
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check
@@ -33,11 +34,14 @@ def api(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    from usina.faces.http.app import create_app  # the heaviest import, late
+    from usina.faces.grpc.services import services_of  # the heaviest imports, late
+    from usina.faces.http.app import create_app
+    from usina.grpc_server import GrpcServer
 
     stop = asyncio.Event()
     on_stop_signals(stop.set)
     async with contextlib.AsyncExitStack() as parts:
+        grpc = await parts.enter_async_context(GrpcServer(settings))
         ground = await distributed_ground(settings, parts)
         dispatch = CeleryDispatch(ground.bus, redis_of(settings), QUEUES, ground.platform_id)
         parts.callback(dispatch.close)
@@ -46,7 +50,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         beat = beat_of(platform)
         beat.start(beat.turns_of_faces)
         parts.push_async_callback(beat.stop)
+        await grpc.start(platform, services_of(platform.registry.apps), Activity())
         await serve(create_app(platform), listener, platform, stop)
+        await grpc.stop()
 
 
 def _redis_answers(ground: Ground) -> Callable[[], Awaitable[str]]:

@@ -1,4 +1,4 @@
-"""Serving over HTTP: the socket, the server's own signals, and the count of who is there."""
+"""Serving over HTTP: the socket, the server's own signals, and an orderly end."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
+from usina.kernel.activity import Activity
 from usina.kernel.platform import Platform
 from usina.kernel.readiness import Readiness
 
@@ -51,21 +52,16 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-class Activity:
-    """Counts requests around an ASGI app, so that an idle platform knows that it is idle."""
+class Counted:
+    """An ASGI app whose requests count as activity."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: AsgiApp, activity: Activity) -> None:
         self._app = app
-        self.open = 0
-        self.last = 0.0
+        self._activity = activity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.open += 1
-        try:
+        with self._activity:
             await self._app(scope, receive, send)
-        finally:
-            self.open -= 1
-            self.last = asyncio.get_running_loop().time()
 
 
 class Server(uvicorn.Server):

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65_535)
     metrics_port: int | None = Field(None, ge=1, le=65_535)
     grpc_port: int = Field(50_051, ge=0, le=65_535)
+    grpc_tls_certificate: Path | None = None
+    grpc_tls_key: Path | None = None
     slots: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
@@ -274,6 +276,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _certificates_come_with_their_keys(self) -> Self:
+        if (self.grpc_tls_certificate is None) != (self.grpc_tls_key is None):
+            raise ValueError(
+                "USINA_GRPC_TLS_CERTIFICATE and USINA_GRPC_TLS_KEY: one is set, the other is not"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _the_database_comes_whole_or_in_pieces(self) -> Self:
         if self.database_url is None and self.postgres_server is not None:
             object.__setattr__(self, "database_url", _database_of_parts(self))
@@ -287,6 +297,12 @@ class Settings(BaseSettings):
     def alive(self) -> timedelta:
         """How long a worker counts as there after its last heartbeat."""
         return max(self.lease, timedelta(seconds=3 * self.heartbeat_seconds))
+
+    @property
+    def grpc_port_asked(self) -> int:
+        """Who asks for any free port gets one for gRPC too, unless that is told."""
+        any_port = self.port == 0 and "grpc_port" not in self.model_fields_set
+        return 0 if any_port else self.grpc_port
 
     @property
     def database_path(self) -> Path:

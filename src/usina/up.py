@@ -12,9 +12,10 @@ import uvloop
 from usina.app import Embedded, embedded
 from usina.data_folder import FolderInUse, write_credentials
 from usina.ground import CanNotStart
+from usina.kernel.activity import Activity
 from usina.kernel.jobs.store import queue
 from usina.kernel.telemetry import configure_logging
-from usina.server import Activity, PortInUse, bind, on_stop_signals, serve, url_of
+from usina.server import Counted, PortInUse, bind, on_stop_signals, serve, url_of
 from usina.settings import Settings
 
 _LOOK_SECONDS: Final = 1.0
@@ -51,16 +52,22 @@ def refuse_what_is_distributed(settings: Settings) -> None:
 async def _serve(
     settings: Settings, listener: socket.socket, idle_exit_seconds: float | None
 ) -> None:
-    from usina.faces.http.app import create_app  # the heaviest import, late
+    from usina.faces.grpc.services import services_of  # the heaviest imports, late
+    from usina.faces.http.app import create_app
+    from usina.grpc_server import GrpcServer
 
     stop = asyncio.Event()
     on_stop_signals(stop.set)
-    async with embedded(settings) as running:
-        credentials = replace(running.credentials, url=url_of(listener))
-        write_credentials(settings.data, credentials)
-        activity = Activity(create_app(running.platform))
+    activity = Activity()
+    async with GrpcServer(settings) as grpc, embedded(settings) as running:
+        platform = running.platform
+        addresses = {"url": url_of(listener), "grpc_url": grpc.address}
+        write_credentials(settings.data, replace(running.credentials, **addresses))
+        app = Counted(create_app(platform), activity)
         watch = asyncio.create_task(_leave_when_idle(activity, running, idle_exit_seconds, stop))
-        await serve(activity, listener, running.platform, stop)
+        await grpc.start(platform, services_of(platform.registry.apps), activity)
+        await serve(app, listener, platform, stop)
+        await grpc.stop()
         watch.cancel()
 
 

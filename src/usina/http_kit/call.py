@@ -1,9 +1,10 @@
 """Who is calling, and whether they may: the dependencies of every route that needs credentials."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from usina.http_kit.links import sign
 from usina.http_kit.rate import count
@@ -23,6 +24,8 @@ class Call:
     caller: Caller
     address: str | None = None
     request_id: str | None = None
+    credential: tuple[str | None, str | None] = field(default=(None, None), repr=False)
+    """What it came with: a key, and an `Authorization`."""
 
     @property
     def organization_id(self) -> str:
@@ -47,6 +50,11 @@ class Call:
 
         return tell
 
+    async def check(self, permission: Permission) -> None:
+        """Raises ``Unauthorized`` once the credential is no longer good, and ``Forbidden`` once it
+        does not give the permission any more: for calls that last."""
+        (await self.platform.gate.identify(*self.credential)).require(permission)
+
     def link(self, artifact_id: str) -> str:
         """An address of the artifact's bytes that is good without a key, for a while."""
         path = f"/api/v1/artifacts/{artifact_id}/content"
@@ -60,19 +68,35 @@ def platform_of(request: Request) -> Platform:
 
 def address_of(request: Request) -> str | None:
     """Where the request came from, as far as the server knows."""
-    client: tuple[str, int] | None = request.scope.get("client")
+    return _address(request.scope)
+
+
+def _address(scope: Scope) -> str | None:
+    client: tuple[str, int] | None = scope.get("client")
     return None if client is None else client[0]
+
+
+async def call_with(
+    platform: Platform, api_key: str | None, authorization: str | None, scope: Scope
+) -> Call:
+    """The call of whoever has this key or token, counted; raises ``Unauthorized`` and ``TooMany``.
+
+    Of the scope only ``client`` and ``request_id`` are looked at, and headers to come told to it.
+    """
+    caller = await platform.gate.identify(api_key, authorization)
+    count(platform, caller, scope)
+    credential = api_key, authorization
+    return Call(platform, caller, _address(scope), scope.get("request_id"), credential)
 
 
 async def authenticated(request: Request) -> Call:
     """The caller of this request; refused before a byte of its body is read."""
-    platform = platform_of(request)
     headers = request.headers
-    caller = await platform.gate.identify(headers.get("x-api-key"), headers.get("authorization"))
-    count(platform, caller, request.scope)
-    if "\0" in request.scope["path"]:  # no address of ours; and nothing could look it up
+    platform, scope = platform_of(request), request.scope
+    call = await call_with(platform, headers.get("x-api-key"), headers.get("authorization"), scope)
+    if "\0" in scope["path"]:  # no address of ours; and nothing could look it up
         raise NotFound
-    return Call(platform, caller, address_of(request), request.scope.get("request_id"))
+    return call
 
 
 async def permitted(request: Request, permission: Permission) -> Call:

@@ -8,12 +8,18 @@ from uuid_utils import uuid7
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_GIVEN: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def new_id() -> str:
     """A fresh id; later ids of one process sort after earlier ones."""
     return str(uuid7())
+
+
+def request_id(given: str | None) -> str:
+    """The id that a caller gave its request; a fresh one where that is not there or not sane."""
+    return given if given is not None and _GIVEN.fullmatch(given) else new_id()
 
 
 def is_id(text: str) -> bool:

@@ -24,8 +24,9 @@ class App:
     """A room's declaration: its models are the runner folders below ``runners``.
 
     What else it brings is named as ``module:name`` and loaded only where it is served: ``http`` is
-    a router of the web framework, ``beat`` a function from the platform to its turns by name, each
-    with the seconds in between, ``callback`` the `OwnWords` that a job's ``callback_url`` is told.
+    a router of the web framework, ``grpc`` a `usina.grpc_kit.service.Service`, ``beat`` a function
+    from the platform to its turns by name, each with the seconds in between, ``callback`` the
+    `OwnWords` that a job's ``callback_url`` is told.
     """
 
     name: str
@@ -33,6 +34,7 @@ class App:
     http: str | None = None
     beat: str | None = None
     callback: str | None = None
+    grpc: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

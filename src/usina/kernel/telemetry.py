@@ -109,7 +109,10 @@ def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=_json_text)
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # local names hold secrets
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, last]

@@ -32,14 +32,15 @@ def started(settings: "Settings") -> Address:
         found = running(folder)
         if found is None:
             say(f"Starting a platform in {folder} (it leaves after 10 idle minutes).")
-            found = _launched(folder, _port(settings))
+            ports = (_free(settings, settings.port), _free(settings, settings.grpc_port))
+            found = _launched(folder, *ports)
     return found
 
 
-def _launched(folder: Path, port: int) -> Address:
+def _launched(folder: Path, port: int, grpc_port: int) -> Address:
     """Our own platform, or that of an `usina up` which was about to be ready."""
     try:
-        launch(folder, port)
+        launch(folder, port, grpc_port)
     except CommandError:
         other = _awaited(folder)
         if other is None:
@@ -85,24 +86,24 @@ def _alone(folder: Path) -> Generator[None]:
         yield
 
 
-def _port(settings: "Settings") -> int:
+def _free(settings: "Settings", port: int) -> int:
     """The usual port, or 0 (any free one) when somebody listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, settings.port))
+            probe.bind((settings.host, port))
         except OSError:
             return 0
-    return settings.port
+    return port
 
 
-def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+def launch(folder: Path, port: int, grpc_port: int) -> "subprocess.Popen[bytes]":
     """A platform of the folder in a session of its own, once it is ready."""
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "usina.faces.cli.main", "up", "--data", str(folder)]
-    command += ["--port", str(port), "--idle-exit", str(IDLE_EXIT_SECONDS)]
-    command += ["--grpc-port", "0"] if port == 0 else []
+    command += ["--port", str(port), "--grpc-port", str(grpc_port)]
+    command += ["--idle-exit", str(IDLE_EXIT_SECONDS)]
     with (logs / "platform.log").open("ab") as log:
         before = log.tell()
         child = subprocess.Popen(

@@ -14,6 +14,10 @@ def api(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, metavar="N", help="8000; 0 takes a free one.")
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, metavar="N", help="50051; 0 takes a free one."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Serve the API of a distributed platform.
@@ -22,7 +26,7 @@ def api(
     """
     from usina.api import api as serve
 
-    raise typer.Exit(serve(settings_with(host=host, port=port)))
+    raise typer.Exit(serve(settings_with(host=host, port=port, grpc_port=grpc_port)))
 
 
 def worker(

@@ -26,11 +26,13 @@ def settings_with(**given: Path | str | int | None) -> "Settings":
     try:
         return Settings.model_validate(options)
     except ValidationError as error:
-        wrong = [(str(each["loc"][0]), each["msg"]) for each in error.errors()]
         known = Settings.model_fields
-        places = [
-            f"{f'--{name}' if name in options else variable_of(name) if name in known else name}"
-            f": {message}"
-            for name, message in wrong
-        ]
+        places: list[str] = []
+        for each in error.errors():
+            if not each["loc"]:  # two settings that do not go together; the message names them
+                places.append(each["msg"].removeprefix("Value error, "))
+                continue
+            name = str(each["loc"][0])
+            variable = variable_of(name) if name in known else name
+            places.append(f"{f'--{name}' if name in options else variable}: {each['msg']}")
         raise CommandError("A setting is wrong. " + "; ".join(places)) from None

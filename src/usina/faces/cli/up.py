@@ -15,7 +15,7 @@ def up(
         int | None, typer.Option(min=0, max=65_535, metavar="N", help="8000; 0 takes a free one.")
     ] = None,
     grpc_port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, metavar="N", help="50051 unless told.")
+        int | None, typer.Option(min=0, max=65_535, metavar="N", help="50051; 0 takes a free one.")
     ] = None,
     slots: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Jobs at a time; one per core.")

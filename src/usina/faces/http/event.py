@@ -1,7 +1,7 @@
 """The event log: as a list, or live as server-sent events."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from usina.http_kit.call import Call, needs
 from usina.http_kit.event import EventDocument, event_document, hint_document
+from usina.http_kit.following import Start, following, start_of
 from usina.http_kit.paging import PageDocument, PageQuery, page_document
 from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
@@ -21,7 +22,7 @@ from usina.http_kit.sse import (
     last_event_id,
     wants_event_stream,
 )
-from usina.kernel.errors import NotFound
+from usina.kernel.errors import Forbidden, Unauthorized
 from usina.kernel.events import cursor
 from usina.kernel.events.event import Event, Hint
 from usina.kernel.tenancy.permission import Permission
@@ -82,42 +83,32 @@ async def list_job_events(
 
 async def _events(request: Request, call: Call, job_id: str | None) -> Response:
     query = read_query(request, PageQuery)
-    ended = False
-    if job_id is not None:
-        ended = (await call.platform.jobs.get(call.organization_id, job_id)).status.terminal
-    epoch = await call.platform.events.epoch()
-    live = wants_event_stream(request)
-    start = (last_event_id(request) if live else None) or query.cursor
-    after = None if start is None else cursor.decode(start, epoch)
-    if not live:
-        return await _page(call, job_id, after, query.limit, epoch)
-    if ended and after is not None and not await _read(call, job_id, after, 1):
+    if not wants_event_stream(request):
+        return await _page(call, job_id, query)
+    start = await start_of(call, job_id, last_event_id(request) or query.cursor)
+    if start.over:
         return Response(status_code=204)
-    return event_stream(_frames(call, job_id, after, epoch))
+    return event_stream(_frames(call, job_id, start))
 
 
-async def _page(
-    call: Call, job_id: str | None, after: int | None, limit: int, epoch: str
-) -> Response:
-    events = await _read(call, job_id, after, limit + 1)
-    shown = [event_document(event, epoch, call.link) for event in events[:limit]]
-    return json_response(page_document(shown, shown[-1]["id"] if len(events) > limit else None))
+async def _page(call: Call, job_id: str | None, query: PageQuery) -> Response:
+    log, owner = call.platform.events, call.organization_id
+    if job_id is not None:
+        await call.platform.jobs.get(owner, job_id)
+    epoch = await log.epoch()
+    after = None if query.cursor is None else cursor.decode(query.cursor, epoch)
+    events = await log.list(owner, job_id, after, query.limit + 1)
+    shown = [event_document(event, epoch, call.link) for event in events[: query.limit]]
+    more = shown[-1]["id"] if len(events) > query.limit else None
+    return json_response(page_document(shown, more))
 
 
-async def _read(call: Call, job_id: str | None, after: int | None, limit: int) -> list[Event]:
-    return await call.platform.events.list(call.organization_id, job_id, after, limit)
-
-
-async def _frames(
-    call: Call, job_id: str | None, after: int | None, epoch: str
-) -> AsyncGenerator[bytes]:
-    """Every event and hint as a frame; a comment in each silence."""
-    followed = call.platform.events.follow(call.organization_id, job_id, after)
-    async with aclosing(followed) as items:
-        async for item in items:
-            if item is None and await _is_gone(call, job_id):
-                return
-            yield _frame(item, epoch, call)
+async def _frames(call: Call, job_id: str | None, start: Start) -> AsyncGenerator[bytes]:
+    """Every event and hint as a frame; a comment in each silence. It ends with the credential."""
+    async with aclosing(following(call, job_id, start.after)) as items:
+        with suppress(Unauthorized, Forbidden):
+            async for item in items:
+                yield _frame(item, start.epoch, call)
 
 
 def _frame(item: Event | Hint | None, epoch: str, call: Call) -> bytes:
@@ -129,14 +120,3 @@ def _frame(item: Event | Hint | None, epoch: str, call: Call) -> bytes:
             return frame(item.type, hint_document(item))
         case None:
             return COMMENT
-
-
-async def _is_gone(call: Call, job_id: str | None) -> bool:
-    """Whether the job was deleted while it was followed."""
-    if job_id is None:
-        return False
-    try:
-        await call.platform.jobs.get(call.organization_id, job_id)
-    except NotFound:
-        return True
-    return False

@@ -1,7 +1,6 @@
 """What happens around every request: its id, its log line, and the net under it. Pure ASGI."""
 
 import asyncio
-import re
 import time
 from typing import Final
 
@@ -12,9 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from usina.http_kit.problem import problem_response
 from usina.http_kit.rate import HEADERS
 from usina.kernel.errors import Problem, Unavailable
-from usina.kernel.ids import new_id
+from usina.kernel.ids import request_id
 
-_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _PAGES: Final = frozenset({"/", "/docs", "/redoc"})
 _PAGE_POLICY: Final = (
@@ -50,11 +48,11 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        scope["request_id"] = request_id
+        own_id = request_id(_given_id(scope))
+        scope["request_id"] = own_id
         scope["path"] = _without_slash(scope["path"])
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        headers = [(b"x-request-id", request_id.encode()), _NOSNIFF]
+        structlog.contextvars.bind_contextvars(request_id=own_id)
+        headers = [(b"x-request-id", own_id.encode()), _NOSNIFF]
         scope[HEADERS] = headers
         if scope["path"] in _PAGES:
             headers.append(_PAGE_POLICY)
@@ -126,11 +124,11 @@ class _Exchange:
         await self._send(message)
 
 
-def _request_id(scope: Scope) -> str:
+def _given_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            return value.decode()
-    return new_id()
+        if name == b"x-request-id":
+            return value.decode("latin-1")
+    return None
 
 
 def _without_slash(path: str) -> str:

@@ -28,6 +28,12 @@ class EventStream:
             self._epoch = await self._database.read(meta.epoch)
         return self._epoch
 
+    async def position(self, organization_id: str) -> int:
+        """Where the organization's log ends now."""
+        return await self._database.read(
+            lambda tx: last_position(tx, organization_id), tenant=organization_id
+        )
+
     async def list(
         self, organization_id: str, job_id: str | None, after: int | None, limit: int
     ) -> list[Event]:
@@ -47,9 +53,7 @@ class EventStream:
         process may be lost.
         """
         if after is None and job_id is None:
-            after = await self._database.read(
-                lambda tx: last_position(tx, organization_id), tenant=organization_id
-            )
+            after = await self.position(organization_id)
         silent = 0
         with self._bus.listen(job_id or organization_id) as listener:
             while True:

@@ -17,7 +17,7 @@ _STOP_SECONDS: Final = 15.0
 def own_platform(folder: Path) -> Generator[Address]:
     """A platform that lives as long as the context."""
     say(f"Starting a platform in {folder}.")
-    process = launch(folder.absolute(), 0)
+    process = launch(folder.absolute(), 0, 0)
     try:
         yield own_address(folder)
     finally:

@@ -1,0 +1,76 @@
+"""Following the log on behalf of a caller, whatever the channel."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from usina.http_kit.call import Call
+from usina.kernel.errors import NotFound
+from usina.kernel.events import cursor
+from usina.kernel.events.event import Event, Hint
+from usina.kernel.tenancy.permission import Permission
+
+_CHECK_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a stream begins: after ``after``; ``over`` says that nothing comes there any more."""
+
+    epoch: str
+    after: int | None
+    over: bool
+
+
+async def start_of(call: Call, job_id: str | None, text: str | None) -> Start:
+    """The start that a cursor names; without one a job's first event, and the organization's next.
+
+    Raises ``NotFound`` for the job, ``Gone`` for the cursor.
+    """
+    ended = False
+    if job_id is not None:
+        ended = (await call.platform.jobs.get(call.organization_id, job_id)).status.terminal
+    events = call.platform.events
+    epoch = await events.epoch()
+    after = None if text is None else cursor.decode(text, epoch)
+    if after is None and job_id is None:
+        after = await events.position(call.organization_id)
+    over = (
+        ended
+        and after is not None
+        and not await events.list(call.organization_id, job_id, after, 1)
+    )
+    return Start(epoch, after, over)
+
+
+async def following(
+    call: Call, job_id: str | None, after: int | None
+) -> AsyncGenerator[Event | Hint | None]:
+    """As :meth:`EventStream.follow`; it ends too when the job was deleted.
+
+    Raises ``Unauthorized`` soon after the caller's credential has expired or was revoked.
+    """
+    clock = asyncio.get_running_loop().time
+    checked = clock()
+    followed = call.platform.events.follow(call.organization_id, job_id, after)
+    async with aclosing(followed) as items:
+        async for item in items:
+            if clock() - checked >= _CHECK_SECONDS:
+                await call.check(Permission.JOBS_READ)
+                checked = clock()
+            if item is None and await _is_gone(call, job_id):
+                return
+            yield item
+
+
+async def _is_gone(call: Call, job_id: str | None) -> bool:
+    """Whether the job was deleted while it was followed."""
+    if job_id is None:
+        return False
+    try:
+        await call.platform.jobs.get(call.organization_id, job_id)
+    except NotFound:
+        return True
+    return False
