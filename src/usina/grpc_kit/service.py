@@ -4,7 +4,6 @@ A room says by ``App.grpc`` where its service is. A handler gets the request and
 route does; who calls, refusals, the request id and the log line are seen to here.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -18,9 +17,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from usina.grpc_kit.call import Rpc, rpc_of, texts_of
+from usina.grpc_kit.patience import patient
 from usina.grpc_kit.refusal import detail_of, status_of, trailing
 from usina.kernel.activity import Activity
-from usina.kernel.errors import Malformed, Problem, Unavailable
+from usina.kernel.errors import Malformed, Problem
 from usina.kernel.ids import request_id
 from usina.kernel.platform import Platform
 from usina.kernel.tenancy.permission import Permission
@@ -114,8 +114,9 @@ class _Serving:
             messages = await begin(_parsed(self.method.request, request), rpc)
             async with aclosing(messages):
                 await context.send_initial_metadata(())
-                async for message in messages:
-                    await _sent(context, message)
+                async with patient(context.write, _SEND_SECONDS) as send:
+                    async for message in messages:
+                        await send(message)
 
         await self._around(work, context)
 
@@ -152,16 +153,4 @@ def _parsed(kind: type[Message], data: bytes) -> Message:
     except DecodeError:
         raise Malformed(
             f"This is no {kind.DESCRIPTOR.full_name}.", code="malformed_message"
-        ) from None
-
-
-async def _sent(context: Context, message: Sent) -> None:
-    """Lets a client go that takes nothing for a while; it resumes with the last id it saw."""
-    try:
-        async with asyncio.timeout(_SEND_SECONDS):
-            await context.write(message)
-    except TimeoutError:
-        raise Unavailable(
-            f"The client took nothing for {_SEND_SECONDS:g} s; go on after the last event.",
-            code="too_slow",
         ) from None

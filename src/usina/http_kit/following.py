@@ -10,6 +10,7 @@ from usina.http_kit.call import Call
 from usina.kernel.errors import NotFound
 from usina.kernel.events import cursor
 from usina.kernel.events.event import Event, Hint
+from usina.kernel.telemetry import FOLLOWERS
 from usina.kernel.tenancy.permission import Permission
 
 _CHECK_SECONDS: Final = 15.0
@@ -46,23 +47,24 @@ async def start_of(call: Call, job_id: str | None, text: str | None) -> Start:
 
 
 async def following(
-    call: Call, job_id: str | None, after: int | None
+    call: Call, channel: str, job_id: str | None, after: int | None
 ) -> AsyncGenerator[Event | Hint | None]:
-    """As :meth:`EventStream.follow`; it ends too when the job was deleted.
+    """As :meth:`EventStream.follow`, counted by channel; it ends too when the job was deleted.
 
     Raises ``Unauthorized`` soon after the caller's credential has expired or was revoked.
     """
     clock = asyncio.get_running_loop().time
     checked = clock()
     followed = call.platform.events.follow(call.organization_id, job_id, after)
-    async with aclosing(followed) as items:
-        async for item in items:
-            if clock() - checked >= _CHECK_SECONDS:
-                await call.check(Permission.JOBS_READ)
-                checked = clock()
-            if item is None and await _is_gone(call, job_id):
-                return
-            yield item
+    with FOLLOWERS.labels(channel).track_inprogress():
+        async with aclosing(followed) as items:
+            async for item in items:
+                if clock() - checked >= _CHECK_SECONDS:
+                    await call.check(Permission.JOBS_READ)
+                    checked = clock()
+                if item is None and await _is_gone(call, job_id):
+                    return
+                yield item
 
 
 async def _is_gone(call: Call, job_id: str | None) -> bool:

@@ -66,6 +66,17 @@ WEBHOOK_SECONDS: Final = Histogram(
 WEBHOOKS_PENDING: Final = Gauge(
     "usina_webhooks_pending", "Webhook deliveries that wait.", registry=REGISTRY
 )
+FOLLOWERS: Final = Gauge(
+    "usina_followers", "Streams that are open here, by channel.", ["channel"], registry=REGISTRY
+)
+FOLLOWERS_BEHIND: Final = Counter(
+    "usina_followers_behind",
+    "Times that a follower did not keep up and went back to the log.",
+    registry=REGISTRY,
+)
+LOG_READS: Final = Counter(
+    "usina_log_reads", "Reads of the event log for those who follow it.", registry=REGISTRY
+)
 SLOTS_BUSY: Final = Gauge("usina_slots_busy", "Slots that run a job here.", registry=REGISTRY)
 
 RATE_FAILURES: Final = Counter(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from usina.faces.grpc.message import event_message, job_message, job_request
 from usina.faces.grpc.proto.usina.v1 import jobs_pb2 as pb
@@ -12,10 +13,12 @@ from usina.grpc_kit.service import Sent, Service, Stream, Unary
 from usina.http_kit.following import Start, following, start_of
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Invalid, Unavailable
+from usina.kernel.events.event import Event, Hint
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import Job
 from usina.kernel.tenancy.permission import Permission
 
+_made: WeakKeyDictionary[Event | Hint, bytes] = WeakKeyDictionary()
 _MOST_SECONDS: Final = 60
 _SUBMIT: Final = "grpc usina.v1.Jobs/Submit"
 _MESSAGE: Final = {"content-type": "application/protobuf"}
@@ -64,12 +67,20 @@ async def watch(request: pb.WatchRequest, rpc: Rpc) -> AsyncGenerator[Sent]:
 async def _events(job_id: str | None, start: Start, rpc: Rpc) -> AsyncGenerator[Sent]:
     if start.over:
         return
-    async with aclosing(following(rpc, job_id, start.after)) as items:
+    async with aclosing(following(rpc, "grpc", job_id, start.after)) as items:
         async for item in items:
             if item is not None:
-                yield event_message(item, start.epoch, rpc.link)
+                yield _message(item, start.epoch, rpc)
     if rpc.platform.bus.closing:
         raise Unavailable("The platform leaves; go on after the last event.", code="leaving")
+
+
+def _message(item: Event | Hint, epoch: str, rpc: Rpc) -> bytes:
+    """Made once for all who are told of the same event here."""
+    made = _made.get(item)
+    if made is None:
+        made = _made[item] = event_message(item, epoch, rpc.link).SerializeToString()
+    return made
 
 
 async def cancel(request: pb.CancelRequest, rpc: Rpc) -> Sent:

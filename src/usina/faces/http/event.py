@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Annotated, Any, Final
+from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/api/v1", tags=["events"])
 
 Reading = Annotated[Call, needs(Permission.JOBS_READ)]
 
+_made: WeakKeyDictionary[Event | Hint, bytes] = WeakKeyDictionary()
 _RESUME: Final = {
     "in": "header",
     "name": "Last-Event-ID",
@@ -105,18 +107,24 @@ async def _page(call: Call, job_id: str | None, query: PageQuery) -> Response:
 
 async def _frames(call: Call, job_id: str | None, start: Start) -> AsyncGenerator[bytes]:
     """Every event and hint as a frame; a comment in each silence. It ends with the credential."""
-    async with aclosing(following(call, job_id, start.after)) as items:
+    async with aclosing(following(call, "sse", job_id, start.after)) as items:
         with suppress(Unauthorized, Forbidden):
             async for item in items:
                 yield _frame(item, start.epoch, call)
 
 
 def _frame(item: Event | Hint | None, epoch: str, call: Call) -> bytes:
-    match item:
-        case Event():
-            document = event_document(item, epoch, call.link)
-            return frame(item.type, document, document["id"])
-        case Hint():
-            return frame(item.type, hint_document(item))
-        case None:
-            return COMMENT
+    """Made once for all who are told of the same event here."""
+    if item is None:
+        return COMMENT
+    made = _made.get(item)
+    if made is None:
+        made = _made[item] = _new_frame(item, epoch, call)
+    return made
+
+
+def _new_frame(item: Event | Hint, epoch: str, call: Call) -> bytes:
+    if isinstance(item, Hint):
+        return frame(item.type, hint_document(item))
+    document = event_document(item, epoch, call.link)
+    return frame(item.type, document, document["id"])

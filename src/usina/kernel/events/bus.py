@@ -6,7 +6,6 @@ what is told here is told in the other processes too.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -15,7 +14,6 @@ from usina.kernel.events.event import JOB_TERMINAL_TYPES, Hint
 from usina.kernel.events.log import NewEvent
 from usina.kernel.events.outbox import OUTBOX_TOPIC
 
-_HINTS_KEPT = 32
 _UNENDED_KEPT = 20_000
 _END = "end:"
 _FOR_WORKERS = "queue:", "cancel:", "worker:", "forget:"
@@ -54,11 +52,10 @@ def is_for_workers(topic: str) -> bool:
 class Listener:
     """One waiter. ``settled`` is what a committed change handed to it, if it did."""
 
-    __slots__ = ("_wakeup", "hints", "settled")
+    __slots__ = ("_wakeup", "settled")
 
     def __init__(self) -> None:
         self._wakeup = asyncio.Event()
-        self.hints: deque[Hint] = deque(maxlen=_HINTS_KEPT)
         self.settled: object = None
 
     def wake(self) -> None:
@@ -96,6 +93,7 @@ class Bus:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[Listener]] = {}
+        self._hints: dict[str, set[Callable[[Hint], None]]] = {}
         self._taps: dict[str, Callable[[str], None]] = {}
         self._unended: dict[str, str] = {}
         self._relay: Relay = _Nowhere()
@@ -127,6 +125,18 @@ class Bus:
             for topic in topics:
                 self._leave(topic, listener)
 
+    @contextmanager
+    def hints(self, job_id: str, take: Callable[[Hint], None]) -> Generator[None]:
+        """Calls ``take`` with each fine step of the job."""
+        takers = self._hints.setdefault(job_id, set())
+        takers.add(take)
+        try:
+            yield
+        finally:
+            takers.discard(take)
+            if not takers:
+                self._hints.pop(job_id, None)
+
     def _leave(self, topic: str, listener: Listener) -> None:
         members = self._listeners[topic]
         members.discard(listener)
@@ -145,9 +155,8 @@ class Bus:
                 self._unended.pop(topic.removeprefix(_END), None)
 
     def hear_hint(self, hint: Hint) -> None:
-        for listener in self._listeners.get(hint.job_id, ()):
-            listener.hints.append(hint)
-            listener.wake()
+        for take in self._hints.get(hint.job_id, ()):
+            take(hint)
 
     def hear_anything(self) -> None:
         """Something may have been told and not heard: everybody looks."""

@@ -21,9 +21,12 @@ JOB_TYPES: Final = (
 JOB_TERMINAL_TYPES: Final = frozenset({"job.succeeded", "job.failed", "job.cancelled"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Event:
-    """``position`` orders the whole log; ``seq`` counts a job's events from 1 without a gap."""
+    """``position`` orders the whole log; ``seq`` counts a job's events from 1 without a gap.
+
+    It is itself alone: what a channel makes of it is kept by it, for all who are told of it.
+    """
 
     position: int
     organization_id: str
@@ -34,7 +37,7 @@ class Event:
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Hint:
     """A finer step that only the live channels show; it is not in the log."""
 

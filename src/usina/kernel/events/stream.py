@@ -1,6 +1,7 @@
 """Following the log: catch up from a position, then go on as events come."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from usina.kernel.db import meta
@@ -8,10 +9,10 @@ from usina.kernel.db.unit_of_work import Database
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Event, Hint
 from usina.kernel.events.log import last_position, read_after
+from usina.kernel.events.tail import Tail
+from usina.kernel.telemetry import LOG_READS
 
 _BATCH: Final = 500
-_LOOK_SECONDS: Final = 5.0
-_SILENT_LOOKS: Final = 3
 
 
 class EventStream:
@@ -21,6 +22,7 @@ class EventStream:
         self._database = database
         self._bus = bus
         self._epoch: str | None = None
+        self._tails: dict[str, Tail] = {}
 
     async def epoch(self) -> str:
         """What cursors of this database begin with."""
@@ -48,28 +50,63 @@ class EventStream:
         """Everything after ``after``, then everything new; null after 15 s of silence.
 
         A job's stream begins at its first event and ends after its terminal one (unless the job
-        was reopened since). An organization's begins now. Any ends when this process leaves. The
-        bus wakes the reader; in the silence it looks every five seconds, since a word from another
-        process may be lost.
+        was reopened since). An organization's begins now. Any ends when this process leaves.
+
+        Who follows reads alone until it is where the log ends, and again if it falls behind; there
+        one reader reads for all (:class:`Tail`), woken by the bus, and looks every five seconds,
+        since a word from another process may be lost.
         """
         if after is None and job_id is None:
             after = await self.position(organization_id)
-        silent = 0
-        with self._bus.listen(job_id or organization_id) as listener:
-            while True:
-                batch = await self.list(organization_id, job_id, after, _BATCH)
-                for event in batch:
-                    after = event.position
-                    yield event
-                if len(batch) == _BATCH:
-                    continue
+        with self._tail(organization_id) as tail, tail.joined(job_id) as follower:
+            await tail.begun()
+            leaves = False
+            while not leaves:
+                leaves = self._bus.closing
+                follower.begin()
+                while True:
+                    batch = await self._read(organization_id, job_id, after)
+                    for event in batch:
+                        after = event.position
+                        yield event
+                    if len(batch) < _BATCH:
+                        break
                 if job_id and batch and batch[-1].type in JOB_TERMINAL_TYPES:
                     return
-                if self._bus.closing:
-                    return
-                woken = await listener.wait(_LOOK_SECONDS)
-                while listener.hints:
-                    yield listener.hints.popleft()
-                silent = 0 if woken else silent + 1
-                if silent and silent % _SILENT_LOOKS == 0:
-                    yield None
+                follower.read_to(after)
+                while await follower.wait():
+                    item = follower.items.popleft()
+                    if isinstance(item, Event):
+                        after = item.position
+                    yield item
+                    if job_id and _is_end(item) and not follower.items:
+                        return
+
+    async def _read(
+        self, organization_id: str, job_id: str | None, after: int | None
+    ) -> Sequence[Event]:
+        LOG_READS.inc()
+        return await self.list(organization_id, job_id, after, _BATCH)
+
+    @contextmanager
+    def _tail(self, organization_id: str) -> Generator[Tail]:
+        """The organization's tail, which ends with its last follower."""
+        tail = self._tails.get(organization_id)
+        if tail is None:
+            tail = self._tails[organization_id] = Tail(
+                self._bus,
+                organization_id,
+                lambda: self.position(organization_id),
+                lambda position: self._read(organization_id, None, position),
+                _BATCH,
+            )
+        try:
+            yield tail
+        finally:
+            if not tail.followed and self._tails.get(organization_id) is tail:
+                del self._tails[organization_id]
+                tail.stop()
+
+
+def _is_end(item: Event | Hint | None) -> bool:
+    return isinstance(item, Event) and item.type in JOB_TERMINAL_TYPES
