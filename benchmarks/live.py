@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 import uvloop
@@ -29,7 +29,7 @@ from benchmarks.many_machines import DATABASE, Platform, platform
 from benchmarks.rig import free_port, module, rig
 from usina.ground import distributed_ground
 from usina.kernel.events.log import NewEvent, append
-from usina.kernel.tenancy.service import Tenancy
+from usina.kernel.tenancy.gate import Gate
 from usina.settings import Settings
 
 MICROSECONDS_MOST: Final = 50.0
@@ -37,7 +37,7 @@ KIB_MOST: Final = 60.0
 READS_MOST: Final = 1.2
 _RATE: Final = 5.0
 _MEANWHILE_SECONDS: Final = 1.0
-_EVENT: Final = "device.status"
+_EVENT: Final = "job.progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,7 @@ class _Writer:
         os.environ.update(running.environment)
         self._settings = Settings(_env_file=None)
         self._key = running.api_key
+        self._job_id: str = uvloop.run(_waiting_job(running))["id"]
 
     def __call__(self, events: int) -> None:
         uvloop.run(self._tell(events))
@@ -110,15 +111,22 @@ class _Writer:
     async def _tell(self, events: int) -> None:
         async with AsyncExitStack() as parts:
             ground = await distributed_ground(self._settings, parts)
-            caller = await Tenancy(ground.database).authenticate(self._key)
+            caller = await Gate(ground.database).by_key(self._key)
             assert caller is not None
             for _ in range(events):
-                data = {"device_id": "camera-1", "status": "ON", "made_at": time.time()}
-                new = [NewEvent(caller.organization_id, None, None, _EVENT, data)]
+                data = {"progress": 0.5, "stage": "meshing", "made_at": time.time()}
+                new = [NewEvent(caller.organization_id, self._job_id, None, _EVENT, data)]
                 await ground.database.write(
                     lambda tx, new=new: append(tx, new, ground.bus.announce)
                 )
                 await asyncio.sleep(1 / _RATE)
+
+
+async def _waiting_job(running: Platform) -> Any:
+    """A job that nobody runs."""
+    async with running.connection() as connection:
+        _, job = await connection.request("POST", "/api/v1/jobs", {"model": "echo-v1"})
+        return job
 
 
 @contextmanager

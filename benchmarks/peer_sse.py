@@ -46,7 +46,7 @@ async def main() -> None:
     number = 0
     async for line in lines:
         number += 1
-        event = ServerSentEvent(line.decode().strip(), event="device.status", id=str(number))
+        event = ServerSentEvent(line.decode().strip(), event="job.progress", id=str(number))
         for queue in _queues:
             queue.put_nowait(event)
     server.should_exit = True

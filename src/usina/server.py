@@ -18,6 +18,10 @@ from usina.kernel.readiness import Readiness
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _CLOSING_SECONDS: Final = 2
+_MOST_MESSAGE_BYTES: Final = 64 * 1024
+_PING_SECONDS: Final = 20.0
+_TAKE_SECONDS: Final = 60
+"""A client that takes nothing for so long is cut, whatever it was sent."""
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -33,6 +37,8 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Its connections have it too: the kernel ends one that nobody reads, with its buffers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TAKE_SECONDS * 1000)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -83,6 +89,11 @@ def make_server(app: AsgiApp, trusted_proxies: Sequence[str] = ()) -> Server:
         http="httptools",
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
+        ws="websockets-sansio",
+        ws_max_size=_MOST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PING_SECONDS,
         loop="uvloop",
         timeout_graceful_shutdown=_CLOSING_SECONDS,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from usina.http_kit.event import EventDocument
 from usina.http_kit.job import JobDocument
 from usina.kernel.events.cursor import encode
 from usina.kernel.ids import new_id
+from usina.kernel.tenancy.caller import Caller
+from usina.kernel.tenancy.permission import Permission
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -135,6 +138,21 @@ async def test_nobody_without_a_key(served: Served, name: str, key: str) -> None
 async def test_a_key_as_a_bearer(served: Served, api: Api) -> None:
     bearer = Client(served.anyone.channel, {"authorization": f"bearer {api.key}"})
     assert (await bearer.submit()).id
+
+
+async def test_who_is_known_and_may_not(
+    served: Served, client: Client, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def viewer(*_: object) -> Caller:
+        return replace(api.caller, permissions=frozenset({Permission.JOBS_READ}))
+
+    job = await client.submit()
+    monkeypatch.setattr(served.running.platform.gate, "identify", viewer)
+    assert (await client.get(job.id)).id == job.id
+    for call in (client.submit(), client.cancel(job.id)):
+        with refused() as told:
+            await call
+        assert (told.status, told.code) == ("PERMISSION_DENIED", "forbidden")
 
 
 async def test_one_answer_for_every_job_that_is_not_theirs(client: Client, other: Client) -> None:

@@ -1,6 +1,7 @@
 """Logs and metrics. Log lines are JSON on stderr; metrics name no organization."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable
 from typing import Final, Literal
@@ -17,6 +18,7 @@ from prometheus_client import (
 from pydantic_core import to_json
 
 REGISTRY: Final = CollectorRegistry()
+_TOKEN: Final = re.compile(r"(?<=token=)[^&\s\"']+")
 JOBS_FINISHED: Final = Counter(
     "usina_jobs_finished",
     "Jobs that ended, by model and status.",
@@ -106,6 +108,16 @@ def serve_metrics(host: str, port: int) -> Callable[[], None]:
     return close
 
 
+def _without_tokens(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """No line shows the token of an address, whoever wrote it."""
+    for name, value in event.items():
+        if isinstance(value, str) and "token=" in value:
+            event[name] = _TOKEN.sub("***", value)
+    return event
+
+
 def _json_text(event: structlog.typing.EventDict, **_: object) -> str:
     return to_json(event, fallback=repr).decode()
 
@@ -126,9 +138,9 @@ def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool
         )
     )
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, last]
+        processors=[*shared, structlog.processors.format_exc_info, _without_tokens, last]
         if form == "json"
-        else [*shared, last],
+        else [*shared, _without_tokens, last],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
@@ -142,6 +154,7 @@ def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _without_tokens,
                 last,
             ],
         )
@@ -149,4 +162,6 @@ def configure_logging(level: str, form: Literal["json", "console"], *, sql: bool
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for talkative in ("alembic", "httpx2"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+    # Below, it shows what comes over WebSockets, credentials too.
+    logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLogger().level))
     logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO if sql else logging.WARNING)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from usina import __version__
@@ -41,6 +41,7 @@ from usina.faces.http.openapi import describe
 from usina.faces.http.schedule import SchedulePlan
 from usina.faces.http.submission import BatchSubmission, Submission
 from usina.faces.http.webhook import WebhookChange, WebhookPlan
+from usina.faces.http.websocket import LiveSocket
 from usina.http_kit.problem import MethodNotAllowed, problem_response
 from usina.kernel.errors import Malformed, NotFound, Problem
 from usina.kernel.platform import Platform
@@ -110,6 +111,7 @@ def create_api(platform: Platform) -> FastAPI:
     # The routes as they are, the busiest first: an included router would be searched twice.
     rooms: list[APIRouter] = [loaded(room.http) for room in platform.registry.apps if room.http]
     app.router.routes[:0] = [r for router in (*_ROUTERS, *rooms) for r in router.routes]
+    app.router.routes.append(WebSocketRoute("/api/v1/ws", LiveSocket(platform)))
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     bodies = [Submission, BatchSubmission, SchedulePlan, WebhookPlan, WebhookChange]
@@ -142,7 +144,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 def _allowed_methods(request: Request) -> list[str]:
     """Every method of the path that fits best: `/jobs/batch` is more than some `/jobs/{job_id}`."""
-    routes: list[Route] = request.app.routes
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
     fitting = [route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL]
     best = min(fitting, key=lambda route: len(route.param_convertors)).path
     methods = {name for route in fitting if route.path == best for name in route.methods or ()}

@@ -46,6 +46,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            scope["path"] = _without_slash(scope["path"])
             await self._app(scope, receive, send)
             return
         own_id = request_id(_given_id(scope))

@@ -30,6 +30,11 @@ class EventStream:
             self._epoch = await self._database.read(meta.epoch)
         return self._epoch
 
+    def told(self, organization_id: str) -> int:
+        """Up to where the organization's log was handed to its followers here; 0 without any."""
+        tail = self._tails.get(organization_id)
+        return 0 if tail is None else tail.position
+
     async def position(self, organization_id: str) -> int:
         """Where the organization's log ends now."""
         return await self._database.read(

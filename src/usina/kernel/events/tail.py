@@ -160,6 +160,11 @@ class Tail:
             raise self._failure
 
     @property
+    def position(self) -> int:
+        """Of the last event that was handed out; 0 before it began."""
+        return self._position or 0
+
+    @property
     def followed(self) -> bool:
         return bool(self._of_all or self._of_job)
 
