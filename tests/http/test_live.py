@@ -166,9 +166,20 @@ async def test_a_bad_cursor_is_gone(api: Api, path: str, cursor: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (410, "cursor_gone")
 
 
-async def test_a_cursor_of_another_epoch_is_gone(api: Api) -> None:
-    answer = await api.get("/api/v1/events", params={"cursor": encode("00000000", 1)})
-    assert (answer.status_code, answer.json()["code"]) == (410, "cursor_gone")
+async def test_a_cursor_of_another_epoch_or_of_the_future_is_gone(api: Api) -> None:
+    epoch = await api.platform.events.epoch()
+    for cursor in (encode("00000000", 1), encode(epoch, 2**40), encode(epoch, 10**18 - 1)):
+        for headers in ({}, SSE):
+            answer = await api.get("/api/v1/events", params={"cursor": cursor}, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (410, "cursor_gone")
+
+
+async def test_a_cursor_of_an_event_that_was_deleted_is_none_of_the_future(api: Api) -> None:
+    job = await api.finished()
+    last = (await api.get(f"/api/v1/jobs/{job['id']}/events")).json()["items"][-1]["id"]
+    assert (await api("DELETE", f"/api/v1/jobs/{job['id']}")).status_code == 204
+    listed = await api.get("/api/v1/events", params={"cursor": last})
+    assert listed.json() == {"items": [], "next_cursor": None}
 
 
 async def test_a_client_that_leaves_frees_everything(

@@ -8,7 +8,6 @@ from typing import Final
 
 from usina.http_kit.call import Call
 from usina.kernel.errors import NotFound
-from usina.kernel.events import cursor
 from usina.kernel.events.event import Event, Hint
 from usina.kernel.telemetry import FOLLOWERS
 from usina.kernel.tenancy.permission import Permission
@@ -35,7 +34,7 @@ async def start_of(call: Call, job_id: str | None, text: str | None) -> Start:
         ended = (await call.platform.jobs.get(call.organization_id, job_id)).status.terminal
     events = call.platform.events
     epoch = await events.epoch()
-    after = None if text is None else cursor.decode(text, epoch)
+    after = None if text is None else await events.after(call.organization_id, text)
     if after is None and job_id is None:
         after = await events.position(call.organization_id)
     over = (

@@ -24,7 +24,6 @@ from usina.http_kit.sse import (
     wants_event_stream,
 )
 from usina.kernel.errors import Forbidden, Unauthorized
-from usina.kernel.events import cursor
 from usina.kernel.events.event import Event, Hint
 from usina.kernel.tenancy.permission import Permission
 
@@ -98,7 +97,7 @@ async def _page(call: Call, job_id: str | None, query: PageQuery) -> Response:
     if job_id is not None:
         await call.platform.jobs.get(owner, job_id)
     epoch = await log.epoch()
-    after = None if query.cursor is None else cursor.decode(query.cursor, epoch)
+    after = None if query.cursor is None else await log.after(owner, query.cursor)
     events = await log.list(owner, job_id, after, query.limit + 1)
     shown = [event_document(event, epoch, call.link) for event in events[: query.limit]]
     more = shown[-1]["id"] if len(events) > query.limit else None

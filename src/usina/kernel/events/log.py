@@ -38,6 +38,11 @@ _INSERT: Final = Prepared(
     ("organization_id", "job_id", "seq", "type", "data"),
 )
 
+_LAST_OF_POSTGRES: Final = sa.text(
+    "SELECT pg_sequence_last_value(pg_get_serial_sequence('events', 'position')::regclass)"
+)
+_LAST_OF_SQLITE: Final = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+
 
 def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None:
     """Adds the events to the log in this transaction and announces them after its commit.
@@ -90,6 +95,13 @@ def last_position(tx: Transaction, organization_id: str) -> int:
     """The position of the organization's newest event; 0 where there is none."""
     newest = sa.select(sa.func.max(events.c.position)).where(owned_by(organization_id, events))
     return tx.execute(newest).scalar_one() or 0
+
+
+def newest_ever(tx: Transaction) -> int:
+    """At least the position of every event that was ever written here, whoever's."""
+    if tx.connection.dialect.name == "postgresql":
+        return tx.execute(_LAST_OF_POSTGRES).scalar_one() or 0
+    return tx.execute(_LAST_OF_SQLITE).scalar_one_or_none() or 0
 
 
 def forget_before(tx: Transaction, moment: datetime, limit: int, of: str | None = None) -> int:

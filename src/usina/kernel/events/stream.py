@@ -6,9 +6,11 @@ from typing import Final
 
 from usina.kernel.db import meta
 from usina.kernel.db.unit_of_work import Database
+from usina.kernel.errors import Gone
+from usina.kernel.events import cursor
 from usina.kernel.events.bus import Bus
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Event, Hint
-from usina.kernel.events.log import last_position, read_after
+from usina.kernel.events.log import last_position, newest_ever, read_after
 from usina.kernel.events.tail import Tail
 from usina.kernel.telemetry import LOG_READS
 
@@ -29,6 +31,13 @@ class EventStream:
         if self._epoch is None:
             self._epoch = await self._database.read(meta.epoch)
         return self._epoch
+
+    async def after(self, organization_id: str, text: str) -> int:
+        """The position that a cursor names; raises ``Gone`` for what no event has had as its id."""
+        position = cursor.decode(text, await self.epoch())
+        if position > await self._database.read(newest_ever, tenant=organization_id):
+            raise Gone("This cursor is not of this log; start again without one.")
+        return position
 
     def told(self, organization_id: str) -> int:
         """Up to where the organization's log was handed to its followers here; 0 without any."""
