@@ -97,6 +97,7 @@ class _Grpc:
             self._channels.append(grpc.aio.insecure_channel(address, options))
         self._streams += 1
         watch = self._channels[-1].unary_stream("/usina.v1.Jobs/Watch", None, None)
+        sampled = self._streams % 50 == 1
         call = watch(pb.WatchRequest().SerializeToString(), metadata=(("x-api-key", key),))
         await call.wait_for_connection()
 
@@ -105,6 +106,9 @@ class _Grpc:
             async for message in call:
                 left -= MARK in message
                 count.seen += MARK in message
+                if sampled:
+                    made = pb.Event.FromString(message).data.fields["made_at"].number_value
+                    count.late.append(time.time() - made)
                 if left == 0:
                     break
             count.finish()

@@ -20,8 +20,9 @@ async def breaks(request: pb.CancelRequest, rpc: Rpc) -> Sent:
 
 async def counted(request: pb.WatchRequest, rpc: Rpc) -> AsyncGenerator[Sent]:
     async def numbers() -> AsyncGenerator[Sent]:
-        for number in range(3):
-            yield pb.Event(seq=number)
+        endless = request.cursor == "endless"
+        for number in range(100_000 if endless else 3):
+            yield pb.Event(seq=number, type="x" * 50_000 if endless else "x")
 
     return numbers()
 

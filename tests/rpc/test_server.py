@@ -113,6 +113,25 @@ async def test_a_room_has_a_service_of_its_own(
     assert "a secret of the server" in capsys.readouterr().out
 
 
+async def test_who_takes_nothing_is_let_go(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usina.grpc_kit.service._SEND_SECONDS", 0.5)
+    api = await running.new_organization()
+    async with (
+        server_of(running, APP) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        client = Client(channel, {"x-api-key": api.key})
+        call = client.call("Watch", pb.WatchRequest(cursor="endless"))
+        assert (await call.read()).seq == 0
+        await asyncio.sleep(2)  # it takes nothing meanwhile
+        with refused() as told:
+            while True:
+                assert await call.read() is not grpc.aio.EOF
+        assert (told.status, told.code) == ("UNAVAILABLE", "too_slow")
+
+
 def certificate(folder: Path) -> dict[str, Path]:
     """For this machine, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())

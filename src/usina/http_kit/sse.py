@@ -15,7 +15,6 @@ from usina.http_kit.reply import json_bytes
 EVENT_STREAM: Final = "text/event-stream"
 COMMENT: Final = b": still here\n\n"
 SILENCE_SECONDS: Final = 15.0
-_SEND_SECONDS: Final = 60.0
 
 
 def frame(kind: str, document: object, last_id: str | None = None) -> bytes:
@@ -26,7 +25,7 @@ def frame(kind: str, document: object, last_id: str | None = None) -> bytes:
 
 def event_stream(frames: AsyncIterator[bytes]) -> EventSourceResponse:
     """The frames as a response; it ends with them, or when the client or the server leaves."""
-    return EventSourceResponse(frames, ping=0, sep="\n", send_timeout=_SEND_SECONDS)
+    return EventSourceResponse(frames, ping=0, sep="\n")
 
 
 def wants_event_stream(request: Request) -> bool:
