@@ -1,4 +1,4 @@
-"""Jobs of the 3D room in this process, on one core, warm, with nobody listening."""
+"""Jobs of a room in this process, on one core, warm, with nobody listening."""
 
 import json
 import runpy
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from usina.apps.threed.app import app
+from usina.apps.threed.app import app as threed
+from usina.kernel.registry import App
 from usina.kernel.runners.manifest import load_manifest
 from usina_runner import Job
 
@@ -23,17 +24,19 @@ class _Silent:
         return False
 
 
-def program(model: str) -> Callable[[Job], None]:
-    return runpy.run_path(str(app.runners / model / "run.py"))["main"]
+def program(model: str, room: App = threed) -> Callable[..., None]:
+    return runpy.run_path(str(room.runners / model / "run.py"))["main"]
 
 
-def job_in(folder: Path, model: str, inputs: dict[str, bytes], **params: Any) -> Job:
+def job_in(
+    folder: Path, model: str, inputs: dict[str, bytes], room: App = threed, **params: Any
+) -> Job:
     """One job in a new ``folder``; parameters that are not given have their defaults."""
     (folder / "inputs").mkdir(parents=True)
     (folder / "outputs").mkdir()
     for name, content in inputs.items():
         (folder / "inputs" / name).write_bytes(content)
-    declared = load_manifest(app.runners / model).params
+    declared = load_manifest(room.runners / model).params
     usual = {name: each["default"] for name, each in declared.items() if "default" in each}
     told = {
         "id": "1",

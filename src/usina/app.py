@@ -26,7 +26,7 @@ from usina.ground import CanNotStart, Ground, embedded_ground
 from usina.identity import doors_on
 from usina.kernel.artifacts.owner import ArtifactOwner
 from usina.kernel.artifacts.service import Artifacts
-from usina.kernel.beat import Beat, Retention
+from usina.kernel.beat import Beat, Retention, Turn
 from usina.kernel.clock import Clock
 from usina.kernel.db import meta
 from usina.kernel.dispatch.hint import BusDispatch
@@ -47,7 +47,7 @@ from usina.kernel.jobs.worker import Workers
 from usina.kernel.platform import Platform
 from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check, Readiness
-from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
+from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry, loaded
 from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.audit import AuditLog
 from usina.kernel.tenancy.retention import Kept
@@ -191,7 +191,13 @@ def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
         _days(settings.retention_events_days),
         _days(settings.retention_deliveries_days),
     )
-    return Beat(database, platform.jobs, platform.artifacts, platform.idempotency, sweep, retention)
+    rooms: dict[str, Turn] = {}
+    for room in platform.registry.apps:
+        if room.beat is not None:
+            rooms |= loaded(room.beat)(platform)
+    return Beat(
+        database, platform.jobs, platform.artifacts, platform.idempotency, sweep, retention, rooms
+    )
 
 
 def turns(worker: Worker) -> Callable[[], Awaitable[str]]:

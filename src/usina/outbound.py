@@ -11,6 +11,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.guard.connect import Resolve, Resolver
 from usina.kernel.guard.reach import Reach
 from usina.kernel.jobs.store import query
+from usina.kernel.registry import discover_apps, loaded
 from usina.kernel.webhooks.deliver import Deliverer, DeliverOptions
 from usina.kernel.webhooks.handover import Documents
 from usina.kernel.webhooks.post import Poster
@@ -54,6 +55,7 @@ async def start_delivering(
         _link(ground),
         ground.secret,
         deliver_options(settings),
+        [loaded(room.callback) for room in discover_apps("usina.apps") if room.callback],
     )
     await deliverer.start(take_over=alone)
     ground.parts.push_async_callback(deliverer.stop)

@@ -165,6 +165,7 @@ class Settings(BaseSettings):
     retention_events_days: float | None = Field(None, gt=0)
     retention_files_days: float | None = Field(30, gt=0)
     retention_deliveries_days: float | None = Field(30, gt=0)
+    retention_photos_days: float | None = Field(None, gt=0)
 
     @field_validator("runners", mode="before")
     @classmethod

@@ -16,6 +16,7 @@ PAGES = [
     "docs/guides/bring-your-own-program.md",
     "docs/guides/receive-webhooks.md",
     "docs/guides/users-and-keys.md",
+    "docs/guides/portraits.md",
 ]
 _MOVING = "docs/guides/from-one-machine-to-many.md"
 """It wants three servers."""

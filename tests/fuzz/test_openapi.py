@@ -6,6 +6,7 @@ long run.
 
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -22,9 +23,11 @@ from schemathesis.specs.openapi.checks import (
 from tests.torture.platform import Running, running
 from usina.faces.http.app import create_api
 from usina.kernel.platform import Platform
+from usina.kernel.registry import Registry, discover_apps
 
 EXAMPLES = int(os.environ.get("USINA_FUZZ_EXAMPLES", "5"))
-SCHEMA = schemathesis.openapi.from_dict(create_api(cast("Platform", None)).openapi())
+ROOMS = SimpleNamespace(registry=Registry((), apps=discover_apps("usina.apps")))
+SCHEMA = schemathesis.openapi.from_dict(create_api(cast("Platform", ROOMS)).openapi())
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
 WAYS = [
     pytest.param(label, mode, id=f"{label} {mode.value}")

@@ -70,7 +70,7 @@ def value_of(column: sa.Column[Any], now: object) -> object:
 
 async def fill(database: PostgresDatabase) -> dict[str, str]:
     """A row of an organization's own in every table; its ids."""
-    ids = {f"{name}_id": new_id() for name in ("organization", "job", "user")}
+    ids = {f"{name}_id": new_id() for name in ("organization", "job", "user", "customer")}
 
     def unit(tx: Transaction) -> None:
         for table in metadata.sorted_tables:

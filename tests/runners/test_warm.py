@@ -76,6 +76,19 @@ async def test_a_failed_job_leaves_the_program_warm(stage: Stage, runner: Make) 
     assert await pid_of(stage, program) == pid
 
 
+async def test_an_organization_that_is_forgotten_leaves_no_memory(
+    stage: Stage, runner: Make
+) -> None:
+    program = runner(WHO, more=WARM)
+    mine, other = await pid_of(stage, program), await pid_of(stage, program, owner="two")
+
+    stage.pool.forget("one")
+
+    await until(lambda: not alive(mine))
+    assert alive(other)
+    assert await pid_of(stage, program) != mine
+
+
 async def test_organizations_share_only_what_says_so(stage: Stage, runner: Make) -> None:
     program = runner(WHO, more=WARM)
     assert await pid_of(stage, program, owner="one") != await pid_of(stage, program, owner="two")

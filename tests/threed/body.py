@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from usina.apps.threed.array import Bytes, Field, Indices
 from usina.apps.threed.mesh import Mesh, face_normals
 from usina.apps.threed.surface import Surface, dress
+from usina.imaging.array import Bytes, Field, Indices
 
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
 QUADS = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.corpus.images import bad_images
 from usina.apps.threed.mask import find_mask
-from usina.apps.threed.picture import open_picture
+from usina.imaging.picture import open_picture
 from usina_runner import InvalidInput
 
 
@@ -18,12 +18,12 @@ def main(folder: Path) -> None:
         if image.kind == "decode":
             path = folder / image.name
             path.write_bytes(image.data)
-            before = _memory("VmRSS")
+            before = memory("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")
             began = time.perf_counter()
             outcome = _outcome(path)
             seconds = time.perf_counter() - began
-            taken = _memory("VmHWM") - before
+            taken = memory("VmHWM") - before
             print(json.dumps([image.name, outcome, seconds, taken]), flush=True)  # noqa: T201
             path.unlink()
 
@@ -38,7 +38,7 @@ def _outcome(path: Path) -> str:
     return "accepted"
 
 
-def _memory(field: str) -> int:
+def memory(field: str) -> int:
     """Bytes, from the kernel's account of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))

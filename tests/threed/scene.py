@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bits, Bytes, Field
 from usina.apps.threed.mask import Mask, find_mask
-from usina.apps.threed.opencv import blur, resize
-from usina.apps.threed.picture import Picture, open_picture
+from usina.imaging.array import Bits, Bytes, Field
+from usina.imaging.opencv import blur, resize
+from usina.imaging.picture import Picture, open_picture
 
 RED = np.array([170.0, 35.0, 45.0])
 

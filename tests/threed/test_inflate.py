@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.threed.scene import disc, real
-from usina.apps.threed.array import Field
 from usina.apps.threed.inflate import Balloon, inflate
 from usina.apps.threed.mesh import decimate, face_normals, is_watertight, measure, unit
+from usina.imaging.array import Field
 
 RADIUS = 110.0
 CENTRE = np.array([160.0, 140.0])

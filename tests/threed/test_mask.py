@@ -15,11 +15,11 @@ from tests.threed.scene import (
     shaded,
     share,
 )
-from usina.apps.threed.array import Field
 from usina.apps.threed.mask import DOUBTFUL, Mask, find_mask, whole, work_size
-from usina.apps.threed.opencv import resize, to_lab
-from usina.apps.threed.picture import Picture
 from usina.apps.threed.surround import complete, without_stand
+from usina.imaging.array import Field
+from usina.imaging.opencv import resize, to_lab
+from usina.imaging.picture import Picture
 from usina_runner import InvalidInput
 
 COVER = blob()

@@ -12,9 +12,9 @@ from PIL import Image
 
 from tests.corpus.images import OddImage, bad_images, disc, encode, odd_images
 from tests.threed.scene import saved
-from usina.apps.threed.header import Header, read_header
 from usina.apps.threed.mask import find_mask
-from usina.apps.threed.picture import open_picture
+from usina.imaging.header import Header, read_header
+from usina.imaging.picture import open_picture
 from usina.kernel.files.sniff import sniff
 from usina_runner import InvalidInput
 

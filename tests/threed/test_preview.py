@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from tests.threed.body import coloured_cube, cube
-from usina.apps.threed.array import Field
 from usina.apps.threed.backdrop import ground_under
 from usina.apps.threed.camera import frame
 from usina.apps.threed.light import depth_map, disc, sky_around
@@ -18,6 +17,7 @@ from usina.apps.threed.raster import rasterise
 from usina.apps.threed.shade import to_linear, to_srgb
 from usina.apps.threed.studio import FINE, QUICK, Care, set_up
 from usina.apps.threed.turntable import FRAMES, SIDE, draw_turntable, encode_webp
+from usina.imaging.array import Field
 
 TRIANGLE = np.array([[0, 1, 2]])
 

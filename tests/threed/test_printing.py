@@ -8,12 +8,12 @@ import trimesh
 from trimesh.transformations import rotation_matrix, translation_matrix
 
 from tests.threed.body import coloured_cube
-from usina.apps.threed.array import Field
 from usina.apps.threed.mesh import Mesh
 from usina.apps.threed.printing.judgement import judge
 from usina.apps.threed.printing.pose import on_bed
 from usina.apps.threed.printing.ray import first_hits
 from usina.apps.threed.printing.stl import to_stl
+from usina.imaging.array import Field
 
 
 def body(*parts: trimesh.Trimesh) -> Mesh:

@@ -18,8 +18,8 @@ from usina.apps.threed.intake import Intake
 from usina.apps.threed.mask import DOUBTFUL
 from usina.apps.threed.mesh import measure
 from usina.apps.threed.option import InflateOption, ReliefOption, read_option
-from usina.apps.threed.picture import open_picture
 from usina.apps.threed.printing.judgement import THIN_SHARE
+from usina.imaging.picture import open_picture
 from usina.kernel.runners.gate import Gate, judge
 
 MODELS = ("inflate-v1", "relief-v1")

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.threed.scene import disc, noise
-from usina.apps.threed.array import Field
 from usina.apps.threed.sheet import Sheet, boundary, fill_contour, fill_rectangle
+from usina.imaging.array import Field
 
 
 def areas(sheet: Sheet) -> Field:

@@ -130,9 +130,9 @@ def parameters(model: type[Query]) -> list[dict[str, Any]]:
     gathered = {field: prefix for prefix, field in model.prefixed().items()}
     found: list[dict[str, Any]] = []
     for name, described in schema.get("properties", {}).items():
-        inlined: dict[str, Any] = inlined(described, schema.get("$defs", {}))
+        said: dict[str, Any] = inlined(described, schema.get("$defs", {}))
         parameter = {"in": "query", "name": name, "required": False}
-        parameter |= {"description": inlined.pop("description"), "schema": inlined}
+        parameter |= {"description": said.pop("description"), "schema": said}
         if name in gathered:
             parameter |= {"name": f"{gathered[name]}*", "schema": {"type": "string"}}
         found.append(parameter)

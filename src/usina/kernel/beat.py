@@ -42,6 +42,8 @@ _BATCH: Final = 500
 Turn = tuple[Callable[[], Awaitable[None]], float]
 """What is done, and how many seconds lie between."""
 
+_NO_TURNS: Final[Mapping[str, Turn]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -63,7 +65,9 @@ class Beat:
         idempotency: Idempotency,
         sweep: Callable[[], Awaitable[None]],
         retention: Retention,
+        rooms: Mapping[str, Turn] = _NO_TURNS,
     ) -> None:
+        """``rooms`` are the turns that the rooms bring."""
         self._database = database
         self._jobs = jobs
         self._artifacts = artifacts
@@ -71,6 +75,7 @@ class Beat:
         self._sweep = sweep
         self._retention = retention
         self._unserved: set[tuple[str, str]] = set()
+        self._rooms = rooms
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -95,6 +100,7 @@ class Beat:
             "count_lanes": (self.count_lanes, 600.0),
             "forget_old": (self.forget_old, 600.0),
             "sweep": (self._sweep, 3600.0),
+            **self._rooms,
             **self.measures,
         }
 

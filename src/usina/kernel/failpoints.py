@@ -62,14 +62,17 @@ DISTRIBUTED: Final = frozenset(
 )
 """Places that only one of many processes gets to."""
 
+ROOMS: Final = frozenset({"photo.after_arrival", "erase.after_objects"})
+"""Places that only a room gets to, whose own tests kill there."""
+
 
 def _armed() -> dict[str, int]:
     """The places of ``USINA_FAILPOINTS`` with the visits that are left before the kill."""
     armed: dict[str, int] = {}
     for entry in filter(None, os.environ.get("USINA_FAILPOINTS", "").split(",")):
         name, _, visit = entry.partition(":")
-        if name not in NAMES | DISTRIBUTED:
-            known = ", ".join(sorted(NAMES | DISTRIBUTED))
+        if name not in NAMES | DISTRIBUTED | ROOMS:
+            known = ", ".join(sorted(NAMES | DISTRIBUTED | ROOMS))
             raise ValueError(f"USINA_FAILPOINTS names {name!r}; known are {known}")
         armed[name] = int(visit or 1)
     return armed

@@ -21,10 +21,18 @@ _NO_ROUTES: Final[Mapping[str, str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A room's declaration: its models are the runner folders below ``runners``."""
+    """A room's declaration: its models are the runner folders below ``runners``.
+
+    What else it brings is named as ``module:name`` and loaded only where it is served: ``http`` is
+    a router of the web framework, ``beat`` a function from the platform to its turns by name, each
+    with the seconds in between, ``callback`` the `OwnWords` that a job's ``callback_url`` is told.
+    """
 
     name: str
     runners: Path
+    http: str | None = None
+    beat: str | None = None
+    callback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,10 @@ class UnknownRoute(Exception):
 class Registry:
     """Models by name. Those whose program is missing stay listed, with the reason."""
 
-    def __init__(self, models: Iterable[Model], problems: Sequence[str] = ()) -> None:
+    def __init__(
+        self, models: Iterable[Model], problems: Sequence[str] = (), apps: Sequence[App] = ()
+    ) -> None:
+        self.apps = tuple(apps)
         self._models = {model.name: model for model in sorted(models, key=lambda m: m.name)}
         self._own = dict(self._models)
         self.problems = tuple(problems)
@@ -90,6 +101,12 @@ class Registry:
 
     def get(self, name: str) -> Model | None:
         return self._models.get(name)
+
+
+def loaded(place: str) -> Any:
+    """What a room has named as ``module:name``."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def discover_apps(package: str) -> list[App]:
@@ -136,7 +153,7 @@ async def load_registry(
     models = await asyncio.gather(
         *(model_of(manifest, routes.get(manifest.name)) for manifest in manifests.values())
     )
-    return Registry(models, problems)
+    return Registry(models, problems, apps)
 
 
 def _runner_folders(folder: Path) -> list[Path]:

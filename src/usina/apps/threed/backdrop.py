@@ -5,12 +5,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from usina.apps.threed.array import Field, Field32
 from usina.apps.threed.camera import Camera
 from usina.apps.threed.light import DepthMap, depth_map, disc
 from usina.apps.threed.mesh import Mesh
-from usina.apps.threed.opencv import blur, stretch
 from usina.apps.threed.shade import sample, to_linear
+from usina.imaging.array import Field, Field32
+from usina.imaging.opencv import blur, stretch
 
 _HIGH, _LOW = np.array([240, 242, 245]), np.array([186, 191, 199])
 _CELLS, _MARGIN = 160, 80

@@ -5,8 +5,8 @@ from math import cos, radians, sin
 
 import numpy as np
 
-from usina.apps.threed.array import Field
 from usina.apps.threed.interpolate import pixel_centres
+from usina.imaging.array import Field
 
 _FIELD_OF_VIEW = radians(24)
 

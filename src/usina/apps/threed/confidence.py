@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field
-from usina.apps.threed.opencv import blur, dilate, erode
+from usina.imaging.array import Bits, Field
+from usina.imaging.opencv import blur, dilate, erode
 
 _REACH = 3.0
 """How far on either side of the contour colours are compared, in pixels."""

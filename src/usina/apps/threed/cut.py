@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Bytes, Field
-from usina.apps.threed.opencv import (
+from usina.apps.threed.portrait import portrait
+from usina.apps.threed.saliency import saliency
+from usina.apps.threed.surround import complete, without_stand
+from usina.imaging.array import Bits, Bytes, Field
+from usina.imaging.opencv import (
     INSIDE,
     MAYBE_INSIDE,
     MAYBE_OUTSIDE,
@@ -18,9 +21,6 @@ from usina.apps.threed.opencv import (
     resize_bytes,
     to_lab,
 )
-from usina.apps.threed.portrait import portrait
-from usina.apps.threed.saliency import saliency
-from usina.apps.threed.surround import complete, without_stand
 
 _CUT_SIDE = 360
 _ROUNDS, _FEW_ROUNDS = 3, 1

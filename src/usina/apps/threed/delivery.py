@@ -8,7 +8,6 @@ from PIL import Image
 
 from usina.apps.threed.gltf import to_glb, to_painted_glb
 from usina.apps.threed.mesh import measure
-from usina.apps.threed.notice import Notice
 from usina.apps.threed.painted import Painted
 from usina.apps.threed.preview import Views, draw_preview
 from usina.apps.threed.printing.judgement import Judgement, judge
@@ -19,6 +18,7 @@ from usina.apps.threed.surface import Surface
 from usina.apps.threed.texture import encode_jpeg
 from usina.apps.threed.turntable import draw_turntable, encode_webp
 from usina.apps.threed.wavefront import to_painted_zip, to_zip
+from usina.imaging.notice import Notice
 from usina_runner import Job
 
 

@@ -8,10 +8,10 @@ import json
 import struct
 from typing import Any
 
-from usina.apps.threed.array import Anything, Field, Indices
 from usina.apps.threed.finish import Finish
 from usina.apps.threed.painted import Painted
 from usina.apps.threed.surface import Surface
+from usina.imaging.array import Anything, Field, Indices
 
 ROUGHNESS = 0.8
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field
 from usina.apps.threed.interpolate import grid_points
-from usina.apps.threed.opencv import blur, colour_gap, components, dilate, erode, to_rgb
+from usina.imaging.array import Bits, Field
+from usina.imaging.opencv import blur, colour_gap, components, dilate, erode, to_rgb
 
 _FITS, _MOST_ASKED = 4, 8000
 _LEAST_SHARE, _MOST_NOISE = 0.6, 4.0

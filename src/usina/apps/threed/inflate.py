@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field, Indices
 from usina.apps.threed.interpolate import between_points
 from usina.apps.threed.mesh import Mesh, close_sheet, face_normals
 from usina.apps.threed.numeric import solve_symmetric
-from usina.apps.threed.opencv import distance
 from usina.apps.threed.sheet import Sheet, fill_contour
+from usina.imaging.array import Bits, Field, Indices
+from usina.imaging.opencv import distance
 
 _WALL = 0.4
 """Height of the wall that joins front and back, in pixels of the mask."""

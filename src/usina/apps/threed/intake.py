@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bytes
 from usina.apps.threed.mask import Mask
-from usina.apps.threed.opencv import resize_bytes, set_threads
-from usina.apps.threed.picture import HELD_SIDE, Picture, open_picture
 from usina.apps.threed.surface import Surface
+from usina.imaging.array import Bytes
+from usina.imaging.opencv import resize_bytes, set_threads
+from usina.imaging.picture import HELD_SIDE, Picture, open_picture
 from usina_runner import Job
 
 _MASK_SIDE = 1024

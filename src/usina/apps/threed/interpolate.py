@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from usina.apps.threed.array import Field
 from usina.apps.threed.numeric import nearest
+from usina.imaging.array import Field
 
 _NEIGHBOURS = 3
 

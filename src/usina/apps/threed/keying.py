@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from usina.apps.threed.array import Anything, Bits, Bytes, Field, Indices
 from usina.apps.threed.ground import find_shadow, fit_ground
-from usina.apps.threed.opencv import blur, colour_gap, components, dilate, erode, opened
+from usina.imaging.array import Anything, Bits, Bytes, Field, Indices
+from usina.imaging.opencv import blur, colour_gap, components, dilate, erode, opened
 
 _HOLE_SHARE = 0.004
 _BAND = 3

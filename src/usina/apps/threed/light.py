@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Field, Field32, Indices
 from usina.apps.threed.raster import rasterise
+from usina.imaging.array import Field, Field32, Indices
 
 _SKY_DIRECTIONS = 36
 _SKY_MAP = 128

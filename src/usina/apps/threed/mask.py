@@ -5,12 +5,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Bytes, Field
 from usina.apps.threed.confidence import confidence, frame_share
 from usina.apps.threed.cut import by_cut
 from usina.apps.threed.keying import by_alpha, by_border
-from usina.apps.threed.notice import Notice
-from usina.apps.threed.opencv import (
+from usina.imaging.array import Bits, Bytes, Field
+from usina.imaging.notice import Notice
+from usina.imaging.opencv import (
     blur,
     components,
     guided_filter,
@@ -19,7 +19,7 @@ from usina.apps.threed.opencv import (
     threshold,
     to_lab,
 )
-from usina.apps.threed.picture import Picture
+from usina.imaging.picture import Picture
 from usina_runner import InvalidInput
 
 WORK_SIDE = 768

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Field, Indices
 from usina.apps.threed.numeric import collapse_edges, pieces
 from usina.apps.threed.sheet import Sheet, boundary
+from usina.imaging.array import Field, Indices
 
 _TRIES, _MORE = 10, 1.12
 

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import (  # pyright: ignore[reportMissingTypeStubs]
 )
 from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
 
-from usina.apps.threed.array import Bits, Field, Indices
+from usina.imaging.array import Bits, Field, Indices
 
 _splu, _dijkstra, _tree = cast("Any", splu), cast("Any", dijkstra), cast("Any", KDTree)
 _connected = cast("Any", connected_components)

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from usina.apps.threed.array import Bits, Bytes, Field, Field32, Indices
-from usina.apps.threed.opencv import dilate, erode, shrink_bytes
 from usina.apps.threed.raster import extremes
+from usina.imaging.array import Bits, Bytes, Field, Field32, Indices
+from usina.imaging.opencv import dilate, erode, shrink_bytes
 
 _SAMPLES, _BITS = 4, 4
 

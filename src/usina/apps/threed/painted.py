@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Field, Indices
 from usina.apps.threed.finish import Finish
 from usina.apps.threed.surface import Surface
+from usina.imaging.array import Field, Indices
 
 _CELL = 4
 """Pixels of a colour in the palette, so that no neighbour bleeds in."""

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field, Indices
 from usina.apps.threed.interpolate import between_pixels
 from usina.apps.threed.mesh import Mesh, decimate_open, face_normals
 from usina.apps.threed.sheet import boundary, fill_rectangle
+from usina.imaging.array import Bits, Field, Indices
 
 _REDUNDANCY = 5
 _FINEST, _COARSEST = 1.0, 8.0

@@ -8,7 +8,7 @@ import cv2
 import cv2.data
 import numpy as np
 
-from usina.apps.threed.array import Bytes, Field
+from usina.imaging.array import Bytes, Field
 
 _MIN_FACE = 0.08
 """Smallest width of a face that makes a picture a portrait, as a share of the short side."""

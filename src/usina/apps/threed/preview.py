@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from usina.apps.threed.array import Bytes
 from usina.apps.threed.camera import Camera, frame
 from usina.apps.threed.studio import FILL, FINE, Studio
+from usina.imaging.array import Bytes
 
 WIDTH, HEIGHT = 1200, 900
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Field, Field32, Indices
+from usina.imaging.array import Field, Field32, Indices
 
 _CHUNK = 300_000
 """How many candidate pixels are looked at in one go."""

@@ -6,12 +6,12 @@ picture's own edges and pressed together, its fine ones are kept, as on a coin.
 
 import numpy as np
 
-from usina.apps.threed.array import Bytes, Field
 from usina.apps.threed.inflate import inflate
 from usina.apps.threed.interpolate import between_points, pixel_centres
-from usina.apps.threed.opencv import blur, guided_filter, to_lab
 from usina.apps.threed.option import ReliefOption
 from usina.apps.threed.plaque import Frame, Plaque
+from usina.imaging.array import Bytes, Field
+from usina.imaging.opencv import blur, guided_filter, to_lab
 
 _FINE_LIMIT = 0.1
 _LEAST_SPREAD = 0.15

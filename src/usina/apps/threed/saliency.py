@@ -7,9 +7,9 @@ detection", CVPR 2014; the numbers of equations below are theirs.
 
 import numpy as np
 
-from usina.apps.threed.array import Field, Indices
 from usina.apps.threed.numeric import shortest_paths
-from usina.apps.threed.opencv import superpixels
+from usina.imaging.array import Field, Indices
+from usina.imaging.opencv import superpixels
 
 _REGIONS = 400
 _COLOUR_SIGMA = 10.0

@@ -4,10 +4,10 @@ from functools import cache
 
 import numpy as np
 
-from usina.apps.threed.array import Bytes, Field, Field32
 from usina.apps.threed.camera import Camera
 from usina.apps.threed.light import DepthMap, disc
-from usina.apps.threed.opencv import look_up
+from usina.imaging.array import Bytes, Field, Field32
+from usina.imaging.opencv import look_up
 
 _LAMP, _FILL, _SKY, _FLOOR = np.array(
     [[0.82, 0.79, 0.746], [0.12, 0.13, 0.14], [0.57, 0.588, 0.618], [0.306, 0.296, 0.286]],

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field, Indices
 from usina.apps.threed.interpolate import between_pixels, grid_points
-from usina.apps.threed.opencv import blur
+from usina.imaging.array import Bits, Field, Indices
+from usina.imaging.opencv import blur
 
 
 @dataclass(frozen=True, slots=True)

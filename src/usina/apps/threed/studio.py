@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bytes, Field32
 from usina.apps.threed.backdrop import Ground, draw_backdrop, ground_under
 from usina.apps.threed.camera import Camera
 from usina.apps.threed.light import DepthMap, Sky, depth_map, sky_around
 from usina.apps.threed.mesh import Mesh, decimate, merged
-from usina.apps.threed.opencv import mean_around, resize_bytes, shrink, stretch
 from usina.apps.threed.outline import cover
 from usina.apps.threed.raster import Drawing, rasterise
 from usina.apps.threed.shade import lamp_direction, shade, to_linear, to_srgb, unit32
 from usina.apps.threed.surface import Surface
+from usina.imaging.array import Bytes, Field32
+from usina.imaging.opencv import mean_around, resize_bytes, shrink, stretch
 
 FILL = 0.8
 """The share of the picture that a surface fills."""

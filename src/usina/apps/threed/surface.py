@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bytes, Field, Indices
 from usina.apps.threed.mesh import Mesh, unit
+from usina.imaging.array import Bytes, Field, Indices
 
 
 @dataclass(frozen=True, slots=True)

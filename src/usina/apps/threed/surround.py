@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field
 from usina.apps.threed.ground import fit_ground
-from usina.apps.threed.opencv import blur, colour_gap, components, dilate, distance, erode, opened
+from usina.imaging.array import Bits, Field
+from usina.imaging.opencv import blur, colour_gap, components, dilate, distance, erode, opened
 
 _REACH = 0.055
 """How far around the object is looked, as a share of the picture's long side."""

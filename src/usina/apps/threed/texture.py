@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bits, Bytes, Field, Field32
-from usina.apps.threed.opencv import dilate, distance, halve, resize, stretch
+from usina.imaging.array import Bits, Bytes, Field, Field32
+from usina.imaging.opencv import dilate, distance, halve, resize, stretch
 
 _QUALITY = 92
 _MARGIN = 0.02

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bytes, Field
 from usina.apps.threed.camera import Camera, frame
 from usina.apps.threed.studio import FILL, QUICK, Studio
+from usina.imaging.array import Bytes, Field
 
 SIDE = 256
 FRAMES, SECONDS = 24, 2.4

@@ -3,11 +3,11 @@
 import io
 import zipfile
 
-from usina.apps.threed.array import Field, Indices
 from usina.apps.threed.finish import Finish
 from usina.apps.threed.painted import Painted
 from usina.apps.threed.printing.pose import MILLIMETRES
 from usina.apps.threed.surface import Surface
+from usina.imaging.array import Field, Indices
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The earliest time a ZIP can hold, so that the same surface gives the same bytes."""

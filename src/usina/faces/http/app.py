@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Final
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
@@ -44,6 +44,7 @@ from usina.faces.http.webhook import WebhookChange, WebhookPlan
 from usina.http_kit.problem import MethodNotAllowed, problem_response
 from usina.kernel.errors import Malformed, NotFound, Problem
 from usina.kernel.platform import Platform
+from usina.kernel.registry import loaded
 
 _ASKED_WITH: Final = (
     *("Authorization", "X-Api-Key", "Content-Type", "Content-Range", "Idempotency-Key"),
@@ -107,7 +108,8 @@ def create_api(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     # The routes as they are, the busiest first: an included router would be searched twice.
-    app.router.routes[:0] = [route for router in _ROUTERS for route in router.routes]
+    rooms: list[APIRouter] = [loaded(room.http) for room in platform.registry.apps if room.http]
+    app.router.routes[:0] = [r for router in (*_ROUTERS, *rooms) for r in router.routes]
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     bodies = [Submission, BatchSubmission, SchedulePlan, WebhookPlan, WebhookChange]

@@ -93,6 +93,9 @@ class PostgresDatabase:
     async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         return (await self._apart(self._in_transaction(_READ, unit, tenant))).result
 
+    async def scrub(self) -> None:
+        """Its vacuum reclaims dead rows, and its log is recycled: neither is ours to hurry."""
+
     async def close(self) -> None:
         self._closed = True
         await asyncio.gather(*self._running, return_exceptions=True)

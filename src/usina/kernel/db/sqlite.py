@@ -36,6 +36,7 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-16000",
+    "PRAGMA secure_delete=ON",
 )
 
 
@@ -86,6 +87,16 @@ class SqliteDatabase:
 
     async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit)
+
+    async def scrub(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._readers, self._empty_log)
+
+    def _empty_log(self) -> None:
+        """Deleted rows were overwritten; the log still has them until it is emptied."""
+        with self._reader_engine.connect() as connection:
+            raw = _driver(connection)
+            raw.rollback()
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
         self._closed = True

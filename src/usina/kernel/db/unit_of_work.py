@@ -123,4 +123,9 @@ class Database(Protocol):
         """Runs the unit on one consistent snapshot; it must not write."""
         ...
 
+    async def scrub(self) -> None:
+        """What was deleted before is gone from the engine's own files too, as far as an engine can
+        be told: SQLite overwrites it and empties its log; PostgreSQL does so in its own time."""
+        ...
+
     async def close(self) -> None: ...

@@ -12,6 +12,8 @@ class HintedWorker(Protocol):
 
     def ask(self, worker_id: str) -> None: ...
 
+    def forget(self, organization_id: str) -> None: ...
+
 
 class BusDispatch:
     """Tells whichever worker listens."""
@@ -31,3 +33,4 @@ def attend(bus: Bus, worker: HintedWorker) -> None:
     bus.tap("queue", worker.wake)
     bus.tap("cancel", worker.cancel)
     bus.tap("worker", worker.ask)
+    bus.tap("forget", worker.forget)

@@ -36,6 +36,11 @@ def cancel_topic(job_id: str) -> str:
     return f"cancel:{job_id}"
 
 
+def forget_topic(organization_id: str) -> str:
+    """Woken when warm programs of the organization should leave with what they remember."""
+    return f"forget:{organization_id}"
+
+
 def worker_topic(worker_id: str) -> str:
     """Woken when something is asked of the worker."""
     return f"worker:{worker_id}"

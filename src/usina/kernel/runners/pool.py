@@ -129,6 +129,13 @@ class RunnerPool:
         with contextlib.suppress(NotInstalled, OSError):
             self._line.keep(self._start_warm(key, manifest))
 
+    def forget(self, organization_id: str) -> None:
+        """Ends the programs that wait and have worked for the organization alone."""
+        for warm in self._line:
+            if warm.key.organization_id == organization_id:
+                self._line.leave(warm)
+                self._retire(warm)
+
     async def close(self) -> None:
         """Ends every program; none is alive afterwards."""
         self._closed = True

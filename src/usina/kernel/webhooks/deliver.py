@@ -6,10 +6,10 @@ number of them work side by side.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from pydantic_core import to_json
@@ -69,6 +69,11 @@ class _Look:
         return min(_LOOK_SECONDS, (self.next_due - self.now).total_seconds())
 
 
+OwnWords = Callable[[Transaction, str, Mapping[str, Any]], Mapping[str, Any] | None]
+"""What a room has to say to the ``callback_url`` of an organization's job, whose document it is
+given, in place of the usual body; null for jobs that are none of the room's."""
+
+
 class Deliverer:
     """``link`` signs the address of an artifact, ``secret`` is the platform's own."""
 
@@ -82,6 +87,7 @@ class Deliverer:
         link: Callable[[str], str],
         secret: bytes,
         options: DeliverOptions,
+        own_words: Sequence[OwnWords] = (),
     ) -> None:
         self._database = database
         self._bus = bus
@@ -91,6 +97,7 @@ class Deliverer:
         self._link = link
         self._secret = secret
         self._options = options
+        self._own_words = own_words
         most = options.concurrency
         per_place = min(_PER_PLACE, max(1, most // 4))
         self._room = Room(most, per_place, max(1, most // 2))
@@ -178,7 +185,7 @@ class Deliverer:
             _log.error("an attempt at a webhook broke", exc_info=error)
 
     async def _send(self, claimed: Claimed) -> None:
-        body = self._body(claimed)
+        body = await self._body(claimed)
         moment = self._clock.now()
         owner = claimed.salts.owner_id
         secrets = [secret_text(self._secret, owner, salt) for salt in claimed.salts.signing(moment)]
@@ -189,14 +196,31 @@ class Deliverer:
         WEBHOOK_ATTEMPTS.labels(reply.error or "delivered").inc()
         await self._record(claimed, reply)
 
-    def _body(self, claimed: Claimed) -> bytes:
+    async def _body(self, claimed: Claimed) -> bytes:
         """The event as it is told, with links that are good from now on."""
         data = claimed.data
         if claimed.type in JOB_TYPES:
             signed = [{**each, "url": self._link(each["id"])} for each in data["artifacts"]]
             data = {**data, "artifacts": signed}
+            own = await self._said_by_a_room(claimed, data)
+            if own is not None:
+                return to_json(own, inf_nan_mode="null")
         told = {"type": claimed.type, "timestamp": rfc3339(claimed.at), "data": data}
         return to_json(told, inf_nan_mode="null")
+
+    async def _said_by_a_room(
+        self, claimed: Claimed, job: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """A room speaks to callbacks alone; an endpoint hears of every job alike."""
+        if claimed.endpoint_id is not None or not self._own_words:
+            return None
+        tenant = claimed.organization_id
+
+        def ask(tx: Transaction) -> Mapping[str, Any] | None:
+            said = (words(tx, tenant, job) for words in self._own_words)
+            return next((own for own in said if own is not None), None)
+
+        return await self._database.read(ask, tenant=tenant)
 
     async def _record(self, claimed: Claimed, reply: Reply) -> None:
         """Tries again while the database is away: what is not recorded is sent once more."""

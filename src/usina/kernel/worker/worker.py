@@ -103,6 +103,11 @@ class Worker:
         if worker_id == self.id:
             self.beat_now()
 
+    def forget(self, organization_id: str) -> None:
+        """Lets warm programs of the organization leave, with all that is in their memory; those
+        of others stay."""
+        self._shop.pool.forget(organization_id)
+
     def load_ahead(self, name: str, owner: str | None) -> bool:
         """Loads a model's warm program before anybody asks; false where that can not be."""
         model = self._shop.registry.get(name)

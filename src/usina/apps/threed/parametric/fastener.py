@@ -11,7 +11,6 @@ from typing import Annotated
 import numpy as np
 from manifold3d import Manifold
 
-from usina.apps.threed.array import Field, Indices
 from usina.apps.threed.parametric.body import Body, main
 from usina.apps.threed.parametric.measure import Length, Thread, within
 from usina.apps.threed.parametric.shape import (
@@ -20,6 +19,7 @@ from usina.apps.threed.parametric.shape import (
     turn,
 )
 from usina.apps.threed.parametric.solid import from_mesh, numbered, section
+from usina.imaging.array import Field, Indices
 
 _MM = 1e-3
 _COLUMNS = 64

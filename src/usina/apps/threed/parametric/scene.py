@@ -7,14 +7,14 @@ from math import ceil, sqrt
 import numpy as np
 from manifold3d import Manifold, OpType
 
-from usina.apps.threed.array import Bits, Field, Indices
 from usina.apps.threed.finish import Finish
 from usina.apps.threed.mesh import is_watertight, merged, unit
-from usina.apps.threed.notice import Notice
 from usina.apps.threed.painted import Painted
 from usina.apps.threed.parametric.body import Body
 from usina.apps.threed.parametric.refusal import scene_too_fine
 from usina.apps.threed.parametric.solid import box_of, polyhedron_of
+from usina.imaging.array import Bits, Field, Indices
+from usina.imaging.notice import Notice
 
 _SHARP_DEGREES = 38.0
 _APART = 0.18

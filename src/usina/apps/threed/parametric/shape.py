@@ -10,9 +10,9 @@ from math import acos, ceil, cos, hypot, pi, sin, tan
 import numpy as np
 from manifold3d import Manifold
 
-from usina.apps.threed.array import Field
 from usina.apps.threed.mesh import unit
 from usina.apps.threed.parametric.solid import box_of, from_mesh, hull, numbered, section
+from usina.imaging.array import Field
 
 SEGMENTS = 96
 _VESSEL_SEGMENTS = 80

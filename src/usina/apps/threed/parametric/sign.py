@@ -4,7 +4,6 @@ from typing import Annotated
 
 from manifold3d import Manifold
 
-from usina.apps.threed.array import Field
 from usina.apps.threed.parametric.body import Body, main, trim
 from usina.apps.threed.parametric.lettering import CAPITALS, write
 from usina.apps.threed.parametric.measure import Length, Words, within
@@ -13,6 +12,7 @@ from usina.apps.threed.parametric.shape import (
     raised,
 )
 from usina.apps.threed.parametric.solid import section
+from usina.imaging.array import Field
 
 LONGEST = 24
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 import numpy as np
 from manifold3d import CrossSection, Manifold, Mesh64
 
-from usina.apps.threed.array import Field, Indices
+from usina.imaging.array import Field, Indices
 
 
 def from_mesh(points: Field, faces: Indices) -> Manifold:

@@ -6,7 +6,6 @@ from typing import Annotated
 import numpy as np
 from manifold3d import Manifold
 
-from usina.apps.threed.array import Field
 from usina.apps.threed.parametric.body import Body, main, standing, trim, union
 from usina.apps.threed.parametric.measure import Count, Length, within
 from usina.apps.threed.parametric.shape import (
@@ -23,6 +22,7 @@ from usina.apps.threed.parametric.shape import (
     turn,
 )
 from usina.apps.threed.parametric.solid import section
+from usina.imaging.array import Field
 
 
 def house(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field
 from usina.apps.threed.mesh import Measures, Mesh, face_areas, face_normals, measure, shell_volumes
-from usina.apps.threed.notice import Notice
 from usina.apps.threed.printing.wall import Walls, measure_walls
+from usina.imaging.array import Bits, Field
+from usina.imaging.notice import Notice
 
 PRINTER_MM = (220.0, 220.0, 250.0)
 """The room of a common desktop printer: width, depth and height."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Anything, Field, Indices
 from usina.apps.threed.mesh import Mesh
+from usina.imaging.array import Anything, Field, Indices
 
 _PAIRS = 1 << 19
 """How many pairs of a ray and a group are looked at in one go."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usina.apps.threed.array import Bits, Field
 from usina.apps.threed.mesh import Mesh, face_areas, face_normals
 from usina.apps.threed.printing.ray import first_hits
+from usina.imaging.array import Bits, Field
 
 _SEEDS = 512
 _OPPOSITE = np.cos(np.radians(45))

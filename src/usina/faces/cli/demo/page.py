@@ -15,7 +15,11 @@ from pydantic import JsonValue
 from usina.faces.cli.demo.work import Result
 from usina.faces.cli.output import size
 
-_SHOWN: Final = {"preview.png": "what became of it", "turntable.webp": "from all sides"}
+_SHOWN: Final = {
+    "preview.png": "what became of it",
+    "turntable.webp": "from all sides",
+    "avatar.png": "the avatar",
+}
 
 
 def write_page(out: Path, results: Sequence[Result]) -> Path:
@@ -50,7 +54,7 @@ def _command(result: Result) -> str:
     """How to make it by hand."""
     words = ["usina", "run", result.piece.model]
     if result.picture:
-        words.append(f"image={result.picture.name}")
+        words.append(f"{result.piece.input}={result.picture.name}")
     for name, value in result.piece.params.items():
         words += ["--param", f"{name}={value}"]
     return shlex.join(words)

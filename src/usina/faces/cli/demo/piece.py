@@ -11,14 +11,16 @@ from usina_client import Json
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One job of the demo; `picture` is a file of scikit-image's data folder, none where the
-    model takes words alone, and then `name` is what it is called."""
+    """One job of the demo; `picture` is a file of scikit-image's data folder, which the model takes
+    as its `input`, none where it takes words alone. `name` is what it is called where the
+    picture's own is not enough."""
 
     model: str
     picture: str | None
     about: str
     params: Mapping[str, Json] = field(default_factory=dict[str, Json])
     name: str = ""
+    input: str = "image"
 
     @property
     def title(self) -> str:
@@ -26,7 +28,7 @@ class Piece:
 
     @property
     def stem(self) -> str:
-        return Path(self.picture).stem if self.picture else self.name
+        return self.name or Path(self.picture or "").stem
 
 
 PIECES: Final = (
@@ -38,6 +40,14 @@ PIECES: Final = (
         "relief-v1", "astronaut.png", "The same photograph as a framed relief, ready to be printed."
     ),
     Piece("relief-v1", "chelsea.png", "Chelsea the cat as a framed relief, ready to be printed."),
+    *(
+        Piece("avatar-studio-v1", "astronaut.png", about, {"style": style}, style, "photo")
+        for style, about in (
+            ("studio", "The photograph once more, as a portrait from a studio."),
+            ("oil", "The same in oil, for a wall."),
+            ("pop-art", "The same as a silkscreen, for a chat."),
+        )
+    ),
     Piece(
         "parametric-v1",
         None,

@@ -63,7 +63,7 @@ async def _make(client: AsyncClient, piece: Piece, row: Row, out: Path) -> Resul
     failure = ""
     try:
         job = await client.jobs.submit(
-            piece.model, piece.params, {"image": picture} if picture else {}
+            piece.model, piece.params, {piece.input: picture} if picture else {}
         )
         job = await follow(client, job.id, row)
         if job.succeeded:

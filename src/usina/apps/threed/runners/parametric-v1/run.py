@@ -2,10 +2,10 @@
 
 import usina_runner
 from usina.apps.threed.delivery import Product, deliver
-from usina.apps.threed.opencv import set_threads
 from usina.apps.threed.parametric.order import Made, take_order
 from usina.apps.threed.parametric.scene import compose
 from usina.apps.threed.preview import GROUP, LYING, ROUND
+from usina.imaging.opencv import set_threads
 
 
 def main(job: usina_runner.Job) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from usina.apps.threed.array import Bytes
-from usina.apps.threed.header import Header, read_header
-from usina.apps.threed.notice import Notice
+from usina.imaging.array import Bytes
+from usina.imaging.header import Header, read_header
+from usina.imaging.notice import Notice
 from usina_runner import InvalidInput
 
 MAX_PIXELS = 64_000_000
@@ -205,7 +205,7 @@ def _notices(header: Header, *, animated: bool) -> tuple[Notice, ...]:
         notices.append(
             Notice(
                 "image_small",
-                f"The picture has only {header.width} x {header.height} pixels, so the model is "
+                f"The picture has only {header.width} x {header.height} pixels, so the result is "
                 f"coarse; {_COARSE_SIDE} or more on the long side look better.",
             )
         )

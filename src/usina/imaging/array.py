@@ -1,4 +1,4 @@
-"""The array types of the room, so that a signature says what it holds."""
+"""The array types of pictures and shapes, so that a signature says what it holds."""
 
 from typing import Any, TypeAlias
 
@@ -15,6 +15,9 @@ Field: TypeAlias = NDArray[np.float64]
 """Numbers over space; the docstring that uses it names shape and unit."""
 
 Field32: TypeAlias = NDArray[np.float32]
+
+Reals: TypeAlias = NDArray[np.floating[Any]]
+"""Numbers whose precision does not matter, since they end as 8 bits."""
 
 Anything: TypeAlias = NDArray[Any]
 """What an ill-typed library hands over, before its type is stated."""

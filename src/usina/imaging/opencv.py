@@ -1,11 +1,11 @@
-"""The few OpenCV calls of the room, with their array types stated."""
+"""The OpenCV calls that rooms share, with their array types stated."""
 
 from typing import cast
 
 import cv2
 import numpy as np
 
-from usina.apps.threed.array import Bits, Bytes, Field, Field32, Indices
+from usina.imaging.array import Bits, Bytes, Field, Field32, Indices
 
 OUTSIDE, INSIDE, MAYBE_OUTSIDE, MAYBE_INSIDE = 0, 1, 2, 3
 """The labels of `grab_cut`: the first two are kept, the others may change."""
@@ -168,3 +168,19 @@ def grab_cut(rgb: Bytes, labels: Bytes, rounds: int) -> Bytes:
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(bgr, out, (0, 0, 0, 0), models[0], models[1], rounds, cv2.GC_INIT_WITH_MASK)
     return out
+
+
+def palette(points: Field32, count: int) -> tuple[Field32, Field32]:
+    """The ``count`` colours around which ``points`` ``(n, 3)`` gather, and how far their own lie
+    from each on average; the same input gives the same answer."""
+    cv2.setRNGSeed(0)
+    stop = cv2.TERM_CRITERIA_MAX_ITER | cv2.TERM_CRITERIA_EPS, 12, 0.5
+    nearest = np.zeros((len(points), 1), np.int32)
+    _, labels, centres = cv2.kmeans(points, count, nearest, stop, 1, cv2.KMEANS_PP_CENTERS)
+    which: Indices = np.asarray(labels).astype(np.int64)[:, 0]
+    colours = np.asarray(centres).astype(np.float32)
+    away = np.linalg.norm(points - colours[which], axis=1)
+    spread = [
+        float(away[which == one].mean()) if (which == one).any() else 0.0 for one in range(count)
+    ]
+    return colours, np.array(spread, np.float32)

@@ -1,0 +1,1 @@
+"""The avatar room: from a photo of a person to a profile picture."""

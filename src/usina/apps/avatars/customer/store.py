@@ -1,0 +1,217 @@
+"""The rows of customers and photos."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from usina.apps.avatars.customer.customer import Customer, Photo
+from usina.apps.avatars.customer.table import customer_photos, customers
+from usina.kernel.db.prepared import insert_new
+from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.errors import Conflict, NotFound
+from usina.kernel.files.table import files
+from usina.kernel.ids import new_id
+from usina.kernel.jobs.table import jobs
+from usina.kernel.tenancy.caller import owned_by
+
+_PHOTO: Final = tuple(customer_photos.c[name] for name in Photo.__dataclass_fields__)
+_COUNT: Final = (
+    sa.select(sa.func.count())
+    .where(customer_photos.c.customer_id == customers.c.id, customer_photos.c.job_id.is_not(None))
+    .scalar_subquery()
+    .label("photo_count")
+)
+_CUSTOMER: Final = (
+    *(customers.c[name] for name in Customer.__dataclass_fields__ if name != "photo_count"),
+    _COUNT,
+)
+_ENDED: Final = jobs.c.finished_at.is_not(None)
+
+
+def find_customer(tx: Transaction, organization_id: str, name: str) -> Customer:
+    row = tx.execute(
+        sa.select(*_CUSTOMER).where(owned_by(organization_id, customers), customers.c.name == name)
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return Customer(*row)
+
+
+def ensure_customer(tx: Transaction, organization_id: str, name: str) -> Customer:
+    """The customer, new if need be, held until the end of the transaction; refused while an erasure
+    is under way."""
+    values = {"id": new_id(), "organization_id": organization_id, "name": name}
+    tx.execute(insert_new(customers), values | {"created_at": tx.now})
+    mine = sa.select(customers.c.id).where(owned_by(organization_id, customers))
+    tx.execute(mine.where(customers.c.name == name).with_for_update())
+    customer = find_customer(tx, organization_id, name)
+    if customer.erasing_at is not None:
+        raise _erasing()
+    return customer
+
+
+def page_of_customers(
+    tx: Transaction, organization_id: str, after: str | None, limit: int
+) -> list[Customer]:
+    """Newest first."""
+    query = sa.select(*_CUSTOMER).where(owned_by(organization_id, customers))
+    if after is not None:
+        query = query.where(customers.c.id < after)
+    rows = tx.execute(query.order_by(customers.c.id.desc()).limit(limit))
+    return [Customer(*row) for row in rows]
+
+
+def set_retention(tx: Transaction, organization_id: str, name: str, days: float | None) -> Customer:
+    customer = ensure_customer(tx, organization_id, name)
+    change = sa.update(customers).where(customers.c.id == customer.id)
+    tx.execute(change.values(retention_days=days))
+    return find_customer(tx, organization_id, name)
+
+
+def begin_erasing(tx: Transaction, organization_id: str, name: str) -> Customer:
+    """From the commit on nothing is added to the customer any more."""
+    mine = sa.update(customers).where(owned_by(organization_id, customers))
+    begun = mine.where(customers.c.name == name, customers.c.erasing_at.is_(None))
+    tx.execute(begun.values(erasing_at=tx.now))
+    return find_customer(tx, organization_id, name)
+
+
+def being_erased(tx: Transaction, limit: int) -> list[Customer]:
+    """Erasures that began and have not ended, of anybody."""
+    query = sa.select(*_CUSTOMER).where(customers.c.erasing_at.is_not(None))
+    return [Customer(*row) for row in tx.execute(query.order_by(customers.c.id).limit(limit))]
+
+
+def insert_photo(tx: Transaction, customer: Customer, photo_id: str, file_id: str) -> None:
+    """An upload that has arrived, before its job."""
+    row = {
+        "id": photo_id,
+        "organization_id": customer.organization_id,
+        "customer_id": customer.id,
+        "file_id": file_id,
+        "created_at": tx.now,
+    }
+    tx.execute(sa.insert(customer_photos), row)
+
+
+def attach_job(tx: Transaction, organization_id: str, photo_id: str, job_id: str) -> None:
+    """In the transaction that accepts the job; refused when the customer is being erased."""
+    mine = sa.select(customers.c.id).join(
+        customer_photos, customer_photos.c.customer_id == customers.c.id
+    )
+    held = mine.where(
+        owned_by(organization_id, customers),
+        customer_photos.c.id == photo_id,
+        customers.c.erasing_at.is_(None),
+    )
+    if tx.execute(held.with_for_update(of=customers)).one_or_none() is None:
+        raise _erasing()
+    photo = sa.update(customer_photos).where(customer_photos.c.id == photo_id)
+    tx.execute(photo.values(job_id=job_id))
+
+
+def find_photo(
+    tx: Transaction, organization_id: str, job_id: str, name: str | None
+) -> tuple[Photo, str]:
+    """The photo of a job and its customer's name; of that customer only, where one is named."""
+    query = sa.select(*_PHOTO, customers.c.name).join(
+        customers, customers.c.id == customer_photos.c.customer_id
+    )
+    query = query.where(
+        owned_by(organization_id, customer_photos), customer_photos.c.job_id == job_id
+    )
+    if name is not None:
+        query = query.where(customers.c.name == name)
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        raise NotFound
+    *columns, found = row
+    return Photo(*columns), found
+
+
+def page_of_photos(
+    tx: Transaction, customer: Customer, after: str | None, limit: int
+) -> list[Photo]:
+    """Those whose job was accepted, newest first."""
+    query = sa.select(*_PHOTO).where(
+        owned_by(customer.organization_id, customer_photos),
+        customer_photos.c.customer_id == customer.id,
+        customer_photos.c.job_id.is_not(None),
+    )
+    if after is not None:
+        query = query.where(customer_photos.c.id < after)
+    rows = tx.execute(query.order_by(customer_photos.c.id.desc()).limit(limit))
+    return [Photo(*row) for row in rows]
+
+
+def photos_of(tx: Transaction, customer: Customer) -> list[Photo]:
+    """Every photo, also one whose job never came to be."""
+    mine = customer_photos.c.customer_id == customer.id
+    return [Photo(*row) for row in tx.execute(sa.select(*_PHOTO).where(mine))]
+
+
+def forget_photo(tx: Transaction, photo_id: str) -> None:
+    tx.execute(sa.delete(customer_photos).where(customer_photos.c.id == photo_id))
+
+
+def spent_uploads(tx: Transaction, before: datetime, limit: int) -> list[Photo]:
+    """Photos whose upload nobody needs any more: their job has ended or gone, or, older than the
+    moment, never came to be."""
+    joined = customer_photos.outerjoin(jobs, jobs.c.id == customer_photos.c.job_id)
+    late = sa.and_(customer_photos.c.job_id.is_(None), customer_photos.c.created_at < before)
+    gone = sa.and_(customer_photos.c.job_id.is_not(None), jobs.c.id.is_(None))
+    query = sa.select(*_PHOTO).select_from(joined)
+    query = query.where(customer_photos.c.file_id.is_not(None), sa.or_(_ENDED, late, gone))
+    return [Photo(*row) for row in tx.execute(query.limit(limit))]
+
+
+def release_upload(tx: Transaction, photo: Photo) -> None:
+    """Removes the upload's row; a photo without a job goes with it."""
+    tx.execute(sa.delete(files).where(files.c.id == photo.file_id))
+    if photo.job_id is None:
+        forget_photo(tx, photo.id)
+    else:
+        mine = sa.update(customer_photos).where(customer_photos.c.id == photo.id)
+        tx.execute(mine.values(file_id=None))
+
+
+def forget_lost(tx: Transaction) -> int:
+    """Photos whose job was deleted by itself, and whose upload has gone."""
+    lost = sa.select(customer_photos.c.id).outerjoin(jobs, jobs.c.id == customer_photos.c.job_id)
+    lost = lost.where(
+        customer_photos.c.job_id.is_not(None),
+        customer_photos.c.file_id.is_(None),
+        jobs.c.id.is_(None),
+    )
+    gone = sa.delete(customer_photos).where(customer_photos.c.id.in_(lost.limit(500)))
+    return tx.execute(gone).rowcount
+
+
+def kept_too_long(tx: Transaction, days: float | None, limit: int) -> list[tuple[str, str]]:
+    """Organization and job of ended photos whose customer's retention, or else the given one, is
+    over."""
+    query = sa.select(customer_photos.c.organization_id, jobs.c.id, jobs.c.finished_at)
+    query = query.add_columns(customers.c.retention_days).select_from(
+        customer_photos.join(jobs, jobs.c.id == customer_photos.c.job_id).join(
+            customers, customers.c.id == customer_photos.c.customer_id
+        )
+    )
+    limited = customers.c.retention_days.is_not(None) if days is None else sa.true()
+    rows: Any = tx.execute(query.where(_ENDED, limited).order_by(jobs.c.finished_at))
+    over: list[tuple[str, str]] = []
+    for organization_id, job_id, finished_at, own in rows:
+        kept = own if own is not None else days
+        if kept is not None and (tx.now - finished_at).total_seconds() > kept * 86_400:
+            over.append((organization_id, job_id))
+        if len(over) == limit:
+            break
+    return over
+
+
+def _erasing() -> Conflict:
+    return Conflict(
+        "This customer is being erased; ask again when that has ended.",
+        code="customer_erasing",
+        retry_after_seconds=5,
+    )

@@ -1,0 +1,1 @@
+"""The looks an avatar can have: each a function of who sits for it."""
