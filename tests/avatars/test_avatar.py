@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+import skimage.data
+from PIL import Image, ImageDraw, ImageFilter
 
 from tests.avatars.program import FACE, astronaut, avatar, codes, manifest, photo, run
 from tests.threed.program import Channel
@@ -143,6 +144,29 @@ def test_a_face_below_a_wrong_transparency_is_still_found(tmp_path: Path) -> Non
 
     assert codes(report) >= {"alpha_ignored"}
     assert report["face_confidence"] > 0.9
+
+
+def test_whatever_a_photo_shows_there_is_an_avatar_and_a_word_about_it(tmp_path: Path) -> None:
+    tiny = astronaut().resize((42, 42))  # a face of eight pixels
+    turned_away = astronaut().crop((0, 180, 512, 512))  # a person without a head
+    profile = Image.fromarray(skimage.data.camera())
+    drawn = Image.new("RGB", (300, 300), "gold")
+    pen = ImageDraw.Draw(drawn)
+    pen.ellipse((60, 60, 240, 240), outline="black", width=6)
+    for x in (115, 185):
+        pen.ellipse((x - 12, 120, x + 12, 150), fill="black")
+    pen.arc((110, 140, 190, 210), 20, 160, fill="black", width=6)
+
+    for name, image in {
+        "tiny": tiny,
+        "away": turned_away,
+        "profile": profile,
+        "drawn": drawn,
+    }.items():
+        report = run(tmp_path / name, photo(image))
+
+        assert avatar(tmp_path / name).shape == (512, 512, 3)
+        assert codes(report) & {"no_face", "face_small", "face_doubtful"}, name
 
 
 def test_an_animation_is_its_first_frame(tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ from tests.clock import FakeClock
 from tests.jobs.make import queue, silent
 from tests.webhooks.post_office import PostOffice, post_office
 from tests.webhooks.receiver import answers, receiver, resets
+from usina.kernel.beat import Beat, Retention
 from usina.kernel.clock import rfc3339
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Conflict, NotFound
+from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.state import JobError
 from usina.kernel.jobs.store import change
-from usina.kernel.webhooks.delivery import forget_before
+from usina.kernel.telemetry import metrics_text
+from usina.kernel.webhooks.delivery import NewDelivery, add, forget_before
 from usina.kernel.webhooks.endpoint import EndpointPlan
 from usina.kernel.webhooks.table import webhook_deliveries
 
@@ -377,8 +380,62 @@ async def test_another_organization_sees_and_changes_nothing(
         assert await stranger.secret() != await office.secret()
 
 
+async def test_what_can_not_be_said_is_given_up_in_the_end(office: PostOffice) -> None:
+    """Not tried for ever, once in each claim."""
+    async with receiver() as there:
+        no_job = NewDelivery(
+            *(office.organization_id, None, None, None),
+            *("job.succeeded", office.clock.moment, {}, there.url),
+        )
+        await office.database.write(lambda tx: add(tx, [no_job]))
+        await office.turn()
+        [delivery] = await office.deliveries()
+        assert (delivery.status, delivery.attempts[0].error) == ("pending", "internal")
+        for _ in range(30):
+            await office.turn(2 * HOURS)
+        assert there.requests == []
+    [delivery] = await office.deliveries()
+    assert (delivery.status, delivery.attempt_count) == ("failed", 10)
+
+
 async def test_a_job_without_a_receiver_costs_no_row(office: PostOffice) -> None:
     await office.job()
     await office.turn()
     rows = sa.select(sa.func.count()).select_from(webhook_deliveries)
     assert await office.database.read(lambda tx: tx.execute(rows).scalar_one()) == 0
+
+
+async def test_what_is_sent_and_what_waits_is_counted(office: PostOffice) -> None:
+    async def measured(line: str) -> float:
+        beat = Beat(office.database, *[None] * 4, Retention(None, None))  # type: ignore[arg-type]
+        await beat.measure_webhooks()
+        text = metrics_text().decode()
+        found = [row.split()[1] for row in text.splitlines() if row.startswith(line)]
+        return float(found[0]) if found else 0
+
+    results = [
+        f'usina_webhook_attempts_total{{result="{each}"}}' for each in ("delivered", "status")
+    ]
+    before = [await measured(line) for line in results]
+    async with receiver(answers(500)) as there:
+        await office.job(callback_url=there.url)
+        await office.turn()
+        await office.job(callback_url=there.url)
+        await office.turn()
+    assert [await measured(line) for line in results] == [before[0] + 1, before[1] + 1]
+    assert await measured("usina_webhooks_pending ") == 1
+
+
+async def test_the_clockwork_lets_old_deliveries_go(office: PostOffice) -> None:
+    async with receiver() as there:
+        await office.job(callback_url=there.url)
+        await office.turn()
+    idempotency = Idempotency(office.database, 1)
+    kept = Retention(None, None, timedelta(days=30))
+    beat = Beat(office.database, None, None, idempotency, None, kept)  # type: ignore[arg-type]
+    office.clock.advance(29 * 24 * HOURS)
+    await beat.forget_old()
+    assert len(await office.deliveries()) == 1
+    office.clock.advance(2 * 24 * HOURS)
+    await beat.forget_old()
+    assert await office.deliveries() == []

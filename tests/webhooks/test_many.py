@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 
 from tests.clock import FakeClock
-from tests.jobs.make import organization
+from tests.jobs.make import organization, queue, take
 from tests.webhooks.post_office import PostOffice, deliverer_of, post_office
 from tests.webhooks.receiver import Receiver, answers, hangs, receiver
-from usina.kernel.db.unit_of_work import Database
+from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.guard.connect import Resolver
+from usina.kernel.jobs.store import change
+from usina.kernel.jobs.store.ending import Ending, finish
 from usina.kernel.webhooks import attempt as attempts
 from usina.kernel.webhooks.attempt import Room
 from usina.kernel.webhooks.deliver import Deliverer
@@ -208,10 +210,6 @@ async def _statements(
     database: Database, office: PostOffice, said: list[str], **fields: str
 ) -> list[str]:
     """What the engine is asked while a job ends."""
-    from tests.jobs.make import queue, take
-    from usina.kernel.db.unit_of_work import Transaction
-    from usina.kernel.jobs.store.ending import Ending, finish
-
     await queue(database, office.organization_id, **fields)
     [claimed] = await take(database, 1)
 
@@ -240,3 +238,29 @@ async def _statements(
     await database.write(unit)
     assert said
     return list(said)
+
+
+async def test_jobs_that_are_deleted_while_they_are_handed_over_are_told_once(
+    office: PostOffice, second: Deliverer
+) -> None:
+    """The deed's own hand-over and the deliverer's meet in one delivery for each endpoint."""
+    async with receiver() as there:
+        for number in range(3):
+            await office.endpoint(f"{there.url}/{number}")
+        jobs = [await office.job() for _ in range(12)]
+
+        async def delete(job_id: str) -> None:
+            def unit(tx: Transaction) -> None:
+                office.webhooks.hand_over(tx, office.organization_id, job_id)
+                change.delete(tx, office.organization_id, job_id)
+
+            await office.database.write(unit, tenant=office.organization_id)
+
+        await asyncio.gather(
+            office.deliverer.turn(), second.turn(), *(delete(job.id) for job in jobs)
+        )
+        while len(there.requests) < 36:
+            await asyncio.gather(office.deliverer.turn(), second.turn())
+            await asyncio.gather(office.deliverer.settle(), second.settle())
+        told = sorted((request.path, request.told["data"]["id"]) for request in there.requests)
+        assert told == sorted((f"/hook/{n}", job.id) for n in range(3) for job in jobs)

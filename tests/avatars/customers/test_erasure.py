@@ -13,7 +13,7 @@ from usina.apps.avatars.customer.upkeep import finish_erasures, release_uploads
 from usina.kernel.db.schema import metadata
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Unavailable
-from usina.kernel.events.bus import forget_topic
+from usina.kernel.events.bus import forget_topic, is_for_workers
 from usina.moving import load_tables
 
 load_tables()
@@ -196,3 +196,4 @@ async def test_warm_programs_of_the_organization_are_told_to_leave(studio: Studi
     with studio.platform.bus.listen(forget_topic(studio.caller.organization_id)) as listener:
         await erased(studio, done["customerId"])
         assert await listener.wait(5)
+    assert is_for_workers(forget_topic(studio.caller.organization_id))

@@ -262,6 +262,7 @@ async def test_a_deleted_job_is_a_photo_no_more(studio: Studio) -> None:
     assert (await studio.get(f"{mine}/photos/{done['jobId']}/status")).status_code == 404
     assert (await studio.get(f"{mine}/photos")).json()["items"] == []
     await release_uploads(studio.platform)
+    await forget_old_photos(studio.platform)
     assert (await studio.get(mine)).json()["photoCount"] == 0
 
 

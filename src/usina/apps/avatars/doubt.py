@@ -18,6 +18,7 @@ _SHARP = 0.048
 _ENLARGED = 3.0
 _MISSING = 0.1
 _RIVAL = 0.35
+_TRUSTED = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,13 @@ def _of_faces(faces: Sequence[Face]) -> Iterator[Doubt]:
             f"{1 + len(rivals)} faces were found; the clearest and largest was taken. Send a photo "
             "of one person.",
             max(rival.confidence for rival in rivals),
+        )
+    if first.confidence < _TRUSTED:
+        yield Doubt(
+            "face_doubtful",
+            "What was taken for the face may be none, or is turned far away. Look at the avatar, "
+            "or send a photo of one person who looks into the camera.",
+            round(1 - first.confidence, 4),
         )
     if first.eyes.seen == 0:
         yield Doubt(

@@ -30,8 +30,8 @@ _TAGS: Final = [
     {"name": "files", "description": "What jobs are run on."},
     {"name": "artifacts", "description": "What jobs have made."},
     {"name": "events", "description": "One log behind every channel."},
-    {"name": "identity", "description": "Persons, keys, members, the audit log."},
     {"name": "avatars", "description": "Customers, their photos, and their erasure."},
+    {"name": "identity", "description": "Persons, keys, members, the audit log."},
     {"name": "operators", "description": "Workers, queues, schedules."},
     {"name": "operation", "description": "Health, readiness, metrics."},
 ]

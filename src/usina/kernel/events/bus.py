@@ -18,7 +18,7 @@ from usina.kernel.events.outbox import OUTBOX_TOPIC
 _HINTS_KEPT = 32
 _UNENDED_KEPT = 20_000
 _END = "end:"
-_FOR_WORKERS = "queue:", "cancel:", "worker:"
+_FOR_WORKERS = "queue:", "cancel:", "worker:", "forget:"
 
 
 def end_topic(job_id: str) -> str:

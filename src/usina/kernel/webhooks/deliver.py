@@ -171,7 +171,7 @@ class Deliverer:
         claimed = await self._database.write(unit)
         for each in claimed:
             room.take(each.place, each.organization_id)
-            task = asyncio.create_task(self._send(each))
+            task = asyncio.create_task(self._attempt(each))
             self._sending[task] = each
             task.add_done_callback(self._sent)
         return bool(claimed)
@@ -182,7 +182,16 @@ class Deliverer:
         if self._listener is not None:
             self._listener.wake()
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("an attempt at a webhook broke", exc_info=error)
+            _log.error("an attempt at a webhook could not be recorded", exc_info=error)
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        """What breaks on our side counts too, so that it is given up in the end."""
+        try:
+            await self._send(claimed)
+        except Exception:
+            _log.exception("an attempt at a webhook broke", delivery_id=claimed.id)
+            message = "The platform could not send the request."
+            await self._record(claimed, Reply(0.0, error="internal", message=message))
 
     async def _send(self, claimed: Claimed) -> None:
         body = await self._body(claimed)

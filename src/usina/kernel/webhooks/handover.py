@@ -41,22 +41,27 @@ def hand_over(tx: Transaction, documents: Documents) -> bool:
         sa.select(outbox).order_by(outbox.c.id).limit(_EVENTS).with_for_update(skip_locked=True)
     ).all()
     _take_out(tx, rows, documents)
-    lagging = _lagging().order_by(webhook_endpoints.c.id).limit(_ENDPOINTS)
-    locked = lagging.with_for_update(of=webhook_endpoints, skip_locked=True)
-    full = [_read_on(tx, endpoint_of(row), documents) for row in tx.execute(locked).all()]
+    lagging = _lagging().order_by(sa.func.random()).limit(_ENDPOINTS)  # so that none is always last
+    locked = tx.execute(lagging.with_for_update(of=webhook_endpoints, skip_locked=True)).all()
+    endpoints = [endpoint_of(row) for row in sorted(locked, key=lambda row: row.id)]
+    full = [_read_on(tx, endpoint, documents) for endpoint in endpoints]
     if rows or full:
         reach("hook.in_handover")
     return len(rows) == _EVENTS or len(full) == _ENDPOINTS or any(full)
 
 
 def hand_over_job(tx: Transaction, organization_id: str, job_id: str, documents: Documents) -> None:
-    """Makes the deliveries of one job at once, before it changes or goes."""
+    """Makes the deliveries of one job at once, before it changes or goes.
+
+    Endpoints come in the order of their ids, here and above, so that no two wait for each other.
+    """
     mine = sa.select(outbox).where(owned_by(organization_id, outbox), outbox.c.job_id == job_id)
     _take_out(tx, tx.execute(mine.order_by(outbox.c.id).with_for_update()).all(), documents)
     endpoints = sa.select(webhook_endpoints).where(
         owned_by(organization_id, webhook_endpoints), webhook_endpoints.c.enabled
     )
-    for endpoint in map(endpoint_of, tx.execute(endpoints).all()):
+    ordered = endpoints.order_by(webhook_endpoints.c.id)
+    for endpoint in map(endpoint_of, tx.execute(ordered).all()):
         after: int | None = endpoint.position
         while told := read_after(tx, organization_id, job_id, after, _EVENTS):
             add(tx, list(_deliveries(tx, endpoint, told, documents)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Final
 
 import structlog
@@ -63,8 +64,13 @@ class Poster:
         self._reach = reach
         self._resolve = resolve
         self._timeout_seconds = timeout_seconds
-        self._trusted = trusted or ssl.create_default_context()
+        self._given = trusted
         self._now = now
+
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        """Read when the first receiver is to be trusted: a start does not wait for it."""
+        return self._given or ssl.create_default_context()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Never raises for what the receiver, or the way to it, does."""
@@ -89,7 +95,8 @@ class Poster:
         host = target.host.encode()
         backend = GuardedBackend(self._reach, self._resolve)
         origin = Origin(scheme, host, target.port)
-        connection = AsyncHTTPConnection(origin, self._trusted, network_backend=backend)
+        trusted = self._trusted if target.secure else None
+        connection = AsyncHTTPConnection(origin, trusted, network_backend=backend)
         said = [("host", _host_header(target)), *_ALWAYS, *headers.items()]
         asked = URL(scheme=scheme, host=host, port=target.port, target=target.path.encode())
         try:

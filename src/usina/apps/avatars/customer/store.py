@@ -1,7 +1,7 @@
 """The rows of customers and photos."""
 
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -191,21 +191,18 @@ def forget_lost(tx: Transaction) -> int:
 def kept_too_long(tx: Transaction, days: float | None, limit: int) -> list[tuple[str, str]]:
     """Organization and job of ended photos whose customer's retention, or else the given one, is
     over."""
-    query = sa.select(customer_photos.c.organization_id, jobs.c.id, jobs.c.finished_at)
-    query = query.add_columns(customers.c.retention_days).select_from(
-        customer_photos.join(jobs, jobs.c.id == customer_photos.c.job_id).join(
-            customers, customers.c.id == customer_photos.c.customer_id
-        )
-    )
-    limited = customers.c.retention_days.is_not(None) if days is None else sa.true()
-    rows: Any = tx.execute(query.where(_ENDED, limited).order_by(jobs.c.finished_at))
+    own = customers.c.retention_days
+    photos = customer_photos.join(jobs, jobs.c.id == customer_photos.c.job_id)
+    photos = photos.join(customers, customers.c.id == customer_photos.c.customer_id)
     over: list[tuple[str, str]] = []
-    for organization_id, job_id, finished_at, own in rows:
-        kept = own if own is not None else days
-        if kept is not None and (tx.now - finished_at).total_seconds() > kept * 86_400:
-            over.append((organization_id, job_id))
-        if len(over) == limit:
-            break
+    for chosen in tx.execute(sa.select(own).distinct()).scalars().all():
+        kept = days if chosen is None else chosen
+        if kept is not None and len(over) < limit:
+            ended = jobs.c.finished_at < tx.now - timedelta(days=kept)
+            query = sa.select(customer_photos.c.organization_id, jobs.c.id).select_from(photos)
+            query = query.where(own.is_not_distinct_from(chosen), ended)
+            found = tx.execute(query.limit(limit - len(over)))
+            over.extend((row.organization_id, row.id) for row in found)
     return over
 
 

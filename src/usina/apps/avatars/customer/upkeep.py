@@ -42,7 +42,6 @@ async def release_uploads(platform: Platform) -> None:
                 store.release_upload(tx, photo)
 
         await database.write(release)
-    await database.write(store.forget_lost)
 
 
 async def finish_erasures(platform: Platform) -> None:
@@ -57,7 +56,7 @@ async def finish_erasures(platform: Platform) -> None:
 
 
 async def forget_old_photos(platform: Platform) -> None:
-    """Deletes photos that were kept as long as was said."""
+    """Deletes photos that were kept as long as was said, and what is left of deleted jobs."""
     days = platform.settings.retention_photos_days
     while over := await platform.database.read(lambda tx: store.kept_too_long(tx, days, _LIMIT)):
         for organization_id, job_id in over:
@@ -65,6 +64,7 @@ async def forget_old_photos(platform: Platform) -> None:
                 await platform.jobs.delete(organization_id, job_id)
             except (NotFound, Conflict):
                 continue
-        await platform.database.write(store.forget_lost)
         if len(over) < _LIMIT:
-            return
+            break
+    while await platform.database.write(store.forget_lost):
+        pass
