@@ -115,16 +115,6 @@ ROUTES: Final[dict[str, tuple[str, int]]] = {
     f"GET {V1}/organizations/current": ("organization:read", 200),
     f"PUT {V1}/organizations/current": ("organization:admin", 415),
     f"GET {V1}/audit": ("audit:read", 200),
-    "GET /customers": ("apps:read", 200),
-    "GET /customers/{customer_id}": ("apps:read", 404),
-    "GET /customers/{customer_id}/photos": ("apps:read", 404),
-    "GET /customers/{customer_id}/photos/stream": ("apps:read", 404),
-    "GET /customers/{customer_id}/photos/{job_id}/status": ("apps:read", 404),
-    "POST /customers/{customer_id}": ("apps:write", 415),
-    "PUT /customers/{customer_id}": ("apps:write", 415),
-    "DELETE /customers/{customer_id}": ("apps:write", 404),
-    f"GET {V1}/erasures": ("apps:read", 200),
-    f"GET {V1}/erasures/{{receipt_id}}": ("apps:read", 404),
     f"POST {V1}/auth/logout": (KNOWN, 204),
 }
 """The last one ends the session that it is called with."""
