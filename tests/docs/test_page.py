@@ -15,6 +15,7 @@ PAGES = [
     "docs/guides/first-model.md",
     "docs/guides/bring-your-own-program.md",
     "docs/guides/receive-webhooks.md",
+    "docs/guides/users-and-keys.md",
     "docs/guides/portraits.md",
 ]
 _MOVING = "docs/guides/from-one-machine-to-many.md"

@@ -51,7 +51,13 @@ async def test_what_is_stopped_begun_again_and_deleted_is_told(owner: Person) ->
     schedule = (await owner.post("/schedules", plan))["id"]
     await owner("PUT", f"/schedules/{schedule}", json=plan | {"enabled": False})
     await owner("DELETE", f"/schedules/{schedule}")
-    told = (await owner.get("/audit?limit=9"))["items"]
+    hook: dict[str, Any] = {"url": "http://127.0.0.1/told"}
+    endpoint = (await owner.post("/webhooks", hook))["id"]
+    await owner("PUT", f"/webhooks/{endpoint}", json=hook)
+    rotated = await owner("POST", f"/webhooks/{endpoint}/secret/rotate")
+    await owner("DELETE", f"/webhooks/{endpoint}")
+    told = (await owner.get("/audit?limit=13"))["items"]
+    assert rotated.json()["secret"] not in str(told)
     assert [(entry["action"], entry["subject"]["id"]) for entry in reversed(told)] == [
         ("session.opened", told[-1]["subject"]["id"]),
         ("job.cancelled", job),
@@ -62,6 +68,10 @@ async def test_what_is_stopped_begun_again_and_deleted_is_told(owner: Person) ->
         ("schedule.created", schedule),
         ("schedule.replaced", schedule),
         ("schedule.deleted", schedule),
+        ("webhook.created", endpoint),
+        ("webhook.replaced", endpoint),
+        ("webhook.secret_rotated", endpoint),
+        ("webhook.deleted", endpoint),
     ]
     assert {entry["actor"]["name"] for entry in told} == {owner.email}
 

@@ -6,12 +6,15 @@ changes by accident is noticed.
 """
 
 import base64
+import contextlib
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+import grpc
+import grpc.aio
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
@@ -19,14 +22,21 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from starlette.routing import WebSocketRoute
+from websockets.exceptions import ConnectionClosed
 
 from tests.http.conftest import Running
 from tests.identity.conftest import Person, register
 from tests.identity.people import change, make_key
+from tests.live.socket import socket
+from usina.faces.grpc.services import services_of
 from usina.faces.http.app import create_api
+from usina.grpc_kit.service import Stream, Unary
+from usina.grpc_server import GrpcServer
+from usina.kernel.activity import Activity
 from usina.kernel.ids import new_id
 from usina.kernel.tenancy.table import api_keys
 from usina.kernel.tenancy.token import Tokens
+from usina.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -119,8 +129,16 @@ ROUTES: Final[dict[str, tuple[str, int]]] = {
 }
 """The last one ends the session that it is called with."""
 
-CHANNELS: Final[dict[str, str]] = {}
+CHANNELS: Final[dict[str, str]] = {f"{V1}/ws": "jobs:read"}
 """WebSocket routes by their path, and the permission that each takes."""
+
+METHODS: Final[dict[str, str]] = {
+    "usina.v1.Jobs/Submit": "jobs:write",
+    "usina.v1.Jobs/Get": "jobs:read",
+    "usina.v1.Jobs/Watch": "jobs:read",
+    "usina.v1.Jobs/Cancel": "jobs:write",
+}
+"""Methods of gRPC, and the permission that each takes. Health and reflection ask nobody."""
 
 _VIEWER: Final = {
     *("platform:read", "jobs:read", "files:read", "schedules:read", "apps:read"),
@@ -150,6 +168,20 @@ class Kind:
         if takes == KNOWN or takes in self.may:
             return allowed
         return 403
+
+    def fits(self, takes: str, found: grpc.StatusCode) -> bool:
+        """Whether a method that takes this permission may come to this status."""
+        if self.may is None:
+            return found is grpc.StatusCode.UNAUTHENTICATED
+        if takes not in self.may:
+            return found is grpc.StatusCode.PERMISSION_DENIED
+        return found in _LET_IN
+
+
+_LET_IN: Final = {
+    *(grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT),
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
 
 
 @dataclass(frozen=True)
@@ -289,6 +321,63 @@ async def test_every_kind_of_caller_is_answered_as_its_row_says(
             if answer.status_code >= 400 and method != "HEAD":
                 assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert wrong == []
+
+
+async def test_the_channel_lets_in_who_may_follow(running: Running, everybody: Everybody) -> None:
+    told: dict[str, str] = {}
+    for name, kind in everybody.kinds.items():
+        async with socket(str(running.anyone.base_url), dict(kind.headers)) as client:
+            with contextlib.suppress(ConnectionClosed):  # which says why all the same
+                await client.say("ping")
+            first = await client.hear()
+            told[name] = first.get("code", first["type"])
+    takes = CHANNELS[f"{V1}/ws"]
+    expected = {
+        name: "unauthorized"
+        if kind.may is None
+        else "connection_established"
+        if takes in kind.may
+        else "forbidden"
+        for name, kind in everybody.kinds.items()
+    }
+    assert told == expected
+
+
+async def test_every_method_of_grpc_answers_every_kind_of_caller_as_its_row_says(
+    running: Running, everybody: Everybody
+) -> None:
+    services = services_of(running.platform.registry.apps)
+    methods = {
+        f"{service.descriptor.full_name}/{name}": method
+        for service in services
+        for name, method in service.methods.items()
+    }
+    assert sorted(methods) == sorted(METHODS)
+    wrong: list[tuple[str, str, grpc.StatusCode]] = []
+    async with GrpcServer(Settings(port=0, _env_file=None)) as server:
+        await server.start(running.platform, services, Activity())
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            for name, kind in everybody.kinds.items():
+                for way, takes in METHODS.items():
+                    found = await _status(channel, way, methods[way], kind)
+                    if not kind.fits(takes, found):
+                        wrong.append((name, way, found))
+        await server.stop()
+    assert wrong == []
+
+
+async def _status(
+    channel: grpc.aio.Channel, way: str, method: Unary | Stream, kind: Kind
+) -> grpc.StatusCode:
+    """What an empty request comes to; one that is let in may last longer than is waited for."""
+    stream = isinstance(method, Stream)
+    make: Any = channel.unary_stream if stream else channel.unary_unary
+    call = make(f"/{way}")(b"", timeout=1, metadata=tuple(kind.headers.items()))
+    try:
+        await (call.read() if stream else call)
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
 
 
 def _with_ids(path: str) -> str:

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from starlette.requests import Request
 
 from usina.http_kit.problem import invalid
+from usina.http_kit.query import inlined
 from usina.kernel.errors import Malformed, TooLarge, UnsupportedMedia
 
 M = TypeVar("M", bound=BaseModel)
@@ -18,8 +19,10 @@ _SMALL: Final = 64 * 1024
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """The description of a JSON body for OpenAPI."""
-    schema = {"schema": model.model_json_schema()}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
+    schema = model.model_json_schema()
+    whole = inlined(schema, schema.pop("$defs", {}))
+    content = {"application/json": {"schema": whole}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def media_type(request: Request) -> str:

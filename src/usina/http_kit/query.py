@@ -130,24 +130,24 @@ def parameters(model: type[Query]) -> list[dict[str, Any]]:
     gathered = {field: prefix for prefix, field in model.prefixed().items()}
     found: list[dict[str, Any]] = []
     for name, described in schema.get("properties", {}).items():
-        inlined: dict[str, Any] = _inlined(described, schema.get("$defs", {}))
+        said: dict[str, Any] = inlined(described, schema.get("$defs", {}))
         parameter = {"in": "query", "name": name, "required": False}
-        parameter |= {"description": inlined.pop("description"), "schema": inlined}
+        parameter |= {"description": said.pop("description"), "schema": said}
         if name in gathered:
             parameter |= {"name": f"{gathered[name]}*", "schema": {"type": "string"}}
         found.append(parameter)
     return found
 
 
-def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+def inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     """The schema with what it refers to in its place."""
     match schema:
         case {"$ref": str(reference)}:
-            return _inlined(definitions[reference.rpartition("/")[2]], definitions)
+            return inlined(definitions[reference.rpartition("/")[2]], definitions)
         case dict():
             items = cast(dict[str, Any], schema).items()
-            return {name: _inlined(part, definitions) for name, part in items if name != "title"}
+            return {name: inlined(part, definitions) for name, part in items if name != "title"}
         case list():
-            return [_inlined(part, definitions) for part in cast(list[Any], schema)]
+            return [inlined(part, definitions) for part in cast(list[Any], schema)]
         case _:
             return schema

@@ -36,7 +36,11 @@ from usina_client._error import (
     WebhookVerificationError,
 )
 from usina_client._model import (
+    Actor,
+    ApiKey,
     Artifact,
+    AuditEntry,
+    CallingKey,
     CatchUp,
     DeclaredGate,
     Delivery,
@@ -48,6 +52,7 @@ from usina_client._model import (
     File,
     Gate,
     Health,
+    Identity,
     Job,
     JobError,
     JobStatus,
@@ -55,14 +60,22 @@ from usina_client._model import (
     Layer,
     Metrics,
     Model,
+    NamedOrganization,
+    NewApiKey,
+    Organization,
     Page,
     Queue,
     QueueResources,
+    Quotas,
     Readiness,
     Resources,
+    Retention,
     Schedule,
     ScheduledJob,
+    Subject,
     Throughput,
+    Tokens,
+    Usage,
     WarmModel,
     Webhook,
     WebhookSecret,
@@ -74,6 +87,7 @@ from usina_client._upload import OnProgress, Source, Upload
 from usina_client._webhook import WebhookEvent, WebhookPlan, verify_webhook, webhook_plan_of
 
 from ._async.artifact import AsyncArtifacts
+from ._async.auth import AsyncApiKeys, AsyncAudit, AsyncAuth, AsyncOrganizations
 from ._async.client import AsyncClient
 from ._async.file import AsyncFiles
 from ._async.job import AsyncJobs
@@ -84,6 +98,7 @@ from ._async.schedule import AsyncSchedules
 from ._async.webhook import AsyncWebhooks
 from ._async.worker import AsyncWorkers
 from ._sync.artifact import Artifacts
+from ._sync.auth import ApiKeys, Audit, Auth, Organizations
 from ._sync.client import Client
 from ._sync.file import Files
 from ._sync.job import Jobs
@@ -95,21 +110,32 @@ from ._sync.webhook import Webhooks
 from ._sync.worker import Workers
 
 __all__ = [
+    "Actor",
     "ApiError",
+    "ApiKey",
+    "ApiKeys",
     "Artifact",
     "Artifacts",
+    "AsyncApiKeys",
     "AsyncArtifacts",
+    "AsyncAudit",
+    "AsyncAuth",
     "AsyncClient",
     "AsyncFiles",
     "AsyncJobs",
     "AsyncModels",
+    "AsyncOrganizations",
     "AsyncPager",
     "AsyncQueues",
     "AsyncSchedules",
     "AsyncWebhooks",
     "AsyncWorkers",
+    "Audit",
+    "AuditEntry",
+    "Auth",
     "AuthenticationError",
     "BadRequestError",
+    "CallingKey",
     "CatchUp",
     "ChecksumError",
     "Client",
@@ -127,6 +153,7 @@ __all__ = [
     "Gate",
     "GoneError",
     "Health",
+    "Identity",
     "InputValue",
     "Inputs",
     "InvalidRequestError",
@@ -141,8 +168,12 @@ __all__ = [
     "Metrics",
     "Model",
     "Models",
+    "NamedOrganization",
+    "NewApiKey",
     "NotFoundError",
     "OnProgress",
+    "Organization",
+    "Organizations",
     "Page",
     "Pager",
     "PermissionDeniedError",
@@ -150,22 +181,27 @@ __all__ = [
     "Queue",
     "QueueResources",
     "Queues",
+    "Quotas",
     "RateLimitedError",
     "Readiness",
     "Resources",
+    "Retention",
     "Schedule",
     "SchedulePlan",
     "ScheduledJob",
     "Schedules",
     "ServerError",
     "Source",
+    "Subject",
     "Throughput",
+    "Tokens",
     "TooLargeError",
     "TransportError",
     "TransportTimeoutError",
     "UnavailableError",
     "UnsupportedMediaError",
     "Upload",
+    "Usage",
     "UsinaError",
     "WaitTimeoutError",
     "WarmModel",

@@ -66,16 +66,21 @@ class Arguments(TypedDict):
     files: Sequence[tuple[str, tuple[str, IO[bytes], str | None]]] | None
 
 
-def options(url: str, api_key: str | None, silence_seconds: float) -> Options:
+def credential(api_key: str | None, token: str | None) -> dict[str, str]:
+    """The header that says who asks; a token is the one that counts."""
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    return {"x-api-key": api_key} if api_key else {}
+
+
+def options(url: str, who: Mapping[str, str], silence_seconds: float) -> Options:
     """How a connection pool to a platform is set up; proxies are not asked for this machine."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(
             f"{url!r} is not the address of a platform; it looks like http://host:8000"
         )
-    headers = {"User-Agent": f"usina-client/{version('usina-client')}"}
-    if api_key:
-        headers["x-api-key"] = api_key
+    headers = {"User-Agent": f"usina-client/{version('usina-client')}", **who}
     return Options(
         base_url=url.rstrip("/"),
         headers=headers,

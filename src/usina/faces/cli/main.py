@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from usina import __version__
-from usina.faces.cli import admin, database, file, job, queue, runner, schedule, webhook
+from usina.faces.cli import admin, database, file, identity, job, queue, runner, schedule, webhook
 from usina.faces.cli import worker as workers
 from usina.faces.cli.demo.command import demo
 from usina.faces.cli.doctor import doctor
@@ -59,6 +59,9 @@ def build() -> typer.Typer:
     app.add_typer(file.app, name="files", rich_help_panel=_WORK)
     app.add_typer(schedule.app, name="schedules", rich_help_panel=_WORK)
     app.add_typer(webhook.app, name="webhooks", rich_help_panel=_WORK)
+    app.add_typer(identity.keys, name="keys", rich_help_panel=_WORK)
+    app.command(rich_help_panel=_WORK)(identity.whoami)
+    app.command(rich_help_panel=_WORK)(identity.audit)
     app.command(rich_help_panel=_WORK)(demo)
     app.add_typer(runner.app, name="runner", rich_help_panel=_WORK)
     app.command(rich_help_panel=_PLATFORM)(up)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -144,6 +145,7 @@ async def create_webhook(request: Request, call: Writing) -> Response:
 
         def keep(tx: Transaction, new: Endpoint) -> None:
             asked.record(tx, _created(new))
+            call.note("webhook.created", ("webhook", new.id), after=_told(new.plan.url))(tx)
 
         new = await call.platform.webhooks.create(
             call.organization_id, wanted.plan(), own_secret=wanted.own_secret, also=keep
@@ -170,7 +172,8 @@ async def get_secret(call: Writing) -> Response:
 )
 async def rotate_secret(call: Writing) -> Response:
     """A new secret; for a day deliveries carry a signature of each."""
-    return _secret(await call.platform.webhooks.rotate(call.organization_id))
+    note = call.note("webhook.secret_rotated", ("webhook", None))
+    return _secret(await call.platform.webhooks.rotate(call.organization_id, note=note))
 
 
 @router.get(
@@ -195,7 +198,8 @@ async def replace_webhook(request: Request, endpoint_id: EndpointId, call: Writi
     """The body replaces the whole of it: what is left out has its default again."""
     wanted, _ = await read_json(request, CHANGE, call.platform.settings.max_body_bytes)
     webhooks = call.platform.webhooks
-    return _shown(await webhooks.replace(call.organization_id, endpoint_id, wanted.plan()))
+    note = call.note("webhook.replaced", ("webhook", endpoint_id), after=_told(wanted.url))
+    return _shown(await webhooks.replace(call.organization_id, endpoint_id, wanted.plan(), note))
 
 
 @router.delete(
@@ -206,7 +210,8 @@ async def replace_webhook(request: Request, endpoint_id: EndpointId, call: Writi
 )
 async def delete_webhook(endpoint_id: EndpointId, call: Writing) -> Response:
     """It is told nothing more; its deliveries stay to be looked at."""
-    await call.platform.webhooks.delete(call.organization_id, endpoint_id)
+    note = call.note("webhook.deleted", ("webhook", endpoint_id))
+    await call.platform.webhooks.delete(call.organization_id, endpoint_id, note)
     return Response(status_code=204)
 
 
@@ -250,7 +255,13 @@ async def get_webhook_secret(endpoint_id: EndpointId, call: Writing) -> Response
 )
 async def rotate_webhook_secret(endpoint_id: EndpointId, call: Writing) -> Response:
     """A new secret of its own; the one that it had signs beside it for a day."""
-    return _secret(await call.platform.webhooks.rotate(call.organization_id, endpoint_id))
+    note = call.note("webhook.secret_rotated", ("webhook", endpoint_id))
+    return _secret(await call.platform.webhooks.rotate(call.organization_id, endpoint_id, note))
+
+
+def _told(url: str) -> dict[str, str | None]:
+    """What the audit log has of an address: the rest of it may be a secret."""
+    return {"host": urlsplit(url).hostname}
 
 
 def _created(new: Endpoint) -> Answer:

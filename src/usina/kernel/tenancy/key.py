@@ -25,8 +25,9 @@ def generate_key() -> NewKey:
 
 
 def describe_key(text: str) -> NewKey:
-    """A key whose text is given, such as the first superuser's."""
-    return NewKey(text, text[: len(_MARK) + 8], key_sha256(text))
+    """A key whose text is given, such as the first superuser's; of a short one less is shown."""
+    shown = min(len(_MARK) + 8, len(text) // 4)
+    return NewKey(text, text[:shown], key_sha256(text))
 
 
 def key_sha256(text: str) -> str:

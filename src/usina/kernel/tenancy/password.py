@@ -40,7 +40,8 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _verify(self, password: str, known: str | None) -> bool:
-        return self._hasher.verify(password, self._nobodys if known is None else known)
+        nobodys = self._nobodys
+        return self._hasher.verify(password, nobodys if known is None else known)
 
     @cached_property
     def _nobodys(self) -> str:

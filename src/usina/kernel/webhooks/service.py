@@ -9,6 +9,7 @@ from usina.kernel.events.bus import Bus
 from usina.kernel.guard.reach import Reach
 from usina.kernel.ids import is_id
 from usina.kernel.page import Page
+from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.webhooks import delivery, endpoint, secret
 from usina.kernel.webhooks.deliver import WEBHOOKS_TOPIC
 from usina.kernel.webhooks.delivery import TEST, Delivery, DeliveryFilter, NewDelivery
@@ -66,20 +67,28 @@ class Webhooks:
         )
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
-    async def replace(self, organization_id: str, endpoint_id: str, plan: EndpointPlan) -> Endpoint:
+    async def replace(
+        self, organization_id: str, endpoint_id: str, plan: EndpointPlan, note: Note = unnoted
+    ) -> Endpoint:
         """The plan in place of the one before."""
         _is_one(endpoint_id)
         plan.check(self._reach)
-        return await self._changed(
-            organization_id,
-            lambda tx: endpoint.replace_plan(tx, organization_id, endpoint_id, plan),
-        )
 
-    async def delete(self, organization_id: str, endpoint_id: str) -> None:
+        def unit(tx: Transaction) -> Endpoint:
+            replaced = endpoint.replace_plan(tx, organization_id, endpoint_id, plan)
+            note(tx)
+            return replaced
+
+        return await self._changed(organization_id, unit)
+
+    async def delete(self, organization_id: str, endpoint_id: str, note: Note = unnoted) -> None:
         _is_one(endpoint_id)
-        await self._changed(
-            organization_id, lambda tx: endpoint.delete(tx, organization_id, endpoint_id)
-        )
+
+        def unit(tx: Transaction) -> None:
+            endpoint.delete(tx, organization_id, endpoint_id)
+            note(tx)
+
+        await self._changed(organization_id, unit)
 
     async def test(
         self,
@@ -112,12 +121,16 @@ class Webhooks:
 
         return await self._database.read(unit, tenant=organization_id)
 
-    async def rotate(self, organization_id: str, endpoint_id: str | None = None) -> Secret:
+    async def rotate(
+        self, organization_id: str, endpoint_id: str | None = None, note: Note = unnoted
+    ) -> Secret:
         """A new secret; the one before signs beside it for a day."""
 
         def unit(tx: Transaction) -> Secret:
             owner = _owner(tx, organization_id, endpoint_id)
-            return self._text(tx, secret.rotate(tx, organization_id, owner))
+            rotated = self._text(tx, secret.rotate(tx, organization_id, owner))
+            note(tx)
+            return rotated
 
         return await self._database.write(unit, tenant=organization_id)
 

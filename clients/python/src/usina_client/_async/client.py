@@ -6,9 +6,10 @@ from typing import Final, Self
 
 from usina_client._model import Health, Readiness
 from usina_client._request import Request, get
-from usina_client._transport import AsyncBaseTransport
+from usina_client._transport import AsyncBaseTransport, credential
 
 from .artifact import AsyncArtifacts
+from .auth import AsyncApiKeys, AsyncAudit, AsyncAuth, AsyncOrganizations
 from .connection import REPEATS, AsyncConnection
 from .file import AsyncFiles
 from .job import AsyncJobs
@@ -25,7 +26,8 @@ class AsyncClient:
     """One platform, as one caller sees it.
 
     `url` and `api_key` default to USINA_URL and USINA_API_KEY of the environment, the address
-    then to this machine's port 8000. `timeout` is how many seconds the platform may stay silent
+    then to this machine's port 8000. `token` is a person's access token, in place of a key.
+    `timeout` is how many seconds the platform may stay silent
     in the middle of a call; how long a job may take is the matter of `jobs.wait`. `retries` is
     how often a call is repeated that met a broken connection, a full platform (429) or one that
     is not there for the moment (502 to 504): after the time that the platform names, and only
@@ -37,13 +39,14 @@ class AsyncClient:
         url: str | None = None,
         api_key: str | None = None,
         *,
+        token: str | None = None,
         timeout: float = 60.0,
         retries: int = REPEATS,
         transport: AsyncBaseTransport | None = None,
     ) -> None:
         connection = AsyncConnection(
             url or os.environ.get("USINA_URL") or DEFAULT_URL,
-            os.environ.get("USINA_API_KEY") if api_key is None else api_key,
+            credential(os.environ.get("USINA_API_KEY") if api_key is None else api_key, token),
             timeout,
             retries,
             transport,
@@ -58,6 +61,10 @@ class AsyncClient:
         self.queues = AsyncQueues(connection)
         self.schedules = AsyncSchedules(connection)
         self.webhooks = AsyncWebhooks(connection)
+        self.auth = AsyncAuth(connection)
+        self.api_keys = AsyncApiKeys(connection)
+        self.organizations = AsyncOrganizations(connection)
+        self.audit = AsyncAudit(connection)
 
     async def health(self) -> Health:
         """Whether the platform is alive, and its version."""

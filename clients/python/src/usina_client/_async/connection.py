@@ -42,7 +42,7 @@ class AsyncConnection:
     def __init__(
         self,
         url: str,
-        api_key: str | None,
+        who: Mapping[str, str],
         timeout: float,
         retries: int,
         transport: AsyncBaseTransport | None,
@@ -51,7 +51,7 @@ class AsyncConnection:
         self.timeout = timeout
         self.retries = retries
         self._transport = transport
-        self._http = AsyncHttp(transport=transport, **options(url, api_key, timeout))
+        self._http = AsyncHttp(transport=transport, **options(url, who, timeout))
         self._elsewhere: AsyncHttp | None = None
 
     async def aclose(self) -> None:
@@ -139,7 +139,7 @@ class AsyncConnection:
     def _http_elsewhere(self) -> AsyncHttp:
         """For signed addresses, which may be another server's: without the key."""
         if self._elsewhere is None:
-            unnamed = options(self.url, None, self.timeout)
+            unnamed = options(self.url, {}, self.timeout)
             self._elsewhere = AsyncHttp(transport=self._transport, **unnamed)
         return self._elsewhere
 

@@ -7,9 +7,10 @@ from typing import Final, Self
 
 from usina_client._model import Health, Readiness
 from usina_client._request import Request, get
-from usina_client._transport import BaseTransport
+from usina_client._transport import BaseTransport, credential
 
 from .artifact import Artifacts
+from .auth import ApiKeys, Audit, Auth, Organizations
 from .connection import REPEATS, Connection
 from .file import Files
 from .job import Jobs
@@ -26,7 +27,8 @@ class Client:
     """One platform, as one caller sees it.
 
     `url` and `api_key` default to USINA_URL and USINA_API_KEY of the environment, the address
-    then to this machine's port 8000. `timeout` is how many seconds the platform may stay silent
+    then to this machine's port 8000. `token` is a person's access token, in place of a key.
+    `timeout` is how many seconds the platform may stay silent
     in the middle of a call; how long a job may take is the matter of `jobs.wait`. `retries` is
     how often a call is repeated that met a broken connection, a full platform (429) or one that
     is not there for the moment (502 to 504): after the time that the platform names, and only
@@ -38,13 +40,14 @@ class Client:
         url: str | None = None,
         api_key: str | None = None,
         *,
+        token: str | None = None,
         timeout: float = 60.0,
         retries: int = REPEATS,
         transport: BaseTransport | None = None,
     ) -> None:
         connection = Connection(
             url or os.environ.get("USINA_URL") or DEFAULT_URL,
-            os.environ.get("USINA_API_KEY") if api_key is None else api_key,
+            credential(os.environ.get("USINA_API_KEY") if api_key is None else api_key, token),
             timeout,
             retries,
             transport,
@@ -59,6 +62,10 @@ class Client:
         self.queues = Queues(connection)
         self.schedules = Schedules(connection)
         self.webhooks = Webhooks(connection)
+        self.auth = Auth(connection)
+        self.api_keys = ApiKeys(connection)
+        self.organizations = Organizations(connection)
+        self.audit = Audit(connection)
 
     def health(self) -> Health:
         """Whether the platform is alive, and its version."""

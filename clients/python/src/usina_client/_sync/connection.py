@@ -43,7 +43,7 @@ class Connection:
     def __init__(
         self,
         url: str,
-        api_key: str | None,
+        who: Mapping[str, str],
         timeout: float,
         retries: int,
         transport: BaseTransport | None,
@@ -52,7 +52,7 @@ class Connection:
         self.timeout = timeout
         self.retries = retries
         self._transport = transport
-        self._http = Http(transport=transport, **options(url, api_key, timeout))
+        self._http = Http(transport=transport, **options(url, who, timeout))
         self._elsewhere: Http | None = None
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Connection:
     def _http_elsewhere(self) -> Http:
         """For signed addresses, which may be another server's: without the key."""
         if self._elsewhere is None:
-            unnamed = options(self.url, None, self.timeout)
+            unnamed = options(self.url, {}, self.timeout)
             self._elsewhere = Http(transport=self._transport, **unnamed)
         return self._elsewhere
 
