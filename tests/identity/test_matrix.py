@@ -137,6 +137,8 @@ METHODS: Final[dict[str, str]] = {
     "usina.v1.Jobs/Get": "jobs:read",
     "usina.v1.Jobs/Watch": "jobs:read",
     "usina.v1.Jobs/Cancel": "jobs:write",
+    "usina.avatars.v1.ProfilePhotoJobGrpc/GetStatus": "apps:read",
+    "usina.avatars.v1.ProfilePhotoJobGrpc/StreamStatus": "apps:read",
 }
 """Methods of gRPC, and the permission that each takes. Health and reflection ask nobody."""
 

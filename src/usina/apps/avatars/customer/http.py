@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -33,7 +33,7 @@ from usina.http_kit.reply import answer_response, json_answer, json_response
 from usina.http_kit.sse import COMMENT, EVENT_STREAM, event_stream, frame, last_event_id
 from usina.kernel.clock import rfc3339
 from usina.kernel.db.unit_of_work import Transaction
-from usina.kernel.errors import NotFound
+from usina.kernel.errors import Forbidden, NotFound, Unauthorized
 from usina.kernel.events import cursor
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import Job
@@ -185,9 +185,11 @@ async def stream_photos(request: Request, customer_id: CustomerId, call: Reading
 
 
 async def _frames(call: Call, name: str, after: int | None) -> AsyncGenerator[bytes]:
+    """Ends with the credential."""
     async with aclosing(follow_customer(call, name, after)) as changes:
-        async for told in changes:
-            yield COMMENT if told is None else frame("photo.status", told.document, told.id)
+        with suppress(Unauthorized, Forbidden):
+            async for told in changes:
+                yield COMMENT if told is None else frame("photo.status", told.document, told.id)
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """A customer's photos as they move on: the event log, in the words of the origin."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from usina.kernel.events import cursor
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Event
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.state import Status
+from usina.kernel.tenancy.permission import Permission
 
 _EARLIER: Final = {
     "job.queued": Status.QUEUED,
@@ -20,6 +22,7 @@ _EARLIER: Final = {
     "job.running": Status.RUNNING,
 }
 _REMEMBERED: Final = 1000
+_CHECK_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,19 @@ async def follow_customer(
     """What happens to the customer's photos after a position, or from now on; null in silence.
 
     With ``job_id`` only that photo, from its first event on, to its end. Ends too when the
-    customer was erased.
+    customer was erased. Raises ``Unauthorized`` soon after the caller's credential has ended.
     """
     customers = Customers(call.platform, call.caller)
     epoch = await call.platform.events.epoch()
     known: dict[str, bool] = {}
+    clock = asyncio.get_running_loop().time
+    checked = clock()
     followed = call.platform.events.follow(call.organization_id, job_id, after)
     async with aclosing(followed) as items:
         async for item in items:
+            if clock() - checked >= _CHECK_SECONDS:
+                await call.check(Permission.APPS_READ)
+                checked = clock()
             if item is None:
                 if await _is_gone(customers, name):
                     return
