@@ -305,26 +305,6 @@ async def test_every_way_in_has_a_row(running: Running) -> None:
     assert sorted(channels) == sorted(CHANNELS)
 
 
-async def test_every_kind_of_caller_is_answered_as_its_row_says(
-    running: Running, everybody: Everybody
-) -> None:
-    wrong: list[tuple[str, str, int, int]] = []
-    for name, kind in everybody.kinds.items():
-        for way, row in ROUTES.items():
-            method, path = way.split()
-            answer = await running.anyone.request(method, _with_ids(path), headers=kind.headers)
-            expected = kind.expects(row)
-            if way.endswith("/logout") and "x-api-key" in kind.headers and kind.may is not None:
-                expected = 409
-            if answer.status_code != expected:
-                wrong.append((name, way, answer.status_code, expected))
-            if expected == 401 and row[0] != SIGNED:
-                assert answer.headers["www-authenticate"].startswith("Bearer")
-            if answer.status_code >= 400 and method != "HEAD":
-                assert answer.json()["request_id"] == answer.headers["x-request-id"]
-    assert wrong == []
-
-
 async def test_the_channel_lets_in_who_may_follow(running: Running, everybody: Everybody) -> None:
     told: dict[str, str] = {}
     for name, kind in everybody.kinds.items():
@@ -380,6 +360,26 @@ async def _status(
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK
+
+
+async def test_every_kind_of_caller_is_answered_as_its_row_says(
+    running: Running, everybody: Everybody
+) -> None:
+    wrong: list[tuple[str, str, int, int]] = []
+    for name, kind in everybody.kinds.items():
+        for way, row in ROUTES.items():
+            method, path = way.split()
+            answer = await running.anyone.request(method, _with_ids(path), headers=kind.headers)
+            expected = kind.expects(row)
+            if way.endswith("/logout") and "x-api-key" in kind.headers and kind.may is not None:
+                expected = 409
+            if answer.status_code != expected:
+                wrong.append((name, way, answer.status_code, expected))
+            if expected == 401 and row[0] != SIGNED:
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+            if answer.status_code >= 400 and method != "HEAD":
+                assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert wrong == []
 
 
 def _with_ids(path: str) -> str:
