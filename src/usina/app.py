@@ -36,7 +36,6 @@ from usina.kernel.files.owner import FileOwner, UploadOwner
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.checkpoint import CheckpointOwner
-from usina.kernel.jobs.organization import Organizations
 from usina.kernel.jobs.queue import Queues
 from usina.kernel.jobs.quota import JobQuotas
 from usina.kernel.jobs.schedule.service import Schedules
@@ -50,7 +49,6 @@ from usina.kernel.readiness import Check, Readiness
 from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry, loaded
 from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.audit import AuditLog
-from usina.kernel.tenancy.retention import Kept
 from usina.kernel.tenancy.service import Tenancy
 from usina.kernel.webhooks.service import Webhooks
 from usina.kernel.worker.worker import Worker
@@ -119,19 +117,15 @@ async def registry_of(settings: Settings) -> Registry:
 def platform_on(
     ground: Ground, registry: Registry, dispatch: Dispatch, more: Mapping[str, Check]
 ) -> Platform:
-    """The hall, without anybody at work in it; ``more`` is what this process depends on besides
-    its database and store."""
+    """The hall, without anybody at work in it; ``more`` is what else this process depends on."""
     settings, clock, database, store = ground.settings, ground.clock, ground.database, ground.store
     artifacts = Artifacts(database, store, clock)
     quotas = JobQuotas(database, ground.quotas)
-    upload_time = timedelta(seconds=settings.upload_seconds)
-    file_limits = FileLimits(settings.max_upload_bytes, upload_time, quotas.keep_room)
-    files = Files(database, store, clock, query.file_in_use, file_limits)
+    files = _files_on(ground, quotas)
     alive = settings.alive
     reach = reach_of(settings)
     limits = Limits(settings.max_timeout_seconds, reach)
-    documents = documents_of(settings)
-    webhooks = Webhooks(database, ground.bus, reach, documents, ground.secret)
+    webhooks = Webhooks(database, ground.bus, reach, documents_of(settings), ground.secret)
     doors = doors_on(ground)
     return Platform(
         settings=settings,
@@ -142,9 +136,7 @@ def platform_on(
         tenancy=Tenancy(database),
         accounts=doors.accounts,
         api_keys=doors.api_keys,
-        organizations=Organizations(
-            database, ground.bus, ground.quotas.most, kept_at_most(settings)
-        ),
+        organizations=doors.organizations,
         members=doors.members,
         invitations=doors.invitations,
         audit=AuditLog(database),
@@ -159,8 +151,7 @@ def platform_on(
         idempotency=Idempotency(database, settings.idempotency_seconds),
         jobs=Jobs(
             *(database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive),
-            quotas,
-            webhooks.hand_over,
+            *(quotas, webhooks.hand_over),
         ),
         workers=Workers(database, ground.bus, alive),
         queues=Queues(database, dispatch, registry, alive),
@@ -168,6 +159,13 @@ def platform_on(
         webhooks=webhooks,
         readiness=Readiness({**_own_checks(ground), **more}),
     )
+
+
+def _files_on(ground: Ground, quotas: JobQuotas) -> Files:
+    settings = ground.settings
+    upload_time = timedelta(seconds=settings.upload_seconds)
+    limits = FileLimits(settings.max_upload_bytes, upload_time, quotas.keep_room)
+    return Files(ground.database, ground.store, ground.clock, query.file_in_use, limits)
 
 
 def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
@@ -235,13 +233,6 @@ async def _introduce(settings: Settings, tenancy: Tenancy) -> Credentials:
     credentials = Credentials(None, None, key, _OWNER, password, report.organization_id)
     write_credentials(settings.data, credentials)
     return credentials
-
-
-def kept_at_most(settings: Settings) -> Kept:
-    """How long the platform keeps things."""
-    return Kept(
-        settings.retention_jobs_days, settings.retention_events_days, settings.retention_files_days
-    )
 
 
 def _days(days: float | None) -> timedelta | None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from usina.ground import CanNotStart, Ground, redis_of
+from usina.kernel.jobs.organization import Organizations
 from usina.kernel.limits.attempts import Attempts
 from usina.kernel.limits.meter import Meter
 from usina.kernel.redis import Counts
@@ -15,6 +16,7 @@ from usina.kernel.tenancy.gate import Gate
 from usina.kernel.tenancy.invitation import Invitations
 from usina.kernel.tenancy.member import Members
 from usina.kernel.tenancy.password import Passwords
+from usina.kernel.tenancy.retention import Kept
 from usina.kernel.tenancy.token import Tokens
 from usina.settings import Settings
 
@@ -31,6 +33,7 @@ class Doors:
     gate: Gate
     accounts: Accounts
     api_keys: ApiKeys
+    organizations: Organizations
     members: Members
     invitations: Invitations
     attempts: Attempts
@@ -58,7 +61,8 @@ def doors_on(ground: Ground) -> Doors:
     shared = _shared(ground)
     attempts, meter = Attempts(shared, settings.rate_login), Meter(shared)
     ground.parts.push_async_callback(meter.stop)
-    return Doors(gate, accounts, keys, members, invitations, attempts, meter)
+    organizations = Organizations(database, bus, ground.quotas.most, _longest_kept(settings))
+    return Doors(gate, accounts, keys, organizations, members, invitations, attempts, meter)
 
 
 def refuse_weak_secret(settings: Settings, *, needed: bool) -> None:
@@ -78,6 +82,13 @@ def _weak(why: str) -> str:
     return (
         f"SECRET_KEY {why}, and it signs the tokens of this platform. Set the same for every"
         " process, such as `openssl rand -hex 32` prints."
+    )
+
+
+def _longest_kept(settings: Settings) -> Kept:
+    """How long the platform keeps things."""
+    return Kept(
+        settings.retention_jobs_days, settings.retention_events_days, settings.retention_files_days
     )
 
 
