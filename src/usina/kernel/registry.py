@@ -107,8 +107,7 @@ class Registry:
 
 def loaded(place: str) -> Any:
     """What a room has named as ``module:name``."""
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return pkgutil.resolve_name(place)
 
 
 def discover_apps(package: str) -> list[App]:

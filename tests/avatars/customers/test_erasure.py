@@ -90,6 +90,8 @@ async def test_asked_again_it_is_the_same_erasure(studio: Studio, rival: Studio)
     again = await erased(studio, name)
 
     assert first == again
+    entries = (await studio.get("/api/v1/audit?action=customer.erased")).json()["items"]
+    assert [entry["subject"]["id"] for entry in entries] == [first["customer_digest"]]
     assert (await studio("DELETE", f"/customers/{a_customer()}")).status_code == 404
     found = (await studio.get(f"/api/v1/erasures?customer={name}")).json()["items"]
     assert found == [first]

@@ -34,6 +34,7 @@ from usina.kernel.jobs.table import jobs
 from usina.kernel.page import Page
 from usina.kernel.platform import Platform
 from usina.kernel.storage.store import StoredObject
+from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.tenancy.caller import owned_by
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -42,7 +43,9 @@ _RECEIPT: Final = tuple(customer_erasures.c[name] for name in Receipt.__dataclas
 _ROUTE: Final = "POST /customers/"
 
 
-async def erase(platform: Platform, organization_id: str, name: str) -> Receipt:
+async def erase(
+    platform: Platform, organization_id: str, name: str, note: Note = unnoted
+) -> Receipt:
     """Erases the customer; of one that was erased before the receipt comes again.
 
     Raises ``NotFound`` for one that never was, ``Unavailable`` (``erasure_unfinished``) where a
@@ -50,7 +53,7 @@ async def erase(platform: Platform, organization_id: str, name: str) -> Receipt:
     """
     try:
         customer = await platform.database.write(
-            lambda tx: store.begin_erasing(tx, organization_id, name), tenant=organization_id
+            lambda tx: store.begin_erasing(tx, organization_id, name, note), tenant=organization_id
         )
         return await finish_erasing(platform, customer)
     except NotFound:

@@ -16,7 +16,7 @@ from usina.apps.avatars.customer.form import read_photo_form
 from usina.apps.avatars.customer.service import Customers
 from usina.apps.avatars.customer.status import PhotoDocument, photo_document
 from usina.apps.avatars.customer.stream import follow_customer
-from usina.http_kit.body import read_json
+from usina.http_kit.body import json_body, read_json
 from usina.http_kit.call import Call, needs
 from usina.http_kit.idempotent import KEY_PARAMETER, once
 from usina.http_kit.multipart import MULTIPART
@@ -243,12 +243,7 @@ async def get_customer(customer_id: CustomerId, call: Reading) -> Response:
     summary="Set how long a customer's photos are kept",
     response_model=CustomerDocument,
     responses=problems(400, 401, 403, 404, 409, 415, 422),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": CustomerPlan.model_json_schema()}},
-        }
-    },
+    openapi_extra=json_body(CustomerPlan),
 )
 async def set_customer(request: Request, customer_id: CustomerId, call: Writing) -> Response:
     """Makes the customer where there is none yet."""
@@ -271,7 +266,9 @@ async def erase_customer(customer_id: CustomerId, call: Writing) -> Response:
     """Cancels what runs, then removes every byte and row; `Location` is the receipt. Asked again,
     the same."""
     name = _named(customer_id)
-    receipt = await erasure.erase(call.platform, call.organization_id, name)
+    digest = erasure.digest_of(call.platform, call.organization_id, name)
+    note = call.note("customer.erased", ("customer", digest))
+    receipt = await erasure.erase(call.platform, call.organization_id, name, note)
     return Response(status_code=204, headers={"location": f"/api/v1/erasures/{receipt.id}"})
 
 

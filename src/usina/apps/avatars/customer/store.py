@@ -13,6 +13,7 @@ from usina.kernel.errors import Conflict, NotFound
 from usina.kernel.files.table import files
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.table import jobs
+from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.tenancy.caller import owned_by
 
 _PHOTO: Final = tuple(customer_photos.c[name] for name in Photo.__dataclass_fields__)
@@ -69,11 +70,14 @@ def set_retention(tx: Transaction, organization_id: str, name: str, days: float 
     return find_customer(tx, organization_id, name)
 
 
-def begin_erasing(tx: Transaction, organization_id: str, name: str) -> Customer:
-    """From the commit on nothing is added to the customer any more."""
+def begin_erasing(
+    tx: Transaction, organization_id: str, name: str, note: Note = unnoted
+) -> Customer:
+    """From the commit on nothing is added to the customer any more; noted the first time."""
     mine = sa.update(customers).where(owned_by(organization_id, customers))
     begun = mine.where(customers.c.name == name, customers.c.erasing_at.is_(None))
-    tx.execute(begun.values(erasing_at=tx.now))
+    if tx.execute(begun.values(erasing_at=tx.now)).rowcount:
+        note(tx)
     return find_customer(tx, organization_id, name)
 
 
