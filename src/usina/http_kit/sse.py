@@ -4,14 +4,18 @@ A frame is made when the client has taken the one before, so a slow client costs
 that takes nothing for a while is let go, and resumes with the last id it saw.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
+import structlog
 from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 
 from usina.http_kit.reply import json_bytes
+from usina.kernel.errors import Unavailable
 
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 EVENT_STREAM: Final = "text/event-stream"
 COMMENT: Final = b": still here\n\n"
 SILENCE_SECONDS: Final = 15.0
@@ -23,9 +27,19 @@ def frame(kind: str, document: object, last_id: str | None = None) -> bytes:
     return head.encode() + b"data: " + json_bytes(document) + b"\n\n"
 
 
-def event_stream(frames: AsyncIterator[bytes]) -> EventSourceResponse:
-    """The frames as a response; it ends with them, or when the client or the server leaves."""
-    return EventSourceResponse(frames, ping=0, sep="\n")
+def event_stream(frames: AsyncGenerator[bytes]) -> EventSourceResponse:
+    """The frames as a response; it ends with them, or when the client or the server leaves, or
+    when what the frames are made from is away: a client comes back with the last id it saw."""
+    return EventSourceResponse(_while_there(frames), ping=0, sep="\n")
+
+
+async def _while_there(frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(frames):
+        try:
+            async for one in frames:
+                yield one
+        except Unavailable as error:
+            _log.warning("a stream ends early", reason=error.detail)
 
 
 def wants_event_stream(request: Request) -> bool:
