@@ -7,7 +7,7 @@ from usina.kernel.dispatch.celery import make_celery
 
 
 def test_who_acknowledges_what_a_lost_connection_brought_goes_on() -> None:
-    app = make_celery(redis_server().url, ["default"])
+    app = make_celery(redis_server().url, ["default"], "a-platform")
     with app.connection_for_read() as connection:
         channel: Any = connection.channel()
         channel.close()

@@ -92,7 +92,7 @@ async def test_health_follows_readiness(running: Running, monkeypatch: pytest.Mo
 
 
 async def test_a_room_has_a_service_of_its_own(
-    running: Running, capsys: pytest.CaptureFixture[str]
+    running: Running, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     api = await running.new_organization()
     async with (
@@ -110,7 +110,7 @@ async def test_a_room_has_a_service_of_its_own(
         with refused() as told:
             await Client(channel).get("x")
         assert told.status == "UNAUTHENTICATED"
-    assert "a secret of the server" in capsys.readouterr().out
+    assert "a secret of the server" in capsys.readouterr().out + caplog.text
 
 
 async def test_who_takes_nothing_is_let_go(

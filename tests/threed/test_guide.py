@@ -73,7 +73,8 @@ def test_what_the_guide_says_is_understood() -> None:
 
 
 def test_every_warning_and_reason() -> None:
-    source = "".join(path.read_text() for path in CODE.rglob("*.py"))
+    rooms = (CODE, CODE.parents[1] / "imaging")
+    source = "".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
     warnings = set(re.findall(r'Notice\(\s*"(\w+)"', source))
     reasons = set(re.findall(r'InvalidInput\(\s*"(\w+)"', source))
     printing = {name for name in table("Printing") if name.startswith("print_")}
