@@ -217,7 +217,7 @@ class Cluster:
     def _usina(self, name: str, *words: str) -> None:
         command, bear = words, self._bear
         role = words[0]
-        own: dict[str, str] = {}
+        own: dict[str, str] = {"USINA_GRPC_PORT": "0"}
         if name in {"worker-2", "api-2"}:
             own["DATABASE_URL"] = (
                 f"postgresql://postgres@127.0.0.1:{self.lines['database'].port}/{self.database}"
