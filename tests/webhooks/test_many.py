@@ -156,6 +156,7 @@ async def test_a_commit_wakes_the_sender(office: PostOffice, second: Deliverer) 
         await there.wait(3, seconds=4)
         await office.job()
         await there.wait(5, seconds=4)
+    assert len(there.requests) == 5
 
 
 async def test_a_disabled_endpoint_is_not_sent_what_was_claimed_for_it(office: PostOffice) -> None:

@@ -46,11 +46,16 @@ async def start_of(call: Call, job_id: str | None, text: str | None) -> Start:
 
 
 async def following(
-    call: Call, channel: str, job_id: str | None, after: int | None
+    call: Call,
+    channel: str,
+    job_id: str | None,
+    after: int | None,
+    permission: Permission = Permission.JOBS_READ,
 ) -> AsyncGenerator[Event | Hint | None]:
     """As :meth:`EventStream.follow`, counted by channel; it ends too when the job was deleted.
 
-    Raises ``Unauthorized`` soon after the caller's credential has expired or was revoked.
+    Raises ``Unauthorized`` soon after the caller's credential has expired or was revoked, and
+    ``Forbidden`` once it does not give the permission any more.
     """
     clock = asyncio.get_running_loop().time
     checked = clock()
@@ -59,7 +64,7 @@ async def following(
         async with aclosing(followed) as items:
             async for item in items:
                 if clock() - checked >= _CHECK_SECONDS:
-                    await call.check(Permission.JOBS_READ)
+                    await call.check(permission)
                     checked = clock()
                 if item is None and await _is_gone(call, job_id):
                     return

@@ -11,6 +11,7 @@ from tests.avatars.customers.conftest import Studio, a_customer
 from tests.avatars.program import astronaut, photo
 from tests.webhooks.receiver import receiver
 from usina.apps.avatars.customer.upkeep import forget_old_photos, release_uploads
+from usina.kernel.events.cursor import encode
 from usina.settings import Settings
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
@@ -233,6 +234,16 @@ async def test_a_customers_stream_tells_of_their_photos_alone(studio: Studio) ->
     assert [(key, each["status"]) for key, each in resumed] == [
         (key, each["status"]) for key, each in first[1:]
     ]
+
+
+async def test_a_stream_can_not_go_on_after_what_was_never_told(studio: Studio) -> None:
+    name = a_customer()
+    await studio.done(name)
+    epoch = await studio.platform.events.epoch()
+    for last in ("abc", encode("00000000", 1), encode(epoch, 2**40)):
+        path = f"/customers/{name}/photos/stream"
+        answer = await studio("GET", path, headers={"last-event-id": last})
+        assert (answer.status_code, answer.json()["code"]) == (410, "cursor_gone")
 
 
 async def test_a_callback_is_told_the_photo_itself(studio: Studio) -> None:

@@ -10,6 +10,15 @@
 `AsyncClient` has the same methods, to be awaited.
 """
 
+from usina_client._delivery import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryDetail,
+    DeliveryError,
+    DeliveryStatus,
+    Webhook,
+    WebhookSecret,
+)
 from usina_client._download import safe_name
 from usina_client._error import (
     ApiError,
@@ -35,24 +44,29 @@ from usina_client._error import (
     WaitTimeoutError,
     WebhookVerificationError,
 )
-from usina_client._model import (
+from usina_client._identity import (
     Actor,
     ApiKey,
-    Artifact,
     AuditEntry,
     CallingKey,
+    Identity,
+    NamedOrganization,
+    NewApiKey,
+    Organization,
+    Quotas,
+    Retention,
+    Subject,
+    Tokens,
+    Usage,
+)
+from usina_client._model import (
+    Artifact,
     CatchUp,
     DeclaredGate,
-    Delivery,
-    DeliveryAttempt,
-    DeliveryDetail,
-    DeliveryError,
-    DeliveryStatus,
     Event,
     File,
     Gate,
     Health,
-    Identity,
     Job,
     JobError,
     JobStatus,
@@ -60,25 +74,15 @@ from usina_client._model import (
     Layer,
     Metrics,
     Model,
-    NamedOrganization,
-    NewApiKey,
-    Organization,
     Page,
     Queue,
     QueueResources,
-    Quotas,
     Readiness,
     Resources,
-    Retention,
     Schedule,
     ScheduledJob,
-    Subject,
     Throughput,
-    Tokens,
-    Usage,
     WarmModel,
-    Webhook,
-    WebhookSecret,
     Worker,
 )
 from usina_client._schedule import SchedulePlan, plan_of

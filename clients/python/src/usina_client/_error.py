@@ -28,7 +28,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
-from usina_client._model import Job
+from usina_client._model import (
+    Job,
+)
 
 
 class UsinaError(Exception):

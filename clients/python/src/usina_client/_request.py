@@ -7,7 +7,9 @@ from typing import Final, TypeAlias
 from urllib.parse import quote
 from uuid import uuid4
 
-from usina_client._model import Json
+from usina_client._model import (
+    Json,
+)
 from usina_client._upload import OnProgress, Part
 
 API: Final = "/api/v1"

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from usina_client._model import CatchUp, Schedule
+from usina_client._model import (
+    CatchUp,
+    Schedule,
+)
 from usina_client._submission import JobRequest, Sent, body_of
 
 

@@ -9,7 +9,11 @@ from typing import TypeAlias
 from pydantic import JsonValue
 from typing_extensions import TypeIs
 
-from usina_client._model import Artifact, File, Json
+from usina_client._model import (
+    Artifact,
+    File,
+    Json,
+)
 from usina_client._request import API, Request, idempotent
 from usina_client._upload import OnProgress, Part, Upload
 

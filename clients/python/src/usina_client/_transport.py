@@ -25,7 +25,9 @@ from httpx2 import Request as HttpRequest
 from httpx2 import TransportError as Lost
 
 from usina_client._error import TransportError, TransportTimeoutError
-from usina_client._model import Json
+from usina_client._model import (
+    Json,
+)
 from usina_client._request import Request
 from usina_client._upload import Reader
 

@@ -8,8 +8,14 @@ from pydantic import AwareDatetime, JsonValue, ValidationError
 from standardwebhooks import Webhook as Signature
 from standardwebhooks import WebhookVerificationError as Unverified
 
+from usina_client._delivery import (
+    Webhook,
+)
 from usina_client._error import WebhookVerificationError
-from usina_client._model import Answer, Job, Webhook
+from usina_client._model import (
+    Answer,
+    Job,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

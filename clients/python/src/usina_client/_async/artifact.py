@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from usina_client._model import Artifact
+from usina_client._model import (
+    Artifact,
+)
 from usina_client._request import get, path_to
 from usina_client._upload import OnProgress
 

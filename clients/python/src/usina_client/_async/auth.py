@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from usina_client._model import (
+from usina_client._identity import (
     ApiKey,
     AuditEntry,
     Identity,
     NewApiKey,
     Organization,
-    Page,
     Quotas,
     Retention,
     Tokens,
+)
+from usina_client._model import (
+    Page,
 )
 from usina_client._request import API, Request, get, idempotent, path_to, post, query_of
 

@@ -4,7 +4,10 @@ import os
 from types import TracebackType
 from typing import Final, Self
 
-from usina_client._model import Health, Readiness
+from usina_client._model import (
+    Health,
+    Readiness,
+)
 from usina_client._request import Request, get
 from usina_client._transport import AsyncBaseTransport, credential
 

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from usina_client._model import File
+from usina_client._model import (
+    File,
+)
 from usina_client._request import API, Request, get, idempotent, path_to
 from usina_client._upload import OnProgress, Part, Source, Upload
 

@@ -1,6 +1,9 @@
 """The catalogue."""
 
-from usina_client._model import Model, Page
+from usina_client._model import (
+    Model,
+    Page,
+)
 from usina_client._request import API, get, path_to, query_of
 
 from .connection import AsyncConnection

@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterator
 from typing import Generic
 
-from usina_client._model import Item, Page
+from usina_client._model import (
+    Item,
+    Page,
+)
 from usina_client._request import Query, get
 
 from .connection import AsyncConnection

@@ -1,6 +1,9 @@
 """Schedules: jobs by the clock."""
 
-from usina_client._model import Page, Schedule
+from usina_client._model import (
+    Page,
+    Schedule,
+)
 from usina_client._request import API, Request, get, idempotent, path_to, query_of
 from usina_client._schedule import SchedulePlan, plan_body
 

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from usina_client._model import (
+from usina_client._delivery import (
     Delivery,
     DeliveryDetail,
     DeliveryStatus,
-    Page,
     Webhook,
     WebhookSecret,
+)
+from usina_client._model import (
+    Page,
 )
 from usina_client._request import API, Request, get, idempotent, path_to, post, query_of
 from usina_client._webhook import WebhookPlan, webhook_body

@@ -1,6 +1,9 @@
 """The workers, for operators."""
 
-from usina_client._model import Page, Worker
+from usina_client._model import (
+    Page,
+    Worker,
+)
 from usina_client._request import API, path_to, post, query_of
 
 from .connection import AsyncConnection

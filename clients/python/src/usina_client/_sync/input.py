@@ -6,7 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from usina_client._error import ApiError, UsinaError
-from usina_client._model import File
+from usina_client._model import (
+    File,
+)
 from usina_client._submission import InputValue, JobRequest, Sent, is_one, upload_of
 from usina_client._upload import OnProgress, Upload
 

@@ -15,7 +15,13 @@ from usina_client._error import (
     UsinaError,
     WaitTimeoutError,
 )
-from usina_client._model import Event, Job, Json, LogText, Page
+from usina_client._model import (
+    Event,
+    Job,
+    Json,
+    LogText,
+    Page,
+)
 from usina_client._request import API, Request, get, idempotent, path_to, query_of
 from usina_client._submission import Inputs, JobRequest, body_of, by_id, multipart
 from usina_client._upload import OnProgress

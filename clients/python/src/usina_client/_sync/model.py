@@ -1,7 +1,10 @@
 # Generated from ../_async/model.py by generate_sync.py: change that file instead.
 """The catalogue."""
 
-from usina_client._model import Model, Page
+from usina_client._model import (
+    Model,
+    Page,
+)
 from usina_client._request import API, get, path_to, query_of
 
 from .connection import Connection

@@ -4,7 +4,10 @@
 from collections.abc import Iterator
 from typing import Generic
 
-from usina_client._model import Item, Page
+from usina_client._model import (
+    Item,
+    Page,
+)
 from usina_client._request import Query, get
 
 from .connection import Connection

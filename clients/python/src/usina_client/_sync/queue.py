@@ -1,7 +1,10 @@
 # Generated from ../_async/queue.py by generate_sync.py: change that file instead.
 """The queues, for operators."""
 
-from usina_client._model import Page, Queue
+from usina_client._model import (
+    Page,
+    Queue,
+)
 from usina_client._request import API, path_to, post, query_of
 
 from .connection import Connection

@@ -1,7 +1,10 @@
 # Generated from ../_async/schedule.py by generate_sync.py: change that file instead.
 """Schedules: jobs by the clock."""
 
-from usina_client._model import Page, Schedule
+from usina_client._model import (
+    Page,
+    Schedule,
+)
 from usina_client._request import API, Request, get, idempotent, path_to, query_of
 from usina_client._schedule import SchedulePlan, plan_body
 

@@ -7,7 +7,10 @@ from time import sleep
 
 from usina_client._download import Sink, receiving, target_of
 from usina_client._error import TransportError
-from usina_client._model import Artifact, File
+from usina_client._model import (
+    Artifact,
+    File,
+)
 from usina_client._request import Request
 from usina_client._upload import OnProgress
 

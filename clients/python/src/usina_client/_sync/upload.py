@@ -4,7 +4,10 @@
 from time import monotonic, sleep
 
 from usina_client._error import ApiError, TransportError
-from usina_client._model import File, UploadTicket
+from usina_client._model import (
+    File,
+    UploadTicket,
+)
 from usina_client._request import API, Request, idempotent, path_to, post
 from usina_client._upload import OnProgress, Part, Upload, opened
 

@@ -1,7 +1,10 @@
 # Generated from ../_async/worker.py by generate_sync.py: change that file instead.
 """The workers, for operators."""
 
-from usina_client._model import Page, Worker
+from usina_client._model import (
+    Page,
+    Worker,
+)
 from usina_client._request import API, path_to, post, query_of
 
 from .connection import Connection

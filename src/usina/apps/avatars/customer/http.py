@@ -18,15 +18,10 @@ from usina.apps.avatars.customer.status import PhotoDocument, photo_document
 from usina.apps.avatars.customer.stream import follow_customer
 from usina.http_kit.body import json_body, read_json
 from usina.http_kit.call import Call, needs
+from usina.http_kit.following import start_of
 from usina.http_kit.idempotent import KEY_PARAMETER, once
 from usina.http_kit.multipart import MULTIPART
-from usina.http_kit.paging import (
-    PageDocument,
-    PageQuery,
-    decode_cursor,
-    encode_cursor,
-    page_document,
-)
+from usina.http_kit.paging import PageDocument, PageQuery, answer_page, decode_cursor
 from usina.http_kit.problem import problems
 from usina.http_kit.query import Number, Query, parameters, read_query
 from usina.http_kit.reply import answer_response, json_answer, json_response
@@ -34,7 +29,6 @@ from usina.http_kit.sse import COMMENT, EVENT_STREAM, event_stream, frame, last_
 from usina.kernel.clock import rfc3339
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Forbidden, NotFound, Unauthorized
-from usina.kernel.events import cursor
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import Job
 from usina.kernel.tenancy.permission import Permission
@@ -178,15 +172,13 @@ async def stream_photos(request: Request, customer_id: CustomerId, call: Reading
     """Begins now, or after `Last-Event-ID`; every change of every photo of the customer."""
     name = _named(customer_id)
     await Customers(call.platform, call.caller).get(name)
-    epoch = await call.platform.events.epoch()
-    start = last_event_id(request)
-    after = None if start is None else cursor.decode(start, epoch)
-    return event_stream(_frames(call, name, after))
+    start = await start_of(call, None, last_event_id(request))
+    return event_stream(_frames(call, name, start.after))
 
 
 async def _frames(call: Call, name: str, after: int | None) -> AsyncGenerator[bytes]:
     """Ends with the credential."""
-    async with aclosing(follow_customer(call, name, after)) as changes:
+    async with aclosing(follow_customer(call, "sse", name, after)) as changes:
         with suppress(Unauthorized, Forbidden):
             async for told in changes:
                 yield COMMENT if told is None else frame("photo.status", told.document, told.id)
@@ -204,9 +196,8 @@ async def list_photos(request: Request, customer_id: CustomerId, call: Reading) 
     name, query = _named(customer_id), read_query(request, PageQuery)
     after = decode_cursor("photos", query.cursor)
     page = await Customers(call.platform, call.caller).photos(name, after, query.limit)
-    more = page.next_after and encode_cursor("photos", page.next_after)
     return json_response(
-        page_document([photo_document(job, name, call.link) for job in page.items], more)
+        answer_page("photos", page, lambda job: photo_document(job, name, call.link))
     )
 
 
@@ -222,8 +213,7 @@ async def list_customers(request: Request, call: Reading) -> Response:
     query = read_query(request, PageQuery)
     after = decode_cursor("customers", query.cursor)
     page = await Customers(call.platform, call.caller).list(after, query.limit)
-    more = page.next_after and encode_cursor("customers", page.next_after)
-    return json_response(page_document([_customer(each) for each in page.items], more))
+    return json_response(answer_page("customers", page, _customer))
 
 
 @router.get(
@@ -287,8 +277,7 @@ async def list_erasures(request: Request, call: Reading) -> Response:
     )
     after = decode_cursor("erasures", query.cursor)
     page = await erasure.receipts(call.platform, call.organization_id, digest, after, query.limit)
-    more = page.next_after and encode_cursor("erasures", page.next_after)
-    return json_response(page_document([_receipt(each) for each in page.items], more))
+    return json_response(answer_page("erasures", page, _receipt))
 
 
 @router.get(

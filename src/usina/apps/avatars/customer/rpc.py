@@ -61,7 +61,7 @@ async def _changes(
         yield _message(present)
         if present["status"] in {"DONE", "FAILED"}:
             return
-    async with aclosing(follow_customer(rpc, name, after, job_id)) as changes:
+    async with aclosing(follow_customer(rpc, "grpc", name, after, job_id)) as changes:
         async for told in changes:
             if told is None or told.document == present:
                 continue

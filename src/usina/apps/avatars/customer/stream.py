@@ -1,6 +1,5 @@
 """A customer's photos as they move on: the event log, in the words of the origin."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from typing import Any, Final
 from usina.apps.avatars.customer.service import Customers
 from usina.apps.avatars.customer.status import photo_document
 from usina.http_kit.call import Call
+from usina.http_kit.following import following
 from usina.kernel.errors import NotFound
 from usina.kernel.events import cursor
 from usina.kernel.events.event import JOB_TERMINAL_TYPES, Event
@@ -22,7 +22,6 @@ _EARLIER: Final = {
     "job.running": Status.RUNNING,
 }
 _REMEMBERED: Final = 1000
-_CHECK_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Told:
 
 
 async def follow_customer(
-    call: Call, name: str, after: int | None, job_id: str | None = None
+    call: Call, channel: str, name: str, after: int | None, job_id: str | None = None
 ) -> AsyncGenerator[Told | None]:
     """What happens to the customer's photos after a position, or from now on; null in silence.
 
@@ -45,14 +44,9 @@ async def follow_customer(
     customers = Customers(call.platform, call.caller)
     epoch = await call.platform.events.epoch()
     known: dict[str, bool] = {}
-    clock = asyncio.get_running_loop().time
-    checked = clock()
-    followed = call.platform.events.follow(call.organization_id, job_id, after)
+    followed = following(call, channel, job_id, after, Permission.APPS_READ)
     async with aclosing(followed) as items:
         async for item in items:
-            if clock() - checked >= _CHECK_SECONDS:
-                await call.check(Permission.APPS_READ)
-                checked = clock()
             if item is None:
                 if await _is_gone(customers, name):
                     return
