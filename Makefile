@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.installed
-TOOLS := curl faketime gcc jq pgbouncer redis-server
+TOOLS := blender curl faketime gcc jq pgbouncer redis-server simpleFoam
 CEPH := ceph-mon ceph-osd radosgw
 SEED ?= 1
 JOBS ?= 10000
@@ -39,7 +39,7 @@ run: setup ## The platform on http://127.0.0.1:8000
 	$(BIN)/usina up
 
 tools: # What the guides and the tests use, by apt where we may
-	@PATH="$$PATH:/usr/sbin"; missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done | sed "s/^gcc$$/gcc libc6-dev/"); \
+	@PATH="$$PATH:/usr/sbin"; missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done | sed "s/^gcc$$/gcc libc6-dev/; s/^simpleFoam$$/openfoam/; s/^blender$$/blender python3-numpy/"); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \

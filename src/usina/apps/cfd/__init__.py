@@ -1,0 +1,1 @@
+"""Packed beds, made and measured, and what flows through them."""
