@@ -81,9 +81,11 @@ def _renew(work: WorkFolder) -> None:
     old.remove()
     work.path.rename(old.path)
     fresh = WorkFolder.create(root, name)
-    for path in (old.path / "inputs").iterdir():
-        path.rename(fresh.path / "inputs" / path.name)
-    (old.path / "job.json").rename(fresh.path / "job.json")
+    brought = [old.path / "job.json", *old.path.glob("inputs/*"), *old.path.glob("checkpoint/*")]
+    for path in brought:
+        target = fresh.path / path.relative_to(old.path)
+        target.parent.mkdir(0o700, exist_ok=True)
+        path.rename(target)
     old.remove()
 
 
