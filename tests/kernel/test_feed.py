@@ -61,6 +61,20 @@ async def test_who_begins_earlier_and_commits_later_is_not_passed_over(
     assert await reader.read() == ["first", "second"]
 
 
+async def test_who_waited_for_its_turn_tells_when_it_had_it(postgres: PostgresDatabase) -> None:
+    owner = await organization(postgres)
+
+    def begins_first(tx: Transaction) -> None:
+        assert tx.now, "it has begun"
+        await_(postgres.write(lambda tx: tell(tx, owner, "first")))
+        tell(tx, owner, "second")
+
+    await postgres.write(begins_first)
+    told = await postgres.read(lambda tx: read_after(tx, owner, None, None, 10))
+    assert [event.type for event in told] == ["first", "second"]
+    assert told[0].at < told[1].at
+
+
 async def test_one_that_dies_after_its_turn_holds_up_nobody(postgres: PostgresDatabase) -> None:
     owner = await organization(postgres)
     reader = Reader(postgres, owner)

@@ -5,6 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -43,6 +45,30 @@ class Timestamp(sa.types.TypeDecorator[datetime]):
 def moment(name: str) -> sa.ColumnElement[datetime]:
     """The moment that is bound so, or that of the transaction where none is."""
     return sa.func.coalesce(sa.bindparam(name, type_=Timestamp), sa.func.now())
+
+
+class _Present(sa.ColumnElement[datetime]):
+    inherit_cache = False
+    type = Timestamp()
+
+    def __init__(self, known: sa.BindParameter[datetime]) -> None:
+        self.known = known
+
+
+def present(name: str) -> sa.ColumnElement[datetime]:
+    """The moment at which it is written, after whatever the statement waited for, as PostgreSQL
+    knows it. SQLite's one writer waits before it begins: there it is the moment bound so."""
+    return _Present(sa.bindparam(name, type_=Timestamp(), required=True))
+
+
+@compiles(_Present, "postgresql")
+def _present_on_postgresql(_element: _Present, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(_Present, "sqlite")
+def _present_on_sqlite(element: _Present, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.known, **options)
 
 
 Id = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")

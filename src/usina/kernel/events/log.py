@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from usina.kernel.db.prepared import Prepared
-from usina.kernel.db.schema import moment
+from usina.kernel.db.schema import present
 from usina.kernel.db.turn import take_turns
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.event import Event
@@ -34,7 +34,7 @@ Announce = Callable[[Sequence[NewEvent]], None]
 """Tells the bus, on the event loop, after the commit."""
 
 _INSERT: Final = Prepared(
-    sa.insert(events).values(at=moment("known_now")),
+    sa.insert(events).values(at=present("now")),
     ("organization_id", "job_id", "seq", "type", "data"),
 )
 
@@ -49,7 +49,7 @@ def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None
 
     From here to its end the transaction has the turn of the organizations that it tells of. A
     position is given in that turn, so an organization's positions are in the order of its commits,
-    and who has read up to one of them has missed none.
+    and who has read up to one of them has missed none. So is the time that an event tells.
     """
     if not new:
         return
@@ -62,7 +62,7 @@ def append(tx: Transaction, new: Sequence[NewEvent], announce: Announce) -> None
                 "job_id": event.job_id,
                 "seq": event.seq,
                 "type": event.type,
-                "known_now": tx.known_now,
+                "now": tx.known_now,
                 "data": event.data,
             }
             for event in new
