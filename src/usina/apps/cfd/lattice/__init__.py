@@ -1,0 +1,1 @@
+"""Slow flow through a bed by the lattice Boltzmann method."""

@@ -1,0 +1,90 @@
+"""bed-flow-lbm from a bed's file to its answer."""
+
+import math
+from functools import partial
+
+from usina.apps.cfd.jit import set_threads
+from usina.apps.cfd.lattice.answer import Solved, solved
+from usina.apps.cfd.lattice.checkpoint import Keeper
+from usina.apps.cfd.lattice.delivery import deliver
+from usina.apps.cfd.lattice.domain import connect
+from usina.apps.cfd.lattice.question import (
+    Piece,
+    Question,
+    check_memory,
+    check_velocities,
+    choose_piece,
+    read_question,
+)
+from usina.apps.cfd.lattice.stokes import Settling, Stokes, settle
+from usina.apps.cfd.lattice.voxel import Grid, voxelize
+from usina.apps.cfd.particles import read_particles
+from usina_runner import InvalidInput, Job
+
+_VISCOSITY = 1 / 24
+"""A bed's pressure evens out along its length the sooner the less viscous the lattice is."""
+
+_MOST_STEPS = 100_000
+_BEGUN, _SETTLED = 0.06, 0.92
+
+
+def flow_through(job: Job) -> None:
+    set_threads(job.cores)
+    question = read_question(job.params)
+    with job.stage("read", upto=0.02):
+        piece = choose_piece(read_particles(job.inputs["bed"][0]), question)
+        check_velocities(piece, question)
+        check_memory(piece, question)
+    with job.stage("voxels", upto=_BEGUN):
+        grid = voxelize(
+            piece.particles,
+            piece.tube_diameter_m,
+            piece.low_m,
+            piece.high_m,
+            piece.particles.shape.diameter_m / question.resolution,
+            job.check_cancelled,
+        )
+        flow = Stokes(connect(grid.fluid, "mirrored", job.check_cancelled), job.cores, _VISCOSITY)
+    with job.stage("flow", upto=_SETTLED):
+        settling = _settled(job, flow, question)
+    deliver(job, _checked(piece, grid, flow, settling), question)
+
+
+def _settled(job: Job, flow: Stokes, question: Question) -> Settling:
+    """The flow, brought to rest, or as far as the steps allow."""
+    settling = Settling()
+    keeper = Keeper(job, flow, settling)
+    if keeper.resume():
+        job.log("info", f"Going on from step {flow.steps} of the attempt before.")
+    settle(
+        flow,
+        settling,
+        tolerance=question.tolerance,
+        most_steps=_MOST_STEPS,
+        between=job.check_cancelled,
+        look=partial(_look, job, keeper, question),
+    )
+    return settling
+
+
+def _look(job: Job, keeper: Keeper, question: Question) -> None:
+    """Tell how far it is: on a scale on which the change that is left falls evenly."""
+    left = max(keeper.settling.left(), 1e-12)
+    done = min(1.0, math.log(left) / math.log(question.tolerance))
+    job.metric("residual", left)
+    job.metric("steps", keeper.flow.steps)
+    job.progress(max(job.fraction, _BEGUN + (_SETTLED - _BEGUN) * done), "flow")
+    keeper.keep_now_and_then()
+
+
+def _checked(piece: Piece, grid: Grid, flow: Stokes, settling: Settling) -> Solved:
+    """Refuses a bed that nothing flows through, whose pressure drop has no end."""
+    found = solved(piece, grid, flow, settling)
+    least = grid.voxel_m**2 * 1e-6
+    if not found.permeability_m2 > least:
+        raise InvalidInput(
+            "bed_closed",
+            "Nothing flows through the bed: at this resolution no way leads from its lower to its "
+            "upper end. Raise mesh.resolution, or look at the particles.",
+        )
+    return found
