@@ -61,7 +61,7 @@ class Keeper:
         if path is None:
             return False
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 if kept["fingerprint"].tobytes() != _fingerprint(self.flow):
                     return False
                 slots, flows = kept["slots"], kept["flows"]

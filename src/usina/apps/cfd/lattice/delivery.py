@@ -140,7 +140,7 @@ def _page(job: Job, found: Solved, question: Question, rows: list[dict[str, Any]
             _gates_section(found, question, rows),
             _method_section(found, question),
         ),
-        foot=f"{job.model} {job.model_version}, job {job.id}",
+        foot=f"Usina, {job.model} {job.model_version}",
     )
 
 

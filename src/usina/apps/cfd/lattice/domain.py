@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -66,6 +66,16 @@ def connect(fluid: Bits, ends: Ends, between: Callable[[], None] = lambda: None)
         turned.append(incoming[crosses[open_]].astype(np.uint32))
     blocks = sources.reshape(COUNT - 1, -1, BLOCK).swapaxes(0, 1)
     return Domain(fluid.shape, nodes, blocks.ravel(), np.concatenate(turned))
+
+
+def leads_through(fluid: Bits) -> bool:
+    """Whether a way leads through the fluid from the first layer to the last, by steps of the
+    lattice inside of the box."""
+    from scipy import ndimage  # pyright: ignore[reportMissingTypeStubs]
+
+    tools: Any = ndimage
+    label = np.asarray(tools.label(fluid, tools.generate_binary_structure(3, 2))[0])
+    return bool(np.intersect1d(label[0][fluid[0]], label[-1][fluid[-1]]).size)
 
 
 def _before(place: Indices, velocity: int, shape: tuple[int, int, int]) -> Indices:

@@ -4,12 +4,11 @@ import math
 from functools import partial
 
 from usina.apps.cfd.jit import set_threads
-from usina.apps.cfd.lattice.answer import Solved, solved
+from usina.apps.cfd.lattice.answer import solved
 from usina.apps.cfd.lattice.checkpoint import Keeper
 from usina.apps.cfd.lattice.delivery import deliver
-from usina.apps.cfd.lattice.domain import connect
+from usina.apps.cfd.lattice.domain import connect, leads_through
 from usina.apps.cfd.lattice.question import (
-    Piece,
     Question,
     check_memory,
     check_velocities,
@@ -44,10 +43,11 @@ def flow_through(job: Job) -> None:
             piece.particles.shape.diameter_m / question.resolution,
             job.check_cancelled,
         )
+        _needs_a_way(grid)
         flow = Stokes(connect(grid.fluid, "mirrored", job.check_cancelled), job.cores, _VISCOSITY)
     with job.stage("flow", upto=_SETTLED):
         settling = _settled(job, flow, question)
-    deliver(job, _checked(piece, grid, flow, settling), question)
+    deliver(job, solved(piece, grid, flow, settling), question)
 
 
 def _settled(job: Job, flow: Stokes, question: Question) -> Settling:
@@ -73,18 +73,16 @@ def _look(job: Job, keeper: Keeper, question: Question) -> None:
     done = min(1.0, math.log(left) / math.log(question.tolerance))
     job.metric("residual", left)
     job.metric("steps", keeper.flow.steps)
-    job.progress(max(job.fraction, _BEGUN + (_SETTLED - _BEGUN) * done), "flow")
+    reached = min(_SETTLED, _BEGUN + (_SETTLED - _BEGUN) * done)
+    job.progress(max(job.fraction, reached), "flow")
     keeper.keep_now_and_then()
 
 
-def _checked(piece: Piece, grid: Grid, flow: Stokes, settling: Settling) -> Solved:
+def _needs_a_way(grid: Grid) -> None:
     """Refuses a bed that nothing flows through, whose pressure drop has no end."""
-    found = solved(piece, grid, flow, settling)
-    least = grid.voxel_m**2 * 1e-6
-    if not found.permeability_m2 > least:
+    if not leads_through(grid.fluid):
         raise InvalidInput(
             "bed_closed",
-            "Nothing flows through the bed: at this resolution no way leads from its lower to its "
-            "upper end. Raise mesh.resolution, or look at the particles.",
+            "Nothing can flow through the bed: at this resolution no way leads from its lower to "
+            "its upper end. Raise mesh.resolution, or look at the particles.",
         )
-    return found

@@ -19,7 +19,9 @@ _SHOWN: Final = {
     "preview.png": "what became of it",
     "turntable.webp": "from all sides",
     "avatar.png": "the avatar",
+    "slice.png": "how fast it runs where",
 }
+_MEASURES: Final = {"particle_count": "", "porosity": "", "permeability_m2": " m²"}
 
 
 def write_page(out: Path, results: Sequence[Result]) -> Path:
@@ -55,8 +57,11 @@ def _command(result: Result) -> str:
     words = ["usina", "run", result.piece.model]
     if result.picture:
         words.append(f"{result.piece.input}={result.picture.name}")
+    if result.piece.made_of:
+        words.append(f"{result.piece.input}={result.piece.part}")
     for name, value in result.piece.params.items():
-        words += ["--param", f"{name}={value}"]
+        told = json.dumps(value) if isinstance(value, dict) else value
+        words += ["--param", f"{name}={told}"]
     return shlex.join(words)
 
 
@@ -98,6 +103,10 @@ def _facts(result: Result, report: dict[str, JsonValue]) -> Iterator[tuple[str, 
             yield name, f"{count:,}".replace(",", "\u202f")
     if isinstance(report.get("watertight"), bool):
         yield "watertight", "yes" if report["watertight"] else "no"
+    for name, unit in _MEASURES.items():
+        value = report.get(name)
+        if isinstance(value, int | float):
+            yield name.removesuffix("_m2"), f"{value:.3g}{unit}"
     volume = report.get("volume_m3")
     if isinstance(volume, int | float):
         yield "volume", f"{volume:.1f} m³" if volume >= 1 else f"{volume * 1e6:.1f} cm³"

@@ -12,8 +12,9 @@ from usina_client import Json
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One job of the demo; `picture` is a file of scikit-image's data folder, which the model takes
-    as its `input`, none where it takes words alone. `name` is what it is called where the
-    picture's own is not enough."""
+    as its `input`, none where it takes words alone. One `made_of` another piece, by its title,
+    takes that one's artifact `part` instead. `name` is what it is called where the picture's own is
+    not enough."""
 
     model: str
     picture: str | None
@@ -21,6 +22,8 @@ class Piece:
     params: Mapping[str, Json] = field(default_factory=dict[str, Json])
     name: str = ""
     input: str = "image"
+    made_of: str = ""
+    part: str = ""
 
     @property
     def title(self) -> str:
@@ -61,6 +64,23 @@ PIECES: Final = (
         "Standard parts by their tables, threads and involutes included.",
         {"prompt": "gear module 2 with 24 teeth, M12x50 bolt, M12 nut, M12 washer, rolamento"},
         "machine",
+    ),
+    Piece(
+        "packed-bed-v1",
+        None,
+        "A hundred and fifty spheres, poured into a tube and settled.",
+        {"diameter_m": 0.05, "particle_diameter_m": 0.01, "particle_count": 150, "seed": 1},
+        "spheres",
+    ),
+    Piece(
+        "bed-flow-lbm",
+        None,
+        "How easily air creeps through that bed, computed around every sphere.",
+        {"mesh": {"resolution": 10, "length_diameters": 4}},
+        "permeability",
+        "bed",
+        made_of="packed-bed-v1 spheres",
+        part="particles.csv",
     ),
 )
 

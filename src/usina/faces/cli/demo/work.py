@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,11 +35,17 @@ def perform(address: Address, out: Path) -> list[Result]:
 async def _perform(address: Address, out: Path) -> list[Result]:
     async with address.async_client() as client:
         models = {model.name: model async for model in client.models.list()}
-        pieces = [piece for piece in PIECES if _can_run(piece, models)]
+        pieces: list[Piece] = []
+        for piece in PIECES:
+            if _can_run(piece, models) and _has_its_part(piece, pieces):
+                pieces.append(piece)
         with board() as shown:
             rows = [shown.row(piece.title) for piece in pieces]
-            work = (_make(client, *pair, out) for pair in zip(pieces, rows, strict=True))
-            return list(await asyncio.gather(*work))
+            made: dict[str, asyncio.Task[Result]] = {}
+            for piece, row in zip(pieces, rows, strict=True):
+                work = _make(client, piece, row, out, made.get(piece.made_of))
+                made[piece.title] = asyncio.create_task(work)
+            return list(await asyncio.gather(*made.values()))
 
 
 def _can_run(piece: Piece, models: Mapping[str, Model]) -> bool:
@@ -51,8 +57,18 @@ def _can_run(piece: Piece, models: Mapping[str, Model]) -> bool:
     return True
 
 
-async def _make(client: AsyncClient, piece: Piece, row: Row, out: Path) -> Result:
-    """One piece from its picture or words to its artifacts."""
+def _has_its_part(piece: Piece, before: Sequence[Piece]) -> bool:
+    """Whether what a piece is made of is made before it."""
+    if piece.made_of and piece.made_of not in {each.title for each in before}:
+        say(f"{piece.title} is left out: it is made of {piece.made_of}")
+        return False
+    return True
+
+
+async def _make(
+    client: AsyncClient, piece: Piece, row: Row, out: Path, whole: asyncio.Task[Result] | None
+) -> Result:
+    """One piece from its picture, its words or the `whole` that it is made of, to its artifacts."""
     folder = out / piece.model / piece.stem
     folder.mkdir(parents=True, exist_ok=True)
     source = picture_of(piece)
@@ -62,8 +78,9 @@ async def _make(client: AsyncClient, piece: Piece, row: Row, out: Path) -> Resul
     paths: list[Path] = []
     failure = ""
     try:
+        given = await _part(piece, whole) if whole else picture
         job = await client.jobs.submit(
-            piece.model, piece.params, {piece.input: picture} if picture else {}
+            piece.model, piece.params, {piece.input: given} if given else {}
         )
         job = await follow(client, job.id, row)
         if job.succeeded:
@@ -75,3 +92,12 @@ async def _make(client: AsyncClient, piece: Piece, row: Row, out: Path) -> Resul
         failure = str(error)
         row.show("failed")
     return Result(piece, picture, time.monotonic() - begun, job, paths, failure)
+
+
+async def _part(piece: Piece, whole: asyncio.Task[Result]) -> str:
+    """The id of the artifact that a piece is made of."""
+    job = (await whole).job
+    found = [each.id for each in (job.artifacts if job else ()) if each.name == piece.part]
+    if not found:
+        raise UsinaError(f"{piece.made_of} left no {piece.part}.")
+    return found[0]
