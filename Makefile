@@ -14,7 +14,7 @@ EXAMPLES ?= 1000
 VALIDATOR := tests/threed/validator
 
 .DEFAULT_GOAL := help
-.PHONY: help tools ceph setup demo run test test-s3 check format proto bench fuzz torture lock clean
+.PHONY: help tools ceph setup demo run test test-s3 check format proto bench verification fuzz torture lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -80,6 +80,9 @@ proto: setup ## Write the message classes of every .proto
 
 bench: setup ## Speed, as ratios against peers and limits in the same run
 	$(BIN)/python -m benchmarks
+
+verification: setup tools ## The CFD room against known answers; writes its page, takes hours anew
+	$(BIN)/python -m usina.apps.cfd.verification $(PART)
 
 fuzz: setup ## The described API against generated requests, long; EXAMPLES=N per operation
 	USINA_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/fuzz
