@@ -30,7 +30,11 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[Piece]:
 def test_every_picture_is_there() -> None:
     pictures = [picture_of(piece) for piece in PIECES if piece.picture]
     assert all(picture and picture.is_file() for picture in pictures)
-    assert all(piece.params.get("prompt") for piece in PIECES if not piece.picture)
+    titles = [piece.title for piece in PIECES]
+    for place, piece in enumerate(PIECES):
+        if piece.made_of:
+            assert piece.part
+            assert piece.made_of in titles[:place]
     assert len({piece.title for piece in PIECES}) == len(PIECES)
 
 
@@ -63,6 +67,34 @@ def test_words_need_no_picture(pieces: list[Piece], usina: Usina, tmp_path: Path
     page = (tmp_path / "usina-demo" / "index.html").read_text()
     assert "usina run parametric-v1 --param &#x27;prompt=red ball&#x27;" in page
     assert "the picture" not in page
+
+
+def test_a_piece_is_made_of_what_another_left(
+    pieces: list[Piece], usina: Usina, tmp_path: Path
+) -> None:
+    pieces += [
+        Piece("parametric-v1", None, "A ball.", {"prompt": "red ball"}, "ball"),
+        Piece("echo-v1", None, "Of nothing.", {}, "nothing", made_of="packed-bed-v9 x", part="y"),
+        Piece(
+            "relief-v1",
+            None,
+            "Its picture.",
+            {"texture_size": 256, "target_faces": 1000},
+            "picture",
+            made_of="parametric-v1 ball",
+            part="preview.png",
+        ),
+    ]
+
+    done = usina("demo", "--json")
+
+    assert "echo-v1 nothing is left out: it is made of packed-bed-v9 x" in done.err
+    ball, picture = done.json["jobs"]
+    assert ball["failure"] == picture["failure"] == ""
+    preview = next(each for each in ball["job"]["artifacts"] if each["name"] == "preview.png")
+    assert picture["job"]["inputs"] == {"image": preview["id"]}
+    page = (tmp_path / "usina-demo" / "index.html").read_text()
+    assert "usina run relief-v1 image=preview.png" in page
 
 
 def test_a_demo_with_a_failure_says_so_and_goes_on(

@@ -60,4 +60,4 @@ def storeys(count: int, diameter_m: float = 0.01) -> Particles:
     around = np.column_stack([np.cos(angle), np.sin(angle), level + 0.5])
     axis = np.zeros((count, 3))
     axis[:, 2] = np.arange(0.5, count)
-    return spheres(diameter_m, diameter_m * np.concatenate([axis, around]))
+    return spheres(diameter_m, np.multiply(diameter_m, np.concatenate([axis, around]), dtype=float))

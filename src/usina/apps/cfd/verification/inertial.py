@@ -41,8 +41,8 @@ def _flow(fineness: int, velocity: float) -> Row:
         result["pressure_gradient_pa_m"],
         result["eisfeld_schnitzlein_pa_m"],
         0.25 if fineness >= 16 else None,
+        {"fineness": fineness},
         {
-            "fineness": fineness,
             "Re_p": result["reynolds"],
             "Ergun": result["ergun_pa_m"],
             "porosity of the mesh": result["porosity_mesh"],
@@ -52,7 +52,7 @@ def _flow(fineness: int, velocity: float) -> Row:
 
 
 def _mesh_chart(rows: Sequence[Row]) -> Chart:
-    mine = sorted((row.more["fineness"], row.computed, row.expected or math.nan) for row in rows)
+    mine = sorted((row.at["fineness"], row.computed, row.expected or math.nan) for row in rows)
     fineness, computed, expected = zip(*mine, strict=True)
     return Chart(
         "Pressure gradient by the fineness of the mesh",

@@ -44,7 +44,8 @@ def _wide(ratio: int, seed: int) -> Row:
         _porosity(ratio, _COUNTS[ratio], seed),
         dixon(ratio).value,
         0.10,
-        {"ratio": ratio, "de Klerk": de_klerk(ratio).value},
+        {"ratio": ratio},
+        {"de Klerk": de_klerk(ratio).value},
     )
 
 
@@ -56,7 +57,7 @@ def _chart(rows: Sequence[Row]) -> Chart:
         "porosity",
         (
             Line(
-                [row.more["ratio"] for row in rows],
+                [row.at["ratio"] for row in rows],
                 [row.computed for row in rows],
                 "packed-bed-v1, several seeds",
                 "dots",
