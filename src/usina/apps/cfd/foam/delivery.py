@@ -72,13 +72,6 @@ def deliver(job: Job, shop: Workshop, flow: Flowed) -> None:
     job.report(_told(shop, flow))
 
 
-def deliver_failure(job: Job, history_of: State | None) -> None:
-    """The residuals of a run that failed, which may be shown although nothing else is."""
-    if history_of is not None and history_of.history.iterations:
-        draw_residuals(job.outputs / "residuals.png", history_of.history)
-        job.artifact("residuals.png", "preview")
-
-
 def _told(shop: Workshop, flow: Flowed) -> dict[str, Any]:
     layout = flow.layout
     history = flow.state.history

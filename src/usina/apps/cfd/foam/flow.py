@@ -9,7 +9,7 @@ from typing import Final
 
 from usina.apps.cfd.foam.case import SURFACE, write_case
 from usina.apps.cfd.foam.checkpoint import State, parts_of, times, unpack
-from usina.apps.cfd.foam.delivery import Flowed, deliver, deliver_failure
+from usina.apps.cfd.foam.delivery import Flowed, deliver
 from usina.apps.cfd.foam.field import Cells, read_cells, read_pressure, slope_of
 from usina.apps.cfd.foam.installation import NotInstalled, find_installation
 from usina.apps.cfd.foam.layout import Layout, lay_out
@@ -47,7 +47,8 @@ def flow_through(job: Job) -> None:
         deliver(job, shop, Flowed(particles, layout, option, state, version, warnings))
     except Failure as failure:
         job.log("error", failure.message)
-        deliver_failure(job, state)
+        if state is not None and (table := state.history.table()):
+            job.log("error", f"Residuals:\n{table}")
         raise
     except OSError as error:
         raise _full(error) from None

@@ -9,11 +9,8 @@ _TIME: Final = re.compile(r"Time = (\d+)$")
 _RESIDUAL: Final = re.compile(r"Solving for (\w+), Initial residual = ([^,]+),")
 _SURFACE: Final = re.compile(r"\s+(areaAverage|sum)\((inlet|outlet)\) of (p|phi) = (\S+)")
 _CONTINUITY: Final = re.compile(r"time step continuity errors : sum local = ([^,]+),")
-_DONE: Final = "ExecutionTime = "
-_FATAL: Final = re.compile(r"FOAM FATAL|Floating point exception|printStack|sigFpe")
-_FULL: Final = re.compile(r"No space left on device|File too large|Disk quota exceeded")
 _BLOWN_UP: Final = 1e6
-_STUCK_AFTER: Final = 50
+_PRESSURE_BLOWN_UP: Final = 1e9
 FIELDS: Final = ("p", "Ux", "Uy", "Uz")
 
 
@@ -37,12 +34,24 @@ class History:
             "residuals": {name: told[:count] for name, told in self.residuals.items()},
         }
 
+    def table(self, rows: int = 20) -> str:
+        """Some of the iterations for people, the last among them; empty when there are none."""
+        count = len(self.iterations)
+        shown = sorted({count - 1 - count * row // rows for row in range(rows)} if count else [])
+        head = f"{'iteration':>10}{'pressure m2/s2':>16}" + "".join(f"{n:>12}" for n in FIELDS)
+        lines = [
+            f"{self.iterations[row]:>10}{self.pressures[row]:>16.5g}"
+            + "".join(f"{self.residuals[name][row]:>12.2e}" for name in FIELDS)
+            for row in shown
+        ]
+        return "\n".join([head, *lines]) if lines else ""
+
 
 @dataclass(slots=True)
 class Monitor:
     """Hears a solver line by line and adds what it says to ``history``.
 
-    ``trouble`` is a reason in snake_case as soon as the run is lost: ``diverged`` or ``disk_full``.
+    ``diverged`` is true as soon as a figure is none or beyond all bounds.
     ``inflow`` and ``outflow`` are in m3/s, of the last iteration; ``scale`` is the square of the
     velocity, by which a pressure is judged to have blown up.
     """
@@ -51,7 +60,7 @@ class Monitor:
     history: History = field(default_factory=History)
     inflow: float = math.nan
     outflow: float = math.nan
-    trouble: str | None = None
+    diverged: bool = False
     _iteration: int = 0
     _found: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -64,13 +73,8 @@ class Monitor:
         elif match := _SURFACE.match(line):
             self._hear_surface(match[1], match[2], self._number(match[4]))
         elif match := _CONTINUITY.match(line):
-            if not self._number(match[1]) < _BLOWN_UP:
-                self.trouble = "diverged"
-        elif _FULL.search(line):
-            self.trouble = "disk_full"
-        elif _FATAL.search(line):
-            self.trouble = self.trouble or "fatal"
-        return "pressure" in self._found and self._complete(line)
+            self._bound(self._number(match[1]), _BLOWN_UP)
+        return self._complete()
 
     def steady(self, count: int, share: float, start: int) -> bool:
         """Whether the pressure stayed within a share of itself over the last ``count`` iterations
@@ -89,31 +93,37 @@ class Monitor:
     def _hear_surface(self, operation: str, patch: str, value: float) -> None:
         if operation == "areaAverage":
             self._found["pressure"] = value
-            if not abs(value) < _BLOWN_UP * self.scale * 1e3:
-                self.trouble = "diverged"
+            self._bound(value, _PRESSURE_BLOWN_UP * self.scale)
         elif patch == "inlet":
             self.inflow = -value
         else:
             self.outflow = value
             self._found["outflow"] = value
 
-    def _complete(self, line: str) -> bool:
-        """The functions come after ``ExecutionTime``; the outlet's flow is the last of them."""
+    def _complete(self) -> bool:
+        """The outlet's flow is the last that an iteration tells."""
         if "outflow" not in self._found:
             return False
         history = self.history
         history.iterations.append(self._iteration)
-        history.pressures.append(self._found["pressure"])
+        history.pressures.append(self._found.get("pressure", math.nan))
         for name in FIELDS:
             history.residuals[name].append(self._found.get(name, math.nan))
         self._found = {}
         return True
 
+    def _bound(self, value: float, most: float) -> None:
+        if not abs(value) < most:
+            self.diverged = True
+
     def _number(self, text: str) -> float:
         """A number that is none is a solver that has diverged."""
-        value = float(text) if re.fullmatch(r"[-+\d.eE]+", text) else math.nan
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
         if not math.isfinite(value):
-            self.trouble = "diverged"
+            self.diverged = True
         return value
 
 

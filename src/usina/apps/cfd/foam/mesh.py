@@ -11,7 +11,7 @@ from usina.apps.cfd.foam.log import MeshQuality, read_quality
 from usina.apps.cfd.foam.workshop import Workshop
 from usina_runner import Failure
 
-_CELLS_PER_PART: Final = 15_000
+_CELLS_PER_PART: Final = 5_000
 """Below this, a part of its own costs more than it gains."""
 
 

@@ -132,8 +132,7 @@ class _Run:
 
     def judge(self) -> None:
         """Raises ``Failure`` as soon as the run is lost."""
-        trouble = self.monitor.trouble
-        if trouble == "diverged":
+        if self.monitor.diverged:
             words = "The solution diverged: a residual or the pressure left all bounds."
             raise self.solver.shop.failure("diverged", words, "simpleFoam")
         self.solver.shop.check_disk()

@@ -17,7 +17,7 @@ LEAST_FREE_BYTES: Final = 64 << 20
 _LINES: Final = 12
 _SIGXFSZ: Final = 25
 _FULL: Final = ("No space left on device", "Disk quota exceeded", "File too large")
-_DIVERGED: Final = ("Floating point exception", "sigFpe", "Maximum number of iterations exceeded")
+_DIVERGED: Final = ("Foam::sigFpe::sigHandler", "Floating point exception (core dumped)")
 
 
 @dataclass(slots=True)
