@@ -5,7 +5,6 @@ import re
 import zipfile
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -111,8 +110,8 @@ async def test_every_artifact_that_is_declared_is_there(flow: Flow) -> None:
 async def test_pictures_show_something(flow: Flow) -> None:
     for name in ("slice.png", "streamlines.png", "pressure.png", "pressure_drop.png"):
         with Image.open(flow.folder / name) as image:
-            pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
-        assert len(np.unique(pixels, axis=0)) > 50, f"{name} is all but empty"
+            colours = image.convert("RGB").getcolors(1 << 24) or []
+        assert len(colours) > 50, f"{name} is all but empty"
 
 
 async def test_the_slice_has_pressure_and_velocity_in_single_precision(flow: Flow) -> None:

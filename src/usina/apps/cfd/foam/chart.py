@@ -21,6 +21,7 @@ from usina.apps.cfd.plot import Chart, Line, draw_chart
 from usina.imaging.array import Field
 
 Row = Mapping[str, Any]
+_WIDE = 10
 
 
 def draw_pressure(path: Path, rows: Sequence[Row], layout: Layout) -> None:
@@ -65,8 +66,10 @@ def draw_residuals(path: Path, history: History) -> None:
 def draw_drop(path: Path, rows: Sequence[Row], layout: Layout, shape: Shape, fluid: Fluid) -> None:
     """The gradient against the velocity, with both correlations of the same bed."""
     found: Field = np.array([row["velocity_m_s"] for row in rows])
-    low, high = found.min() / 2, found.max() * 2
-    speeds: Field = np.geomspace(low, high, 80, dtype=np.float64)
+    wide = bool(found.max() > _WIDE * found.min())
+    low, high = (found.min() / 2, found.max() * 2) if wide else (0.0, 1.4 * found.max())
+    spread = np.geomspace if wide else np.linspace
+    speeds = np.asarray(spread(low, high, 80), dtype=np.float64)
     bed = Bed(layout.porosity, sauter_m(shape) * (1 - layout.option.shrink), layout.diameter_m)
     flows = [Flow(fluid.density_kg_m3, fluid.viscosity_pa_s, float(speed)) for speed in speeds]
     by_ergun, with_wall = ergun_resistance(bed), eisfeld_schnitzlein_resistance(bed, kind_of(shape))
@@ -87,8 +90,8 @@ def draw_drop(path: Path, rows: Sequence[Row], layout: Layout, shape: Shape, flu
                 ),
                 Line(found, [row["pressure_gradient_pa_m"] for row in rows], "this mesh", "dots"),
             ],
-            x_logarithmic=True,
-            y_logarithmic=True,
+            x_logarithmic=wide,
+            y_logarithmic=wide,
         ),
     )
 

@@ -171,7 +171,7 @@ def _pictures(outputs: Path) -> list[Section]:
         "pressure.png": "Mean pressure across the tube; shaded: the core.",
         "pressure_drop.png": "Against the correlations, at the porosity of the geometry.",
         "slice.png": "Speed in the plane through the axis, at the last velocity.",
-        "streamlines.png": "Streamlines from the inlet, coloured by speed.",
+        "streamlines.png": "Streamlines through points spread over the bed, coloured by speed.",
         "residuals.png": "Initial residuals of each iteration, over all velocities.",
     }
     figures = [Figure(outputs / n, text) for n, text in captions.items() if (outputs / n).is_file()]

@@ -16,11 +16,12 @@ FIELDS: Final = ("p", "Ux", "Uy", "Uz")
 
 @dataclass(slots=True)
 class History:
-    """One row for each finished iteration: its number, the initial residuals by field and the
-    kinematic pressure at the inlet in m2/s2."""
+    """One row for each finished iteration: its number, the kinematic pressure at the inlet in
+    m2/s2, the flow out of the tube over that into it, and the initial residuals by field."""
 
     iterations: list[int] = field(default_factory=list[int])
     pressures: list[float] = field(default_factory=list[float])
+    balances: list[float] = field(default_factory=list[float])
     residuals: dict[str, list[float]] = field(
         default_factory=lambda: {name: list[float]() for name in FIELDS}
     )
@@ -31,6 +32,7 @@ class History:
         return {
             "iterations": self.iterations[:count],
             "pressures": self.pressures[:count],
+            "balances": self.balances[:count],
             "residuals": {name: told[:count] for name, told in self.residuals.items()},
         }
 
@@ -52,14 +54,11 @@ class Monitor:
     """Hears a solver line by line and adds what it says to ``history``.
 
     ``diverged`` is true as soon as a figure is none or beyond all bounds.
-    ``inflow`` and ``outflow`` are in m3/s, of the last iteration; ``scale`` is the square of the
-    velocity, by which a pressure is judged to have blown up.
+    ``scale`` is the square of the velocity, by which a pressure is judged to have blown up.
     """
 
     scale: float
     history: History = field(default_factory=History)
-    inflow: float = math.nan
-    outflow: float = math.nan
     diverged: bool = False
     _iteration: int = 0
     _found: dict[str, float] = field(default_factory=dict[str, float])
@@ -90,21 +89,25 @@ class Monitor:
         mean = abs(sum(last) / len(last)) if last else 0.0
         return (max(last) - min(last)) / mean if mean else math.nan
 
+    def imbalance(self, count: int) -> float:
+        """What left more than entered over the last ``count`` iterations, as a share of it."""
+        last = self.history.balances[-count:]
+        return sum(last) / len(last) - 1 if last else math.nan
+
     def _hear_surface(self, operation: str, patch: str, value: float) -> None:
         if operation == "areaAverage":
             self._found["pressure"] = value
             self._bound(value, _PRESSURE_BLOWN_UP * self.scale)
-        elif patch == "inlet":
-            self.inflow = -value
         else:
-            self.outflow = value
-            self._found["outflow"] = value
+            self._found[patch] = value
 
     def _complete(self) -> bool:
         """The outlet's flow is the last that an iteration tells."""
-        if "outflow" not in self._found:
+        if "outlet" not in self._found:
             return False
         history = self.history
+        inflow = -self._found.get("inlet", 0.0)
+        history.balances.append(self._found["outlet"] / inflow if inflow else math.nan)
         history.iterations.append(self._iteration)
         history.pressures.append(self._found.get("pressure", math.nan))
         for name in FIELDS:

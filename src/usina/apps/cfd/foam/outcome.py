@@ -23,7 +23,7 @@ from usina.apps.cfd.particles import Shape
 LEAST_CELLS: Final = 16.0
 MOST_NON_ORTHOGONALITY: Final = 70.0
 MOST_SKEWNESS: Final = 4.0
-MOST_IMBALANCE: Final = 1e-3
+MOST_IMBALANCE: Final = 0.005
 LEAST_FIT: Final = 0.97
 
 
@@ -143,7 +143,7 @@ def _flow_gates(layout: Layout, slope: Slope, monitor: Monitor) -> list[Gate]:
     return [
         at_most(
             "mass_balance",
-            (monitor.outflow - monitor.inflow) / monitor.inflow if monitor.inflow else None,
+            monitor.imbalance(STILL_ITERATIONS),
             MOST_IMBALANCE,
             "What enters leaves.",
             "What enters and what leaves differ: the solution is not done.",
