@@ -1,6 +1,7 @@
 """One attempt of one job: prepare, run, collect, clean, finish."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,13 @@ class Workshop:
     endings: Batch[Ending, Status | None]
     folders: FolderStash
     cores: int
+    """Of one slot."""
+
     quotas: Quotas
+
+    def cores_of(self, manifest: Manifest) -> int:
+        """For a program: those of every slot that it takes, at most the machine's."""
+        return min(self.cores * manifest.resources.slots, os.cpu_count() or 1)
 
 
 class Attempt:
@@ -125,7 +132,7 @@ class Attempt:
         if self.stop.why is not None:
             return Outcome.failed(self.stop.why)
         if self.job.inputs:  # its program loads while they are brought
-            owner, cores = self.job.organization_id, self._shop.cores
+            owner, cores = self.job.organization_id, self._shop.cores_of(manifest)
             self._shop.pool.ahead(manifest, owner, cores, self.devices)
         try:
             self._work = await self._prepare(manifest)
@@ -147,7 +154,7 @@ class Attempt:
             work=self._work,
             organization_id=self.job.organization_id,
             timeout_seconds=self.job.timeout_seconds,
-            cores=self._shop.cores,
+            cores=self._shop.cores_of(manifest),
             devices=self.devices,
         )
         return await self._shop.pool.run(assignment, self._reporter, self.stop)
@@ -155,7 +162,7 @@ class Attempt:
     async def _prepare(self, manifest: Manifest) -> WorkFolder:
         """The private work folder with ``job.json`` and the inputs, their hashes checked."""
         job = self.job
-        owner, cores = job.organization_id, self._shop.cores
+        owner, cores = job.organization_id, self._shop.cores_of(manifest)
         home = self._shop.pool.next_home(manifest, owner, cores, self.devices)
         work = self._shop.folders.take(manifest, owner, home)
         self._work = work
@@ -170,7 +177,7 @@ class Attempt:
                 "params": job.params,
                 "inputs": inputs,
                 "checkpoint": checkpoint,
-                "cores": self._shop.cores,
+                "cores": self._shop.cores_of(manifest),
             }
         )
         return work

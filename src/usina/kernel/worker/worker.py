@@ -115,7 +115,7 @@ class Worker:
             return False
         if owner is None and not model.manifest.shared:
             return False
-        self._shop.pool.ahead(model.manifest, owner or "", self._shop.cores)
+        self._shop.pool.ahead(model.manifest, owner or "", self._shop.cores_of(model.manifest))
         return True
 
     @property

@@ -1,0 +1,202 @@
+"""What a flow is handed over as: figures, a page for people, plots, fields and the case itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from usina.apps.cfd.foam.chart import draw_drop, draw_pressure, draw_residuals
+from usina.apps.cfd.foam.checkpoint import State
+from usina.apps.cfd.foam.layout import Layout
+from usina.apps.cfd.foam.option import Option
+from usina.apps.cfd.foam.package import write_package
+from usina.apps.cfd.foam.workshop import Workshop
+from usina.apps.cfd.gate import Gate, passed
+from usina.apps.cfd.particles import Particles
+from usina.apps.cfd.report import Fact, Figure, Judged, Report, Section, Table, render
+from usina_runner import Job
+
+_MOST_ROWS: Final = 500
+_PLOTS: Final = ("pressure.png", "pressure_drop.png", "residuals.png")
+_FIELDS: Final = {
+    "slice.png": "image",
+    "streamlines.png": "preview",
+    "slice.vtp": "data",
+    "streamlines.vtp": "data",
+    "fields.vtu": "data",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Flowed:
+    """A flow that was solved; ``rows`` are its results, ``warnings`` what a reader has to know."""
+
+    particles: Particles
+    layout: Layout
+    option: Option
+    state: State
+    version: str
+    warnings: Sequence[str]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.state.done
+
+
+def deliver(job: Job, shop: Workshop, flow: Flowed) -> None:
+    outputs = job.outputs
+    with job.stage("plots", upto=0.97):
+        draw_pressure(outputs / "pressure.png", flow.rows, flow.layout)
+        draw_drop(
+            outputs / "pressure_drop.png",
+            flow.rows,
+            flow.layout,
+            flow.particles.shape,
+            flow.option.fluid,
+        )
+        draw_residuals(outputs / "residuals.png", flow.state.history)
+        for name in _PLOTS:
+            job.artifact(name, "image")
+    with job.stage("package", upto=0.98):
+        longest = max(row["iterations"] for row in flow.rows)
+        write_package(
+            outputs / "case.zip", shop.folder, flow.option.velocity_m_s, longest, flow.version
+        )
+        job.artifact("case.zip", "data")
+    for name, kind in _FIELDS.items():
+        if (outputs / name).is_file():
+            job.artifact(name, kind)
+    with job.stage("report", upto=0.99):
+        (outputs / "report.html").write_text(render(_page(outputs, flow)), "utf-8")
+        job.artifact("report.html", "report")
+    job.report(_told(shop, flow))
+
+
+def _told(shop: Workshop, flow: Flowed) -> dict[str, Any]:
+    layout = flow.layout
+    history = flow.state.history
+    step = max(1, -(-len(history.iterations) // _MOST_ROWS))
+    return {
+        "results": flow.rows,
+        "solver": f"OpenFOAM {flow.version}, simpleFoam, laminar",
+        "diameter_m": layout.diameter_m,
+        "diameter_from": "parameter" if layout.told_diameter else "particles",
+        "height_m": layout.top_m,
+        "particle_count": len(flow.particles),
+        "equivalent_diameter_m": layout.particle_m,
+        "core_m": [layout.core_low_m, layout.core_high_m],
+        "mesh": flow.state.mesh,
+        "cells_per_diameter": layout.cells_per_diameter,
+        "parts": flow.state.parts,
+        "residuals": {
+            "iteration": history.iterations[::step],
+            **{name: values[::step] for name, values in history.residuals.items()},
+        },
+        "solver_seconds": round(shop.spent_seconds, 3),
+        "warnings": list(flow.warnings),
+    }
+
+
+def _page(outputs: Path, flow: Flowed) -> Report:
+    rows, layout = flow.rows, flow.layout
+    gates = [[Gate(**gate) for gate in row["gates"]] for row in rows]
+    shape = flow.particles.shape
+    kept = sum(passed(each) for each in gates)
+    subtitle = (
+        f"{len(flow.particles)} particles ({shape.kind}) of {1e3 * shape.diameter_m:.4g} mm in a "
+        f"tube of {1e3 * layout.diameter_m:.4g} mm; {flow.option.fluid.density_kg_m3:.4g} kg/m³, "
+        f"{flow.option.fluid.viscosity_pa_s:.4g} Pa s"
+    )
+    last = rows[-1]
+    return Report(
+        "Flow through a packed bed",
+        subtitle,
+        [
+            Fact(f"Pressure drop at {last['velocity_m_s']:g} m/s", last["pressure_drop_pa"], "Pa"),
+            Fact("Pressure gradient of the core", last["pressure_gradient_pa_m"], "Pa/m"),
+            Fact("Particle Reynolds number", last["reynolds"]),
+            Fact("Porosity of the core", layout.porosity),
+            Fact("Cells", last["cells"]),
+            Fact("Velocities with all gates kept", f"{kept} of {len(rows)}"),
+        ],
+        [
+            Section("Results", _results(rows)),
+            *_pictures(outputs),
+            *(
+                Section(f"Gates at {row['velocity_m_s']:g} m/s", [Judged(each)])
+                for row, each in zip(rows, gates, strict=True)
+            ),
+            Section("How it was found", _method(flow)),
+        ],
+        flow.warnings,
+        f"bed-flow-openfoam; OpenFOAM {flow.version}, simpleFoam, laminar, steady.",
+    )
+
+
+def _results(rows: Sequence[dict[str, Any]]) -> list[str | Table]:
+    columns = [
+        "Velocity (m/s)",
+        "Re of a particle",
+        "Pressure drop (Pa)",
+        "Core gradient (Pa/m)",
+        "Whole bed (Pa/m)",
+        "Ergun (Pa/m)",
+        "Eisfeld-Schnitzlein (Pa/m)",
+        "Core over E-S",
+    ]
+    names = (
+        "velocity_m_s",
+        "reynolds",
+        "pressure_drop_pa",
+        "pressure_gradient_pa_m",
+        "bed_gradient_pa_m",
+        "ergun_pa_m",
+        "eisfeld_schnitzlein_pa_m",
+    )
+    table = [
+        [*(row[name] for name in names), row["pressure_gradient_pa_m"] / row[names[-1]]]
+        for row in rows
+    ]
+    return [
+        Table(columns, table),
+        "The core gradient is the slope of the pressure, averaged over slabs across the tube, "
+        "between 1.5 particle diameters from the two ends of the bed. The whole bed's is the "
+        "pressure drop from inlet to outlet over the height of the bed; it is lower, for the ends "
+        "are loose.",
+    ]
+
+
+def _pictures(outputs: Path) -> list[Section]:
+    captions = {
+        "pressure.png": "Mean pressure across the tube; shaded: the core.",
+        "pressure_drop.png": "Against the correlations, at the porosity of the geometry.",
+        "slice.png": "Speed in the plane through the axis, at the last velocity.",
+        "streamlines.png": "Streamlines through points spread over the bed, coloured by speed.",
+        "residuals.png": "Initial residuals of each iteration, over all velocities.",
+    }
+    figures = [Figure(outputs / n, text) for n, text in captions.items() if (outputs / n).is_file()]
+    return [Section("Pictures", figures)]
+
+
+def _method(flow: Flowed) -> list[str | Table]:
+    layout, mesh, row = flow.layout, flow.state.mesh, flow.rows[-1]
+    told = "as told" if layout.told_diameter else "what the particles touch"
+    facts: list[list[str | float | int | None]] = [
+        ["Tube", f"{1e3 * layout.diameter_m:.5g} mm, {told}"],
+        ["Height of the bed", f"{1e3 * layout.top_m:.5g} mm"],
+        ["Core", f"{1e3 * layout.core_low_m:.4g} to {1e3 * layout.core_high_m:.4g} mm"],
+        ["Porosity of the geometry", f"{layout.porosity:.4f}, exact, used by the correlations"],
+        ["Porosity of the mesh", f"{row['porosity_mesh']:.4f}, contacts closed; shown only"],
+        ["Particles made smaller by", f"{100 * layout.option.shrink:.3g} %"],
+        ["Cells per particle diameter", f"{layout.cells_per_diameter:.3g} at the surface"],
+        [
+            "Non-orthogonality, skewness",
+            f"{mesh['non_orthogonality']:.3g}°, {mesh['skewness']:.3g}",
+        ],
+    ]
+    return [
+        "Steady laminar flow by simpleFoam: second order upwind for momentum, limited gradients, "
+        "uniform velocity at the inlet, pressure 0 at the outlet, no slip at the tube and the "
+        "particles. A velocity is done when the pressure drop has stood still for 30 iterations.",
+        Table(["What", "Value"], facts),
+    ]
