@@ -1,0 +1,27 @@
+"""What the room serves and what it does by the clock."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from fastapi import APIRouter
+
+from usina.apps.cfd.bed.http import router as beds
+from usina.apps.cfd.bed.http_file import files_router
+from usina.apps.cfd.bed.removal import finish_deletions
+from usina.apps.cfd.bed.superseding import replace_generations
+from usina.apps.cfd.simulation.http import router as simulations
+from usina.apps.cfd.simulation.start import start_simulations
+from usina.kernel.platform import Platform
+
+router = APIRouter()
+for each in (beds, files_router, simulations):
+    router.include_router(each)
+
+
+def turns(platform: Platform) -> Mapping[str, tuple[Callable[[], Awaitable[None]], float]]:
+    """The room's part of the beat: what is done, and how many seconds lie between."""
+    return {
+        "start_simulations": (partial(start_simulations, platform), 1.0),
+        "replace_generations": (partial(replace_generations, platform), 5.0),
+        "finish_deletions": (partial(finish_deletions, platform), 10.0),
+    }
