@@ -13,9 +13,7 @@ from usina.apps.cfd.simulation.http import router as simulations
 from usina.apps.cfd.simulation.start import start_simulations
 from usina.kernel.platform import Platform
 
-router = APIRouter()
-for each in (beds, files_router, simulations):
-    router.include_router(each)
+router = APIRouter(routes=[*beds.routes, *files_router.routes, *simulations.routes])
 
 
 def turns(platform: Platform) -> Mapping[str, tuple[Callable[[], Awaitable[None]], float]]:
