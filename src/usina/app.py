@@ -8,7 +8,7 @@ neither.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -29,10 +29,11 @@ from usina.kernel.artifacts.service import Artifacts
 from usina.kernel.beat import Beat, Retention, Turn
 from usina.kernel.clock import Clock
 from usina.kernel.db import meta
+from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.dispatch.hint import BusDispatch
 from usina.kernel.events.stream import EventStream
 from usina.kernel.files.limit import FileLimits
-from usina.kernel.files.owner import FileOwner, UploadOwner
+from usina.kernel.files.owner import FileOwner, UploadOwner, UsedByJobs
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
 from usina.kernel.jobs.checkpoint import CheckpointOwner
@@ -46,7 +47,7 @@ from usina.kernel.jobs.worker import Workers
 from usina.kernel.platform import Platform
 from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check, Readiness
-from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry, loaded
+from usina.kernel.registry import App, Registry, UnknownRoute, discover_apps, load_registry, loaded
 from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.audit import AuditLog
 from usina.kernel.tenancy.service import Tenancy
@@ -172,7 +173,7 @@ def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
     """The clockwork; ``alone`` says that nobody else writes into the store when it begins."""
     settings, database = platform.settings, platform.database
     files_kept = _days(settings.retention_files_days)
-    files = FileOwner(query.files_in_jobs, files_kept)
+    files = FileOwner(_kept_by(platform.registry.apps), files_kept)
     owners = [files, UploadOwner(), ArtifactOwner(), CheckpointOwner()]
     settle = platform.files.uploads.settle_late
     sweeper = Sweeper(database, platform.store, owners, settle)
@@ -196,6 +197,16 @@ def beat_of(platform: Platform, *, alone: bool = False) -> Beat:
     return Beat(
         database, platform.jobs, platform.artifacts, platform.idempotency, sweep, retention, rooms
     )
+
+
+def _kept_by(rooms: Sequence[App]) -> UsedByJobs:
+    """Which files stay however old they are: those that jobs name, or a room."""
+    kept = [query.files_in_jobs, *(loaded(room.files) for room in rooms if room.files)]
+
+    def used(tx: Transaction, file_ids: Sequence[str]) -> set[str]:
+        return set[str]().union(*(each(tx, file_ids) for each in kept))
+
+    return used
 
 
 def turns(worker: Worker) -> Callable[[], Awaitable[str]]:

@@ -125,6 +125,19 @@ ROUTES: Final[dict[str, tuple[str, int]]] = {
     "DELETE /customers/{customer_id}": ("apps:write", 404),
     f"GET {V1}/erasures": ("apps:read", 200),
     f"GET {V1}/erasures/{{receipt_id}}": ("apps:read", 404),
+    f"GET {V1}/beds": ("apps:read", 200),
+    f"GET {V1}/beds/{{bed_id}}": ("apps:read", 404),
+    f"GET {V1}/beds/{{bed_id}}/files": ("apps:read", 404),
+    f"GET {V1}/beds/{{bed_id}}/files/{{file_id}}": ("apps:read", 404),
+    f"POST {V1}/beds": ("apps:write", 415),
+    f"PUT {V1}/beds/{{bed_id}}": ("apps:write", 415),
+    f"DELETE {V1}/beds/{{bed_id}}": ("apps:write", 404),
+    f"POST {V1}/beds/{{bed_id}}/upload": ("apps:write", 404),
+    f"DELETE {V1}/beds/{{bed_id}}/files/{{file_id}}": ("apps:write", 404),
+    f"GET {V1}/simulations": ("apps:read", 200),
+    f"GET {V1}/simulations/{{simulation_id}}": ("apps:read", 404),
+    f"POST {V1}/beds/{{bed_id}}/simulations": ("apps:write", 415),
+    f"POST {V1}/simulations/{{simulation_id}}/cancel": ("apps:write", 404),
     f"POST {V1}/auth/logout": (KNOWN, 204),
 }
 """The last one ends the session that it is called with."""
@@ -411,11 +424,21 @@ async def possessions(owner: Person) -> Theirs:
             "member_id": (await owner.get("/auth/me"))["id"],
             "invitation_id": (await owner.post("/invitations", {"role": "viewer"}))["id"],
             "endpoint_id": (await owner.post("/webhooks", {"url": "http://127.0.0.1:80/"}))["id"],
+            **await _beds_of(owner),
         }
     )
 
 
+async def _beds_of(owner: Person) -> dict[str, str]:
+    bed = await owner.post("/beds", {"name": "theirs", "generator": "spheres-v1"})
+    wanted = {"solver": "flow-v1"}
+    simulation = await owner.post(f"/beds/{bed['id']}/simulations", wanted, 202)
+    return {"bed_id": bed["id"], "simulation_id": simulation["id"]}
+
+
 BODIES: Final[dict[str, dict[str, Any]]] = {
+    f"PUT {V1}/beds/{{bed_id}}": {"name": "mine"},
+    f"POST {V1}/beds/{{bed_id}}/simulations": {"solver": "flow-v1"},
     f"PUT {V1}/schedules/{{schedule_id}}": {
         "name": "n",
         "every_seconds": 60,

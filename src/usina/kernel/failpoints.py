@@ -62,7 +62,16 @@ DISTRIBUTED: Final = frozenset(
 )
 """Places that only one of many processes gets to."""
 
-ROOMS: Final = frozenset({"photo.after_arrival", "erase.after_objects"})
+ROOMS: Final = frozenset(
+    {
+        "photo.after_arrival",
+        "erase.after_objects",
+        "bed.after_commit",
+        "bed.after_mark",
+        "bed.after_objects",
+        "simulation.after_commit",
+    }
+)
 """Places that only a room gets to, whose own tests kill there."""
 
 

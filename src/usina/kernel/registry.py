@@ -26,7 +26,8 @@ class App:
     What else it brings is named as ``module:name`` and loaded only where it is served: ``http`` is
     a router of the web framework, ``grpc`` a `usina.grpc_kit.service.Service`, ``beat`` a function
     from the platform to its turns by name, each with the seconds in between, ``callback`` the
-    `OwnWords` that a job's ``callback_url`` is told.
+    `OwnWords` that a job's ``callback_url`` is told, ``files`` says like `UsedByJobs` which files
+    the room keeps.
     """
 
     name: str
@@ -35,6 +36,7 @@ class App:
     beat: str | None = None
     callback: str | None = None
     grpc: str | None = None
+    files: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _TAGS: Final = [
     {"name": "artifacts", "description": "What jobs have made."},
     {"name": "events", "description": "One log behind every channel."},
     {"name": "avatars", "description": "Customers, their photos, and their erasure."},
+    {"name": "cfd", "description": "Packed beds, and the flow through them."},
     {"name": "identity", "description": "Persons, keys, members, the audit log."},
     {"name": "operators", "description": "Workers, queues, schedules."},
     {"name": "operation", "description": "Health, readiness, metrics."},

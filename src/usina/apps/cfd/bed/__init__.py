@@ -1,0 +1,1 @@
+"""Packed beds: what one is, its generation, its files. The server's side, without any science."""
