@@ -1,6 +1,7 @@
 """A platform that is told to leave while clients wait."""
 
 import asyncio
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,3 +56,12 @@ async def test_what_does_not_end_in_time_is_not_known_to_have_happened() -> None
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"] == "5"
     assert "Idempotency-Key" in answer.json()["detail"]
+
+
+async def test_nothing_that_is_written_waits_for_an_acknowledgement() -> None:
+    """Whatever event loop serves: what one socket has, the connections that it takes have too."""
+    listener = bind("127.0.0.1", 0)
+    with listener, socket.create_connection(listener.getsockname()):
+        taken, _ = listener.accept()
+        with taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
