@@ -4,12 +4,14 @@ import asyncio
 import random
 import socket as sockets
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc.aio
 import httpx2
 
 from tests.distributed.site import Site, site
+from tests.live.hooked import Hooked, hooked
 from tests.live.lossy_redis import lossy_redis
 from tests.live.socket import socket
 from tests.live.watcher import CHANNELS, Door, Seen, Watcher
@@ -29,7 +31,8 @@ def _free_port() -> int:
 
 
 def test_all_who_watch_see_the_same_none_missing_none_twice(tmp_path: Path) -> None:
-    with running_redis() as redis, site(tmp_path, redis.url) as place:
+    allowed = {"USINA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    with running_redis() as redis, site(tmp_path, redis.url, **allowed) as place:
         watchers, told = asyncio.run(_run(place, redis.port))
     assert [seq for _, seq, _ in told] == list(range(1, len(told) + 1))
     assert len(told) > 8
@@ -38,7 +41,8 @@ def test_all_who_watch_see_the_same_none_missing_none_twice(tmp_path: Path) -> N
     returns = Counter[str]()
     for watcher in watchers:
         returns[type(watcher).__name__] += watcher.returns
-    assert all(returns[channel.__name__] > 2 * EACH for channel in CHANNELS), returns
+    assert all(returns[channel.__name__] > 2 * EACH for channel in [*CHANNELS, Hooked]), returns
+    assert sum(watcher.repeats for watcher in watchers if isinstance(watcher, Hooked)) > 0
 
 
 async def _run(place: Site, redis_port: int) -> tuple[list[Watcher], list[Seen]]:
@@ -49,7 +53,7 @@ async def _run(place: Site, redis_port: int) -> tuple[list[Watcher], list[Seen]]
             place.usina("api", "--port", "0", "--grpc-port", str(port), REDIS_URL=line.url)
             for port in ports
         ]
-        parts = [*apis, place.worker(), place.beat()]
+        parts = [*apis, place.worker(), place.beat(REDIS_URL=line.url)]
         await asyncio.gather(*(asyncio.to_thread(part.ready) for part in parts))
         user = await asyncio.to_thread(place.user, apis[0])
         doors = [Door(api.word, f"127.0.0.1:{port}") for api, port in zip(apis, ports, strict=True)]
@@ -70,13 +74,21 @@ async def _watched(doors: list[Door], key: str) -> list[Watcher]:
         httpx2.AsyncClient(base_url=doors[0].url, headers=headers, timeout=70) as first,
         httpx2.AsyncClient(base_url=doors[1].url, headers=headers, timeout=70) as second,
         grpc.aio.insecure_channel(doors[1].grpc) as channel,
+        AsyncExitStack() as stack,
     ):
+        hooks = [
+            await stack.enter_async_context(hooked(doors, key, random.Random(f"{SEED} {number}")))
+            for number in range(EACH)
+        ]
         job = (await first.post("/api/v1/jobs", json=submission)).json()["id"]
-        watchers = [
+        for hook in hooks:
+            hook.job = job
+        watchers: list[Watcher] = [
             made(doors, key, job, start, random.Random(f"{SEED} {made.__name__} {number}"))
             for made in CHANNELS
             for number in range(EACH)
         ]
+        watchers += hooks
         async with asyncio.timeout(90), asyncio.TaskGroup() as group:
             for watcher in watchers:
                 group.create_task(watcher.watch())

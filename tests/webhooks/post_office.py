@@ -11,7 +11,9 @@ from tests.clock import FakeClock
 from tests.jobs.make import organization, queue, take
 from usina.http_kit.job import job_document
 from usina.kernel.db.unit_of_work import Database, Transaction
+from usina.kernel.events import cursor
 from usina.kernel.events.bus import Bus
+from usina.kernel.events.stream import EventStream
 from usina.kernel.guard.connect import Resolver
 from usina.kernel.guard.reach import Reach
 from usina.kernel.jobs.job import Job
@@ -75,6 +77,16 @@ class PostOffice:
             self.organization_id, DeliveryFilter(**wanted), None, 200
         )
         return list(page.items)
+
+    async def names(self) -> dict[str, list[tuple[str, int | None]]]:
+        """By job the ids and numbers of its events, as its log tells them."""
+        log = EventStream(self.database, self.bus)
+        epoch, told = await log.epoch(), await log.list(self.organization_id, None, None, 200)
+        found: dict[str, list[tuple[str, int | None]]] = {}
+        for event in told:
+            named = cursor.encode(epoch, event.position), event.seq
+            found.setdefault(event.job_id or "", []).append(named)
+        return found
 
     async def secret(self) -> str:
         return (await self.webhooks.secret(self.organization_id)).text

@@ -30,6 +30,12 @@ class Request:
         return self.headers["webhook-id"]
 
     @property
+    def event(self) -> tuple[str | None, int | None]:
+        """The id of the event and its number in its job."""
+        seq = self.headers.get("usina-event-seq")
+        return self.headers.get("usina-event-id"), None if seq is None else int(seq)
+
+    @property
     def told(self) -> dict[str, Any]:
         return json.loads(self.body)
 
@@ -55,10 +61,12 @@ class Conversation:
 
 @dataclass
 class Receiver:
-    """``script`` holds what is done with the next requests; then each is answered 204."""
+    """``script`` holds what is done with the next requests, and ``usual`` makes what is done then:
+    each is answered 204 unless told."""
 
     port: int = 0
     script: list[Behaviour] = field(default_factory=list[Behaviour])
+    usual: Callable[[], Behaviour] = field(default=lambda: answers(204))
     requests: list[Request] = field(default_factory=list[Request])
     names: list[str | None] = field(default_factory=list[str | None])
     """The server name (SNI) of each TLS connection."""
@@ -83,7 +91,7 @@ class Receiver:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 request = await _read(reader)
                 self.requests.append(request)
-                behave = self.script.pop(0) if self.script else answers(204)
+                behave = self.script.pop(0) if self.script else self.usual()
                 async with self._came:
                     self._came.notify_all()
                 await behave(Conversation(request, writer))

@@ -38,6 +38,7 @@ async def test_the_end_of_a_job_is_told_to_its_callback(office: PostOffice) -> N
         ended = office.clock.moment
         await office.turn(3)
         [request] = there.requests
+    assert (await office.names())[job.id][-1] == request.event
     told = request.told
     assert list(told) == ["type", "timestamp", "data"]
     assert (told["type"], told["timestamp"]) == ("job.succeeded", rfc3339(ended))
@@ -90,6 +91,9 @@ async def test_every_type_that_is_asked_for_comes_in_the_order_of_the_log(
         await office.turn()
         assert [request.told["type"] for request in there.requests] == list(types)
         assert len({request.id for request in there.requests}) == 3
+        [named] = (await office.names()).values()
+        assert [request.event for request in there.requests] == named
+        assert [seq for _, seq in named] == [1, 2, 3]
 
 
 async def test_a_later_event_of_a_job_waits_for_the_first_attempt_at_the_one_before(
@@ -384,7 +388,7 @@ async def test_what_can_not_be_said_is_given_up_in_the_end(office: PostOffice) -
     """Not tried for ever, once in each claim."""
     async with receiver() as there:
         no_job = NewDelivery(
-            *(office.organization_id, None, None, None),
+            *(office.organization_id, None, None, None, None),
             *("job.succeeded", office.clock.moment, {}, there.url),
         )
         await office.database.write(lambda tx: add(tx, [no_job]))

@@ -54,6 +54,10 @@ class WebhookEvent(Answer):
 
     id: str
     """The same each time it is sent: keep those that you have done."""
+    event_id: str | None = None
+    """The event's own id, the same on every channel."""
+    seq: int | None = None
+    """Its number among the events of its job, from 1: what is sent again may come late."""
     type: str
     timestamp: AwareDatetime
     data: dict[str, JsonValue]
@@ -73,6 +77,11 @@ def verify_webhook(headers: Mapping[str, str], body: bytes | str, secret: str) -
     try:
         named = {name.lower(): value for name, value in headers.items()}
         told: Any = Signature(secret).verify(body, named)
-        return WebhookEvent.model_validate({**told, "id": named["webhook-id"]})
+        own = {
+            "id": named["webhook-id"],
+            "event_id": named.get("usina-event-id"),
+            "seq": named.get("usina-event-seq"),
+        }
+        return WebhookEvent.model_validate({**told, **own})
     except (Unverified, ValidationError, ValueError, TypeError) as error:
         raise WebhookVerificationError(f"The webhook can not be trusted: {error}.") from error

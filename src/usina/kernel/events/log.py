@@ -97,6 +97,17 @@ def last_position(tx: Transaction, organization_id: str) -> int:
     return tx.execute(newest).scalar_one() or 0
 
 
+def positions(
+    tx: Transaction, organization_id: str, named: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """Where events are that are named by their job and their ``seq``, as far as they are there."""
+    query = sa.select(events.c.job_id, events.c.seq, events.c.position).where(
+        owned_by(organization_id, events),
+        sa.tuple_(events.c.job_id, events.c.seq).in_(named),
+    )
+    return {(row.job_id, row.seq): row.position for row in tx.execute(query)}
+
+
 def newest_ever(tx: Transaction) -> int:
     """At least the position of every event that was ever written here, whoever's."""
     if tx.connection.dialect.name == "postgresql":

@@ -17,7 +17,7 @@ OUTBOX_TOPIC: Final = "outbox"
 """Woken after a commit that left something to be told outside."""
 
 _INSERT: Final = Prepared(
-    sa.insert(outbox), ("id", "organization_id", "job_id", "type", "at", "url")
+    sa.insert(outbox), ("id", "organization_id", "job_id", "seq", "type", "at", "url")
 )
 
 
@@ -28,6 +28,7 @@ def put(tx: Transaction, told: Sequence["NewEvent"]) -> None:
             "id": new_id(),
             "organization_id": event.organization_id,
             "job_id": event.job_id,
+            "seq": event.seq,
             "type": event.type,
             "at": tx.now,
             "url": event.callback_url,

@@ -25,6 +25,7 @@ outbox = sa.Table(
     sa.Column("id", Id, primary_key=True),
     sa.Column("organization_id", Id, nullable=False),
     sa.Column("job_id", Id, nullable=False),
+    sa.Column("seq", sa.Integer),
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("at", Timestamp, nullable=False),
     sa.Column("url", sa.Text, nullable=False),

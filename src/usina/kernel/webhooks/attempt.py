@@ -40,6 +40,8 @@ class Claimed:
     token: str
     organization_id: str
     endpoint_id: str | None
+    position: int | None
+    seq: int | None
     type: str
     at: datetime
     data: dict[str, Any]
@@ -245,6 +247,8 @@ def _claimed(tx: Transaction, row: sa.Row[Any], token: str, salts: Mapping[str, 
         token=token,
         organization_id=row.organization_id,
         endpoint_id=row.endpoint_id,
+        position=row.position,
+        seq=row.seq,
         type=row.type,
         at=row.at,
         data=row.data,

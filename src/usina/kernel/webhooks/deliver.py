@@ -15,8 +15,10 @@ import structlog
 from pydantic_core import to_json
 
 from usina.kernel.clock import Clock, rfc3339
+from usina.kernel.db import meta
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import Unavailable
+from usina.kernel.events import cursor
 from usina.kernel.events.bus import Bus, Listener
 from usina.kernel.events.event import JOB_TYPES
 from usina.kernel.events.outbox import OUTBOX_TOPIC
@@ -101,6 +103,7 @@ class Deliverer:
         most = options.concurrency
         per_place = min(_PER_PLACE, max(1, most // 4))
         self._room = Room(most, per_place, max(1, most // 2))
+        self._epoch: str | None = None
         self._sending: dict[asyncio.Task[None], Claimed] = {}
         self._listener: Listener | None = None
         self._turning: asyncio.Task[None] | None = None
@@ -198,12 +201,22 @@ class Deliverer:
         moment = self._clock.now()
         owner = claimed.salts.owner_id
         secrets = [secret_text(self._secret, owner, salt) for salt in claimed.salts.signing(moment)]
-        headers = headers_of(claimed.id, moment, body, secrets)
+        headers = {**headers_of(claimed.id, moment, body, secrets), **await self._named(claimed)}
         reply = await self._poster.post(claimed.url, headers, body)
         reach("hook.after_post")
         WEBHOOK_SECONDS.observe(reply.duration_seconds)
         WEBHOOK_ATTEMPTS.labels(reply.error or "delivered").inc()
         await self._record(claimed, reply)
+
+    async def _named(self, claimed: Claimed) -> dict[str, str]:
+        """Which event it tells of: its id, as on every channel, and its number in its job. In
+        headers, since whose body it is has no room for them."""
+        if claimed.position is None:
+            return {}
+        if self._epoch is None:
+            self._epoch = await self._database.read(meta.epoch)
+        named = {"usina-event-id": cursor.encode(self._epoch, claimed.position)}
+        return named if claimed.seq is None else named | {"usina-event-seq": str(claimed.seq)}
 
     async def _body(self, claimed: Claimed) -> bytes:
         """The event as it is told, with links that are good from now on."""

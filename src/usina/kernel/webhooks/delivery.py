@@ -82,7 +82,8 @@ class NewDelivery:
     endpoint_id: str | None
     job_id: str | None
     position: int | None
-    """In the log, of an event that an endpoint is told of."""
+    seq: int | None
+    """Of the event in the log and among its job's; null where there is no such event."""
     type: str
     at: datetime
     data: dict[str, Any]
@@ -132,7 +133,7 @@ def page(
     tx: Transaction, organization_id: str, wanted: DeliveryFilter, after: str | None, limit: int
 ) -> list[Delivery]:
     """At most ``limit`` deliveries older than ``after``, newest first."""
-    named = [after, wanted.endpoint_id, wanted.job_id]
+    named = [wanted.endpoint_id, wanted.job_id]
     if not all(each is None or is_id(each) for each in named):
         return []
     columns = webhook_deliveries.c
@@ -217,6 +218,7 @@ def _row(tx: Transaction, new: NewDelivery) -> dict[str, Any]:
         "endpoint_id": new.endpoint_id,
         "job_id": new.job_id,
         "position": new.position,
+        "seq": new.seq,
         "type": new.type,
         "at": new.at,
         "data": new.data,
@@ -265,8 +267,8 @@ def _delivery(row: sa.Row[*tuple[Any, ...]]) -> Delivery:
 _INSERT: Final = Prepared(
     insert_new(webhook_deliveries),
     (
-        *("id", "organization_id", "endpoint_id", "job_id", "position", "type", "at", "data"),
-        *("url", "place", "status", "tries", "attempts", "attempt_count", "next_at"),
-        "created_at",
+        *("id", "organization_id", "endpoint_id", "job_id", "position", "seq"),
+        *("type", "at", "data", "url", "place", "status", "tries", "attempts", "attempt_count"),
+        *("next_at", "created_at"),
     ),
 )

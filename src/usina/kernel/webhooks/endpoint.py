@@ -13,7 +13,7 @@ from usina.kernel.events.event import JOB_TERMINAL_TYPES, JOB_TYPES
 from usina.kernel.events.log import Announce, NewEvent, append, last_position
 from usina.kernel.guard.reach import Reach
 from usina.kernel.guard.target import check_url, parse_target
-from usina.kernel.ids import is_id, new_id
+from usina.kernel.ids import new_id
 from usina.kernel.runners.form import suggestion
 from usina.kernel.tenancy.caller import owned_by
 from usina.kernel.text import refuse_nul
@@ -102,8 +102,6 @@ def page(tx: Transaction, organization_id: str, after: str | None, limit: int) -
     """At most ``limit`` endpoints older than ``after``, newest first."""
     query = sa.select(webhook_endpoints).where(_owned(organization_id))
     if after is not None:
-        if not is_id(after):
-            return []
         query = query.where(webhook_endpoints.c.id < after)
     rows = tx.execute(query.order_by(webhook_endpoints.c.id.desc()).limit(limit))
     return _with_secrets(tx, [endpoint_of(row) for row in rows])

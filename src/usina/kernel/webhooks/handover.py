@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.events.event import JOB_TYPES, Event
-from usina.kernel.events.log import read_after
+from usina.kernel.events.log import positions, read_after
 from usina.kernel.events.table import events, outbox
 from usina.kernel.failpoints import reach
 from usina.kernel.tenancy.caller import owned_by
@@ -103,6 +103,7 @@ def _deliveries(
                 endpoint_id=endpoint.id,
                 job_id=event.job_id,
                 position=event.position,
+                seq=event.seq,
                 type=event.type,
                 at=event.at,
                 data=data,
@@ -120,12 +121,14 @@ def _take_out(
     for organization_id in sorted({row.organization_id for row in rows}):
         mine = [row for row in rows if row.organization_id == organization_id]
         jobs = _documents(tx, organization_id, [row.job_id for row in mine], documents)
+        places = positions(tx, organization_id, [(row.job_id, row.seq) for row in mine])
         made.extend(
             NewDelivery(
                 organization_id=organization_id,
                 endpoint_id=None,
                 job_id=row.job_id,
-                position=None,
+                position=places.get((row.job_id, row.seq)),
+                seq=row.seq,
                 type=row.type,
                 at=row.at,
                 data=jobs[row.job_id],

@@ -102,7 +102,7 @@ class Webhooks:
         def unit(tx: Transaction) -> Delivery:
             tried = endpoint.find(tx, organization_id, endpoint_id)
             data = {"endpoint_id": tried.id, "description": tried.plan.description}
-            where = (organization_id, tried.id, None, None)
+            where = (organization_id, tried.id, None, None, None)
             new = NewDelivery(*where, TEST, tx.now, data, tried.plan.url)
             made = delivery.find(tx, organization_id, delivery.add(tx, [new])[0])
             also(tx, made)

@@ -41,6 +41,7 @@ webhook_deliveries = sa.Table(
     sa.Column("endpoint_id", Id),
     sa.Column("job_id", Id),
     sa.Column("position", sa.BigInteger),
+    sa.Column("seq", sa.Integer),
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("at", Timestamp, nullable=False),
     sa.Column("data", Json, nullable=False),
@@ -58,7 +59,8 @@ webhook_deliveries = sa.Table(
     sa.Index("ix_webhook_deliveries_organization_id", "organization_id", "id"),
     sa.Index("ix_webhook_deliveries_created_at", "created_at"),
 )
-"""``tries`` counts since it was made or replayed, ``attempt_count`` since it was made. A claim
+"""``position`` and ``seq`` are those of the event, null where nothing of the log is told.
+``tries`` counts since it was made or replayed, ``attempt_count`` since it was made. A claim
 moves ``next_at`` to its own end, so that what a dead sender held is due again by itself."""
 
 PENDING = webhook_deliveries.c.status == sa.literal_column("'pending'")
