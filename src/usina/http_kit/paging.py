@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from usina.http_kit.query import Query, Whole
 from usina.kernel.errors import Invalid
+from usina.kernel.ids import is_id
 from usina.kernel.page import Page
 
 D = TypeVar("D")
@@ -37,8 +38,14 @@ def encode_cursor(kind: str, after: str) -> str:
     return base64.urlsafe_b64encode(f"{kind}:{after}".encode()).decode().rstrip("=")
 
 
-def decode_cursor(kind: str, cursor: str | None) -> str | None:
-    """What to continue after; refused when the cursor is not one of this list."""
+def decode_cursor(
+    kind: str, cursor: str | None, names: Callable[[str], bool] = is_id
+) -> str | None:
+    """What to continue after; refused when the cursor is not one of this list.
+
+    Whoever forges one comes no further than here: what it says is what ``names`` something of the
+    list, an id unless told.
+    """
     if cursor is None:
         return None
     try:
@@ -46,7 +53,7 @@ def decode_cursor(kind: str, cursor: str | None) -> str | None:
         found, colon, after = base64.b64decode(padded, b"-_", validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         found, colon, after = "", "", ""
-    if found != kind or not colon or not after:
+    if found != kind or not colon or not names(after):
         raise Invalid.at("/cursor", "This is not a cursor of this list; start without one.")
     return after
 
@@ -69,7 +76,7 @@ def page_by_name(
     kind: str, query: PageQuery, everything: Sequence[N], document: Callable[[N], object]
 ) -> dict[str, Any]:
     """The page that is asked for, of a short list that is in the order of its names."""
-    after = decode_cursor(kind, query.cursor) or ""
+    after = decode_cursor(kind, query.cursor, bool) or ""
     found = [one for one in everything if one.name > after]
     shown = tuple(found[: query.limit])
     more = shown[-1].name if len(found) > len(shown) else None
