@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket as sockets
 from pathlib import Path
-from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
@@ -12,8 +11,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.http.conftest import Api, Running
 from tests.live.socket import socket
-from usina.http_kit import following
-from usina.kernel.errors import Unauthorized
 from usina.kernel.events.cursor import encode
 from usina.kernel.events.log import NewEvent, append
 
@@ -185,31 +182,6 @@ async def test_a_strange_query_is_refused(api: Api) -> None:
     async with socket(url(api), token=api.key, nosuch="1") as client:
         assert (await client.hear())["code"] == "unknown_field"
         assert (await client.closed()) == (4000, "unknown_field")
-
-
-async def test_a_token_that_expires_ends_it(
-    api: Api, running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(following, "_CHECK_SECONDS", 0.0)
-    gate, known, good = running.platform.gate, running.platform.gate.identify, True
-
-    async def expires(key: str | None, authorization: str | None) -> Any:
-        if not good and api.key in f"{key} {authorization}":
-            raise Unauthorized("This token is not valid any more.")
-        return await known(key, authorization)
-
-    async with socket(url(api), token=api.key) as client:
-        await client.hear()
-        monkeypatch.setattr(gate, "identify", expires)
-        good = False
-        await running.platform.jobs.submit(api.caller, [_request()])
-        assert (await client.closed()) == (4001, "unauthorized")
-
-
-def _request() -> Any:
-    from usina.kernel.jobs.job import JobRequest
-
-    return JobRequest("echo-v1", {})
 
 
 async def test_other_subjects_wear_the_origins_dress(api: Api, running: Running) -> None:

@@ -91,6 +91,7 @@ async def test_a_queue_that_is_full_takes_no_more(running: Running, owner: Perso
         if event is not None and event.type == "job.running":
             break
     waiting = [await owner.post("/jobs", long, 202) for _ in range(2)]
+    assert [job["waiting_reason"] for job in waiting] == ["quota", "quota"]
     for body, path in ((long, "/jobs"), ({"jobs": [long]}, "/jobs/batch")):
         refused = await owner("POST", path, json=body)
         assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-import usina.app  # loads every room's tables
+import usina
 from tests.jobs.make import LEASE, NEW_JOB, silent, take
 from tests.postgres import PostgresServer, new_server, postgres_server
 from usina.kernel.db import meta
@@ -33,8 +33,11 @@ from usina.kernel.jobs.store.ending import Ending, finish
 from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter, find, page
 from usina.kernel.tenancy.service import Tenancy
+from usina.moving import load_tables
 
-SOURCE = Path(usina.app.__file__).parent
+load_tables()  # of every room, whoever asked for one before
+
+SOURCE = Path(usina.__file__).parent
 OF_NOBODY = {"meta", "queues", "users", "workers"}
 
 

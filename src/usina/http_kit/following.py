@@ -12,7 +12,29 @@ from usina.kernel.events.event import Event, Hint
 from usina.kernel.telemetry import FOLLOWERS
 from usina.kernel.tenancy.permission import Permission
 
-_CHECK_SECONDS: Final = 15.0
+_CHECK_SECONDS: Final = 5.0
+"""Streams say something every 20 s at least, and a gate that was told nothing remembers for 5 s: so
+one whose credential has ended ends within 30 s."""
+
+
+class Standing:
+    """Whether the caller of something that lasts may still have it."""
+
+    def __init__(self, call: Call, permission: Permission = Permission.JOBS_READ) -> None:
+        self._call = call
+        self._permission = permission
+        self._clock = asyncio.get_running_loop().time
+        self._checked = self._clock()
+
+    async def check(self) -> None:
+        """Looks again after a while; asked before each thing that is told.
+
+        Raises ``Unauthorized`` once the credential has expired or was revoked, and ``Forbidden``
+        once it does not give the permission any more.
+        """
+        if self._clock() - self._checked >= _CHECK_SECONDS:
+            await self._call.check(self._permission)
+            self._checked = self._clock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +79,12 @@ async def following(
     Raises ``Unauthorized`` soon after the caller's credential has expired or was revoked, and
     ``Forbidden`` once it does not give the permission any more.
     """
-    clock = asyncio.get_running_loop().time
-    checked = clock()
+    standing = Standing(call, permission)
     followed = call.platform.events.follow(call.organization_id, job_id, after)
     with FOLLOWERS.labels(channel).track_inprogress():
         async with aclosing(followed) as items:
             async for item in items:
-                if clock() - checked >= _CHECK_SECONDS:
-                    await call.check(permission)
-                    checked = clock()
+                await standing.check()
                 if item is None and await _is_gone(call, job_id):
                     return
                 yield item

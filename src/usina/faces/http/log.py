@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from usina.http_kit.call import Call, needs
+from usina.http_kit.following import Standing
 from usina.http_kit.problem import problems
 from usina.http_kit.query import Query, Whole, parameters, read_query
 from usina.http_kit.sse import (
@@ -21,7 +22,7 @@ from usina.http_kit.sse import (
     last_event_id,
     wants_event_stream,
 )
-from usina.kernel.errors import Gone
+from usina.kernel.errors import Forbidden, Gone, Unauthorized
 from usina.kernel.jobs.log import LogText
 from usina.kernel.tenancy.permission import Permission
 
@@ -123,7 +124,9 @@ async def _text(log: _Log, part: LogText) -> AsyncGenerator[bytes]:
 
 
 async def _frames(log: _Log, part: LogText) -> AsyncGenerator[bytes]:
-    """The log until no more comes. An id never points into the middle of a character."""
+    """The log until no more comes, or the credential has ended. An id never points into the middle
+    of a character."""
+    standing = Standing(log.call)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         end = part.offset + len(part.data)
@@ -136,3 +139,7 @@ async def _frames(log: _Log, part: LogText) -> AsyncGenerator[bytes]:
         if part.complete or log.call.platform.bus.closing:
             return
         part = await log.wait(end)
+        try:
+            await standing.check()
+        except (Unauthorized, Forbidden):
+            return

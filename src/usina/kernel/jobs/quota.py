@@ -78,18 +78,24 @@ class JobQuotas:
         if not any(job.waiting_reason == "slot" for job in found):
             return list(found)
         await self._quotas.learn()
-        limit = self._quotas.of(organization_id).running_jobs
-        if limit is None:
+        if self._quotas.of(organization_id).running_jobs is None:
             return list(found)
-        running = await self._database.read(
-            lambda tx: usage.running_jobs(tx, organization_id), tenant=organization_id
-        )
-        if running < limit:
-            return list(found)
+        return await self._database.read(lambda tx: self.tell(tx, found), tenant=organization_id)
+
+    def tell(self, tx: Transaction, found: Sequence[Job]) -> list[Job]:
+        """The same in a transaction, by quotas that were learnt before, of jobs of whomever."""
+        waiting = {job.organization_id for job in found if job.waiting_reason == "slot"}
+        full = {owner for owner in waiting if self._runs_all_it_may(tx, owner)}
         return [
-            replace(job, waiting_reason="quota") if job.waiting_reason == "slot" else job
+            replace(job, waiting_reason="quota")
+            if job.waiting_reason == "slot" and job.organization_id in full
+            else job
             for job in found
         ]
+
+    def _runs_all_it_may(self, tx: Transaction, organization_id: str) -> bool:
+        limit = self._quotas.of(organization_id).running_jobs
+        return limit is not None and usage.running_jobs(tx, organization_id) >= limit
 
 
 def _too_many(limit: int) -> TooMany:

@@ -132,7 +132,7 @@ class Jobs:
     def _insert(self, tx: Transaction, submissions: Sequence[_Submission]) -> list[list[Job]]:
         new = [resolve(tx, s.organization_id, s.checked) for s in submissions]
         every = [job for jobs in new for job in jobs]
-        flat = insert_jobs(tx, every, self._bus.announce, self._fleet)
+        flat = self._quotas.tell(tx, insert_jobs(tx, every, self._bus.announce, self._fleet))
         self._quotas.keep_queue(tx, {s.organization_id for s in submissions})
         accepted: list[list[Job]] = []
         for submission, mine in zip(submissions, new, strict=True):
