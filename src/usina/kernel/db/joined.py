@@ -30,24 +30,37 @@ class Effect:
 
 
 class Effects:
-    """Those of one transaction that wait for ``execute``, in the order in which they came."""
+    """Those of one transaction that wait for ``execute``, in the order in which they came.
 
-    def __init__(self, execute: Callable[[str, Sequence[Any]], Sequence[Any]]) -> None:
+    ``begin`` opens the transaction for those who ask past them.
+    """
+
+    def __init__(
+        self,
+        execute: Callable[[str, Sequence[Any]], Sequence[Any]],
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
         self._execute = execute
+        self._begin = begin
         self._waiting: list[Effect] = []
 
     def add(self, effect: Effect) -> None:
         if any(effect.target == other.target for other in self._waiting):
-            self.flush()
+            self.let_happen()
         self._waiting.append(effect)
 
     def ask(self, effect: Effect) -> Sequence[Any]:
         """Adds one that answers and lets all of them happen; its rows."""
         self.add(effect)
-        return self.flush()
+        return self.let_happen()
 
-    def flush(self) -> Sequence[Any]:
-        """Lets them happen; the rows with which the last one answers."""
+    def flush(self) -> None:
+        """Lets them happen; whoever asks next by another way finds the transaction open."""
+        self.let_happen()
+        self._begin()
+
+    def let_happen(self) -> Sequence[Any]:
+        """The rows with which the last one answers."""
         if not self._waiting:
             return ()
         waiting, self._waiting = self._waiting, []

@@ -2,9 +2,9 @@
 
 A unit runs in a greenlet, on the event loop: each of its statements waits for the server without
 holding anybody up. It is a task of its own, so that a caller who goes away leaves no half-used
-connection behind. Every transaction opens with one way to the server, which begins it, takes the
-role and sets the limits (for this transaction only, as a pooler wants it) and shows that the
-connection lives; until it has answered, a lost connection is a matter of trying again.
+connection behind. Every transaction opens with what begins it, takes the role and sets the limits
+(for this transaction only, as a pooler wants it). That goes ahead of the unit's first question;
+until this is answered, a lost connection is a matter of trying again.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from pydantic_core import from_json, to_json
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.util.concurrency import await_, greenlet_spawn
+from sqlalchemy.util.concurrency import greenlet_spawn
 
 from usina.kernel.clock import Clock
 from usina.kernel.db.address import shown
-from usina.kernel.db.joined import Effects
 from usina.kernel.db.migrations import revision_of, upgrade_on
-from usina.kernel.db.unit_of_work import OutcomeUnknown, Rows, Transaction, Unit
+from usina.kernel.db.postgres_driver import Opening, PostgresDriver
+from usina.kernel.db.unit_of_work import OutcomeUnknown, Transaction, Unit
 from usina.kernel.db.wall import ENGINE, REQUEST, TENANT, RolesMissing
 from usina.kernel.errors import Problem, StorageFull, Unavailable
 
@@ -44,7 +44,6 @@ _LOST: Final = "The database was lost and nothing has happened; ask again."
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LIMITS: Final = "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"
-_NOW: Final = "SELECT transaction_timestamp()"
 _NO_SUCH_ROLE: Final = frozenset({"22023", "42501"})
 _ONE_UPGRADE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('usina upgrade', 0))"
 
@@ -80,10 +79,11 @@ class PostgresDatabase:
         )
         self._clock = clock
         limits = options.statement_seconds, options.lock_seconds, options.lock_seconds / 2
-        self._limits = "".join(
-            f"; SET LOCAL {name} = {seconds * 1000:.0f}"
+        self._limits = tuple(
+            f"SET LOCAL {name} = {seconds * 1000:.0f}"
             for name, seconds in zip(_LIMITS, limits, strict=True)
         )
+        self._pooler = options.pooler
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -130,22 +130,21 @@ class PostgresDatabase:
         return done.result
 
     async def _in_transaction(self, begin: str, unit: Unit[T], tenant: str | None) -> "_Attempt[T]":
-        opening = f"{begin}; {_acting(tenant)}{self._limits}"
+        opening = Opening((begin, *_acting(tenant), *self._limits))
         deadline = asyncio.get_running_loop().time() + _AWAY_SECONDS
+        apart = self._pooler
         while True:
-            attempt = _Attempt(unit, opening, self._clock)
+            attempt = _Attempt(unit, opening, self._clock, apart=apart)
             try:
                 await greenlet_spawn(attempt.run, self._engine.sync_engine)
                 return attempt
             except Exception as error:
-                if (refusal := refusal_of(error)) is not None:
-                    raise refusal from error
-                if not attempt.began and _sqlstate(error) in _NO_SUCH_ROLE:
-                    raise RolesMissing from error
-                if attempt.lost and not isinstance(error, Problem):
-                    unknown = attempt.done and begin is _WRITE
-                    raise (OutcomeUnknown() if unknown else Unavailable(_LOST)) from error
-                if attempt.began or not _is_away(error, connected=attempt.connected):
+                if attempt.unclear and _sqlstate(error) in {"", *_NO_SUCH_ROLE}:
+                    apart = True
+                    continue
+                if (told := _told(error, attempt, writes=begin is _WRITE)) is not None:
+                    raise told from error
+                if attempt.heard or not _is_away(error, connected=attempt.connected):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable("The database can not be reached; ask again.") from error
@@ -153,17 +152,36 @@ class PostgresDatabase:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
 
+def _told(error: Exception, attempt: "_Attempt[Any]", *, writes: bool) -> Exception | None:
+    """What a caller is told in the place of the error, if not that."""
+    if isinstance(error, Problem):
+        return None
+    if (refusal := refusal_of(error)) is not None:
+        return refusal
+    if not attempt.heard and _sqlstate(error) in _NO_SUCH_ROLE:
+        return RolesMissing()
+    if attempt.lost:
+        return OutcomeUnknown() if attempt.done and writes else Unavailable(_LOST)
+    return None
+
+
 class _Attempt(Generic[T]):
-    """One run of a unit, from BEGIN to COMMIT."""
+    """One run of a unit, from BEGIN to COMMIT; ``apart`` sends the opening in a way of its own."""
 
     result: T
 
-    def __init__(self, unit: Unit[T], opening: str, clock: Clock | None) -> None:
+    def __init__(
+        self, unit: Unit[T], opening: Opening, clock: Clock | None, *, apart: bool
+    ) -> None:
         self._unit = unit
         self._opening = opening
         self._clock = clock
+        self._apart = apart
         self.connected = False
-        self.began = False
+        self.unclear = False
+        """It broke at the first question, with which the opening went."""
+        self.heard = False
+        """What broke it was not the way to the server: that was asked for nothing, or has begun."""
         self.lost = False
         self.done = False
         self.hooks: Sequence[Callable[[], None]] = ()
@@ -171,84 +189,35 @@ class _Attempt(Generic[T]):
     def run(self, engine: sa.Engine) -> None:
         with engine.connect() as connection:
             self.connected = True
-            driver = _Driver(connection)
+            driver = PostgresDriver(connection, self._opening)
             try:
                 self._run(connection, driver)
             except BaseException as error:
-                self.lost = self.began and (driver.lost or _sqlstate(error).startswith(_AWAY))
-                if not (self.began and driver.undo()) and not connection.invalidated:
+                began = driver.began or driver.within
+                self.unclear = driver.sent and not (driver.began or self._apart)
+                self.heard = began or not driver.sent
+                self.lost = began and (driver.lost or _sqlstate(error).startswith(_AWAY))
+                if not driver.undo() and not connection.invalidated:
                     connection.invalidate(error)  # so that nobody gets it from the pool
                 raise
 
-    def _run(self, connection: sa.Connection, driver: "_Driver") -> None:
-        driver.say(self._opening)
-        self.began = True
+    def _run(self, connection: sa.Connection, driver: PostgresDriver) -> None:
+        if self._apart:
+            driver.begin()
         now = driver.now if self._clock is None else self._clock.now()
         opened = Transaction(connection, driver, now, driver.effects)
         self.result = self._unit(opened)
-        driver.effects.flush()
+        driver.effects.let_happen()
         self.done = True
-        driver.say("COMMIT")
+        driver.commit()
         self.hooks = opened.hooks
 
 
-class _Found(list[Any]):
-    """The rows of a statement, all of them."""
-
-    __slots__ = ()
-
-    def fetchall(self) -> Sequence[Any]:
-        return self
-
-
-class _Driver:
-    """asyncpg as a unit sees it: it waits, and nobody has to say so."""
-
-    __slots__ = ("_asyncpg", "effects")
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._asyncpg: Any = connection.connection.driver_connection
-        self.effects = Effects(self._execute)
-
-    def execute(self, sql: str, parameters: Sequence[Any], /) -> Rows:
-        self.effects.flush()
-        return _Found(self._execute(sql, parameters))
-
-    def _execute(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        return await_(self._asyncpg.fetch(sql, *parameters))
-
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
-        self.effects.flush()
-        await_(self._asyncpg.executemany(sql, rows))
-
-    def now(self) -> datetime:
-        """When the transaction began, by the server's clock."""
-        [[now]] = self.execute(_NOW, ()).fetchall()
-        return now
-
-    def say(self, command: str) -> None:
-        """BEGIN and its like, which take and give nothing."""
-        await_(self._asyncpg.execute(command))
-
-    @property
-    def lost(self) -> bool:
-        return bool(self._asyncpg.is_closed())
-
-    def undo(self) -> bool:
-        """Rolls back; whether the connection is good for more."""
-        try:
-            if self._asyncpg.is_in_transaction():
-                self.say("ROLLBACK")
-        except Exception:
-            return False
-        return not self._asyncpg.is_closed()
-
-
-def _acting(tenant: str | None) -> str:
+def _acting(tenant: str | None) -> tuple[str, ...]:
     """As whom a transaction acts."""
     if tenant is None:
-        return f"SET LOCAL ROLE {ENGINE}"
-    return f"SET LOCAL ROLE {REQUEST}; SET LOCAL {TENANT} = '{tenant and UUID(tenant)}'"
+        return (f"SET LOCAL ROLE {ENGINE}",)
+    return f"SET LOCAL ROLE {REQUEST}", f"SET LOCAL {TENANT} = '{tenant and UUID(tenant)}'"
 
 
 def open_postgres(url: str, options: PostgresOptions | None = None, **engine: Any) -> AsyncEngine:
