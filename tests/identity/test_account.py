@@ -186,6 +186,31 @@ async def test_a_logout_ends_the_session_at_once(owner: Person) -> None:
     assert (await other("GET", "/auth/me")).status_code == 200
 
 
+async def test_one_sees_where_one_is_logged_in_and_ends_it_from_elsewhere(
+    running: Running, owner: Person
+) -> None:
+    lost = await owner.again()
+    await register(running.anyone)
+    theirs = (await owner.get("/auth/sessions"))["items"]
+    assert [one["current"] for one in theirs] == [False, True]
+    assert {one["ip"] for one in theirs} == {"127.0.0.1"}
+    assert {one["organization"]["id"] for one in theirs} == {
+        (await owner.get("/auth/me"))["organization"]["id"]
+    }
+    path = f"/auth/sessions/{theirs[0]['id']}"
+
+    assert (await owner("DELETE", path)).status_code == 204
+
+    assert (await lost("GET", "/auth/me")).status_code == 401
+    body = {"refresh_token": lost.tokens["refresh_token"]}
+    assert (await owner.client.post(f"{AUTH}/refresh", json=body)).status_code == 401
+    assert [one["id"] for one in (await owner.get("/auth/sessions"))["items"]] == [theirs[1]["id"]]
+    for again in (path, "/auth/sessions/nonsense"):
+        assert (await owner("DELETE", again)).status_code == 404
+    told = (await owner.get("/audit?action=session.closed"))["items"]
+    assert [entry["subject"]["id"] for entry in told] == [theirs[0]["id"]]
+
+
 async def test_a_new_password_ends_the_other_sessions(owner: Person) -> None:
     other = await owner.again()
     body = {"current_password": PASSWORD, "new_password": "a better password"}

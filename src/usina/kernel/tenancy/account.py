@@ -8,8 +8,9 @@ from typing import Literal
 import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Database, Transaction
-from usina.kernel.errors import Conflict, Forbidden, Unauthorized
+from usina.kernel.errors import Conflict, Forbidden, NotFound, Unauthorized
 from usina.kernel.ids import is_id
+from usina.kernel.page import Page
 from usina.kernel.tenancy import invitation
 from usina.kernel.tenancy.audit import Actor, ActorType, record
 from usina.kernel.tenancy.caller import Caller
@@ -19,10 +20,13 @@ from usina.kernel.tenancy.password import Passwords, check_password
 from usina.kernel.tenancy.permission import EVERYTHING, Permission, Role, permissions_of
 from usina.kernel.tenancy.person import checked_email, comparable, find_person, join, put_person
 from usina.kernel.tenancy.session import (
+    OpenSession,
     Reused,
     Session,
+    close_session,
     end_sessions,
     open_session,
+    open_sessions,
     refresh_session,
 )
 from usina.kernel.tenancy.table import api_keys, memberships, organizations, sessions, users
@@ -176,6 +180,20 @@ class Accounts:
                 record(tx, caller.organization_id, actor, "session.closed", subject)
 
         await self._database.write(unit, tenant=caller.organization_id)
+        self._changed()
+
+    async def sessions(self, caller: Caller, after: str | None, limit: int) -> Page[OpenSession]:
+        """The person's own that live, in whatever organization, newest first."""
+        _, user_id = _session_of(caller), caller.user_id or ""
+        found = await self._database.read(lambda tx: open_sessions(tx, user_id, after, limit + 1))
+        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    async def close_session(self, caller: Caller, session_id: str, actor: Actor) -> None:
+        """Ends one of the person's own, this one too; raises ``NotFound``."""
+        _, user_id = _session_of(caller), caller.user_id or ""
+        if not is_id(session_id):
+            raise NotFound
+        await self._database.write(lambda tx: close_session(tx, user_id, session_id, actor))
         self._changed()
 
     async def change_password(self, caller: Caller, current: str, new: str, actor: Actor) -> None:

@@ -1,15 +1,16 @@
 """Sessions: one login and all that is refreshed from it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 
 from usina.kernel.db.unit_of_work import Transaction
+from usina.kernel.errors import NotFound
 from usina.kernel.ids import new_id
 from usina.kernel.tenancy.audit import Actor, record
-from usina.kernel.tenancy.table import memberships, sessions
+from usina.kernel.tenancy.table import memberships, organizations, sessions
 
 _BATCH: Final = 1000
 
@@ -22,6 +23,19 @@ class Session:
     organization_id: str
     user_id: str
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session as its person sees it; ``ip`` is where its login came from."""
+
+    id: str
+    organization_id: str
+    organization: str
+    created_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime
+    ip: str | None
 
 
 class Reused(Exception):
@@ -40,6 +54,7 @@ def open_session(
         "created_at": tx.now,
         "refreshed_at": tx.now,
         "expires_at": tx.now + lasts,
+        "ip": actor.ip,
     }
     tx.execute(sa.insert(sessions), row)
     record(tx, organization_id, actor, "session.opened", ("session", made.id))
@@ -81,6 +96,46 @@ def refresh_session(
         return Reused()
     tx.execute(this.values(generation=generation + 1, refreshed_at=tx.now))
     return Session(session_id, row.organization_id, row.user_id, generation + 1)
+
+
+def open_sessions(
+    tx: Transaction, user_id: str, after: str | None, limit: int
+) -> list[OpenSession]:
+    """At most ``limit`` of a person's, in whatever organization, older than ``after``."""
+    query = (
+        sa.select(
+            sessions.c.id,
+            sessions.c.organization_id,
+            organizations.c.name,
+            sessions.c.created_at,
+            sessions.c.refreshed_at,
+            sessions.c.expires_at,
+            sessions.c.ip,
+        )
+        .join(organizations, organizations.c.id == sessions.c.organization_id)
+        .where(*_open_of(tx, user_id))
+    )
+    if after is not None:
+        query = query.where(sessions.c.id < after)
+    rows = tx.execute(query.order_by(sessions.c.id.desc()).limit(limit))
+    return [OpenSession(*row) for row in rows]
+
+
+def close_session(tx: Transaction, user_id: str, session_id: str, actor: Actor) -> None:
+    """Ends one of the person's own, and tells the organization that it was of.
+
+    Raises ``NotFound``.
+    """
+    which = sessions.c.id == session_id, *_open_of(tx, user_id)
+    of = tx.execute(sa.select(sessions.c.organization_id).where(*which)).scalar_one_or_none()
+    if of is None or not end_sessions(tx, *which):
+        raise NotFound
+    record(tx, of, actor, "session.closed", ("session", session_id))
+
+
+def _open_of(tx: Transaction, user_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    living = sessions.c.revoked_at.is_(None), sessions.c.expires_at > tx.now
+    return sessions.c.user_id == user_id, *living
 
 
 def end_sessions(tx: Transaction, *which: sa.ColumnElement[bool]) -> int:

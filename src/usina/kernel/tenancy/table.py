@@ -16,6 +16,7 @@ organizations = sa.Table(
     sa.Column("retention_jobs_days", sa.Double),
     sa.Column("retention_events_days", sa.Double),
     sa.Column("retention_files_days", sa.Double),
+    sa.Column("retention_photos_days", sa.Double),
     sa.UniqueConstraint("name"),
 )
 
@@ -71,10 +72,12 @@ sessions = sa.Table(
     sa.Column("refreshed_at", Timestamp, nullable=False),
     sa.Column("expires_at", Timestamp, nullable=False),
     sa.Column("revoked_at", Timestamp),
+    sa.Column("ip", sa.String(64)),
     sa.Index("ix_sessions_user_id", "user_id"),
     sa.Index("ix_sessions_expires_at", "expires_at"),
 )
-"""One login and all that was refreshed from it; ``generation`` numbers its refresh tokens."""
+"""One login and all that was refreshed from it; ``generation`` numbers its refresh tokens,
+``ip`` is where the login came from."""
 
 invitations = sa.Table(
     "invitations",
