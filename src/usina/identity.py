@@ -88,7 +88,10 @@ def _weak(why: str) -> str:
 def _longest_kept(settings: Settings) -> Kept:
     """How long the platform keeps things."""
     return Kept(
-        settings.retention_jobs_days, settings.retention_events_days, settings.retention_files_days
+        settings.retention_jobs_days,
+        settings.retention_events_days,
+        settings.retention_files_days,
+        settings.retention_photos_days,
     )
 
 

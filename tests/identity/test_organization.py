@@ -17,7 +17,8 @@ async def test_it_tells_of_itself(owner: Person) -> None:
     nothing = {"running_jobs": None, "queued_jobs": None, "stored_bytes": None}
     assert found["quotas"] == nothing
     assert found["usage"] == dict.fromkeys(nothing, 0)
-    assert found["retention"] == {"jobs_days": None, "events_days": None, "files_days": None}
+    kept = ("jobs_days", "events_days", "files_days", "photos_days")
+    assert found["retention"] == dict.fromkeys(kept)
     await owner("POST", "/files", files={"file": ("a.txt", b"12345")})
     assert (await owner.get(CURRENT))["usage"]["stored_bytes"] == 5
 
@@ -28,10 +29,11 @@ async def test_what_is_left_out_stays_and_what_changed_is_told(owner: Person) ->
     answer = await owner("PUT", CURRENT, json={"quotas": quotas})
     assert answer.status_code == 200, answer.text
     assert answer.json() == before | {"quotas": quotas}
-    await owner("PUT", CURRENT, json={"retention": {"jobs_days": 7.5, "files_days": 2}})
+    await owner("PUT", CURRENT, json={"retention": {"jobs_days": 7.5, "photos_days": 2}})
     after = await owner.get(CURRENT)
     assert after["quotas"] == quotas
-    assert after["retention"] == {"jobs_days": 7.5, "events_days": None, "files_days": 2}
+    told = {"jobs_days": 7.5, "events_days": None, "files_days": None, "photos_days": 2}
+    assert after["retention"] == told
     await owner("PUT", CURRENT, json={})
     entries = (await owner.get("/audit?action=organization.changed"))["items"]
     assert [sorted(entry["after"]) for entry in entries] == [["retention"], ["quotas"]]

@@ -14,6 +14,7 @@ from usina.kernel.db.schema import metadata
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Unavailable
 from usina.kernel.events.bus import forget_topic, is_for_workers
+from usina.kernel.tenancy.audit import unnoted
 from usina.moving import load_tables
 
 load_tables()
@@ -167,7 +168,7 @@ async def test_a_photo_whose_job_never_came_to_be_is_found(studio: Studio) -> No
         file = await reception.take_in("photo", "image/jpeg", chunks())
 
         def arrive(tx: Transaction) -> None:
-            customer = store.ensure_customer(tx, tenant, name)
+            customer = store.ensure_customer(tx, tenant, name, lambda *_, **__: unnoted)
             reception.insert(tx)
             store.insert_photo(tx, customer, file.id, file.id)
 

@@ -277,24 +277,33 @@ async def test_a_deleted_job_is_a_photo_no_more(studio: Studio) -> None:
     assert (await studio.get(mine)).json()["photoCount"] == 0
 
 
-async def test_photos_are_kept_as_long_as_their_customer_says(studio: Studio) -> None:
-    brief, long = await studio.done(a_customer()), await studio.done(a_customer())
-    for done, days in ((brief, 1e-7), (long, None)):
-        path = f"/customers/{done['customerId']}"
-        kept = await studio("PUT", path, json={"retentionDays": days})
-        assert (kept.status_code, kept.json()["retentionDays"]) == (200, days)
+async def test_photos_are_kept_as_long_as_their_customer_or_its_organization_says(
+    studio: Studio,
+) -> None:
+    own, plain = await studio.done(a_customer()), await studio.done(a_customer())
+    path = f"/customers/{own['customerId']}"
     refused = await studio("PUT", path, json={"retentionDays": 0})
     assert refused.json()["errors"][0]["pointer"] == "/retentionDays"
     await release_uploads(studio.platform)
 
-    await forget_old_photos(studio.platform)
+    async def passes(days: float) -> list[int]:
+        """What is left of both photos once the time is over that the customer says."""
+        kept = await studio("PUT", path, json={"retentionDays": days})
+        assert (kept.status_code, kept.json()["retentionDays"]) == (200, days)
+        await forget_old_photos(studio.platform)
+        asked = [
+            f"/customers/{each['customerId']}/photos/{each['jobId']}/status"
+            for each in (own, plain)
+        ]
+        return [(await studio.get(one)).status_code for one in asked]
 
-    def path_of(done: dict[str, Any]) -> str:
-        return f"/customers/{done['customerId']}/photos/{done['jobId']}/status"
-
-    assert (await studio.get(path_of(brief))).status_code == 404
-    assert (await studio.get(path_of(long))).status_code == 200
-    assert not any(brief["jobId"] in key for key in studio.objects())
+    assert await passes(30) == [200, 200]
+    retention = {"retention": {"photos_days": 1e-7}}
+    assert (await studio("PUT", "/api/v1/organizations/current", json=retention)).is_success
+    assert await passes(30) == [200, 404]
+    assert await passes(1e-7) == [404, 404]
+    gone = {own["jobId"], plain["jobId"]}
+    assert not any(job_id in key for key in studio.objects() for job_id in gone)
 
 
 async def test_the_platform_keeps_photos_for_ever_unless_told() -> None:

@@ -79,6 +79,7 @@ class Retention(Answer):
     jobs_days: float | None = None
     events_days: float | None = None
     files_days: float | None = None
+    photos_days: float | None = None
 
 
 class Organization(Answer):

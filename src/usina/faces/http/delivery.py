@@ -115,7 +115,8 @@ async def get_delivery(delivery_id: DeliveryId, call: Reading) -> Response:
 )
 async def replay_delivery(delivery_id: DeliveryId, call: Writing) -> Response:
     """It is due now, whatever became of it, under the same `webhook-id`."""
-    again = await call.platform.webhooks.replay(call.organization_id, delivery_id)
+    note = call.note("delivery.replayed", ("delivery", delivery_id))
+    again = await call.platform.webhooks.replay(call.organization_id, delivery_id, note)
     return json_response(delivery_document(again), 202)
 
 

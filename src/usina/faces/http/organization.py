@@ -48,6 +48,7 @@ class RetentionRequest(_Body):
     jobs_days: Days | None = None
     events_days: Days | None = None
     files_days: Days | None = None
+    photos_days: Days | None = None
 
 
 class OrganizationChange(_Body):
@@ -74,6 +75,7 @@ class RetentionDocument(BaseModel):
     jobs_days: float | None
     events_days: float | None
     files_days: float | None
+    photos_days: float | None
 
 
 class OrganizationDocument(BaseModel):

@@ -230,6 +230,7 @@ async def test_webhook(request: Request, endpoint_id: EndpointId, call: Writing)
             return replay
 
         def keep(tx: Transaction, made: Delivery) -> None:
+            call.note("webhook.tested", ("webhook", endpoint_id))(tx)
             asked.record(tx, _sent(made))
 
         made = await call.platform.webhooks.test(call.organization_id, endpoint_id, keep)

@@ -13,6 +13,7 @@ _COLUMNS: Final = (
     organizations.c.retention_jobs_days,
     organizations.c.retention_events_days,
     organizations.c.retention_files_days,
+    organizations.c.retention_photos_days,
 )
 
 
@@ -23,10 +24,11 @@ class Kept:
     jobs_days: float | None = None
     events_days: float | None = None
     files_days: float | None = None
+    photos_days: float | None = None
 
 
 def kept_of(row: sa.Row[Any]) -> Kept:
-    return Kept(row.retention_jobs_days, row.retention_events_days, row.retention_files_days)
+    return Kept(*(getattr(row, column.name) for column in _COLUMNS))
 
 
 def own_retention(tx: Transaction) -> dict[str, Kept]:

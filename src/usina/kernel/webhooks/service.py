@@ -149,12 +149,18 @@ class Webhooks:
             lambda tx: delivery.find(tx, organization_id, delivery_id), tenant=organization_id
         )
 
-    async def replay(self, organization_id: str, delivery_id: str) -> Delivery:
+    async def replay(
+        self, organization_id: str, delivery_id: str, note: Note = unnoted
+    ) -> Delivery:
         """Sends it once more, as often as a new one would be tried."""
         _is_one(delivery_id)
-        return await self._changed(
-            organization_id, lambda tx: delivery.replay(tx, organization_id, delivery_id)
-        )
+
+        def unit(tx: Transaction) -> Delivery:
+            again = delivery.replay(tx, organization_id, delivery_id)
+            note(tx)
+            return again
+
+        return await self._changed(organization_id, unit)
 
     def hand_over(self, tx: Transaction, organization_id: str, job_id: str) -> None:
         """Before a job changes or goes, what is to be told of it is put aside."""

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
+
+from usina.kernel.tenancy.audit import Note, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,11 @@ class Receipt:
     object_bytes: int
     requested_at: datetime
     finished_at: datetime
+
+
+class Told(Protocol):
+    """What tells the audit log of one customer, by its digest: the id would outlive an erasure."""
+
+    def __call__(
+        self, action: str, before: Values | None = None, after: Values | None = None
+    ) -> Note: ...

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.responses import Response
 
 from usina.apps.avatars.customer import erasure
-from usina.apps.avatars.customer.customer import Customer, Receipt
+from usina.apps.avatars.customer.customer import Customer, Receipt, Told
 from usina.apps.avatars.customer.form import read_photo_form
 from usina.apps.avatars.customer.service import Customers
 from usina.apps.avatars.customer.status import PhotoDocument, photo_document
@@ -31,6 +31,7 @@ from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import Forbidden, NotFound, Unauthorized
 from usina.kernel.idempotency.service import Answer
 from usina.kernel.jobs.job import Job
+from usina.kernel.tenancy.audit import Note, Values
 from usina.kernel.tenancy.permission import Permission
 
 router = APIRouter(tags=["avatars"])
@@ -136,7 +137,7 @@ async def receive_photo(request: Request, customer_id: CustomerId, call: Writing
                 asked.record(tx, answer)
 
             job = await Customers(call.platform, call.caller).receive(
-                name, reception, form.params, form.callback_url, keep
+                name, reception, form.params, form.callback_url, keep, _told(call, name)
             )
     return answer_response(answer or _accepted(job, name, call))
 
@@ -239,7 +240,9 @@ async def set_customer(request: Request, customer_id: CustomerId, call: Writing)
     """Makes the customer where there is none yet."""
     name = _named(customer_id)
     plan, _ = await read_json(request, _PLAN, call.platform.settings.max_body_bytes)
-    kept = await Customers(call.platform, call.caller).keep_for(name, plan.retentionDays)
+    kept = await Customers(call.platform, call.caller).keep_for(
+        name, plan.retentionDays, _told(call, name)
+    )
     return json_response(_customer(kept))
 
 
@@ -256,9 +259,9 @@ async def erase_customer(customer_id: CustomerId, call: Writing) -> Response:
     """Cancels what runs, then removes every byte and row; `Location` is the receipt. Asked again,
     the same."""
     name = _named(customer_id)
-    digest = erasure.digest_of(call.platform, call.organization_id, name)
-    note = call.note("customer.erased", ("customer", digest))
-    receipt = await erasure.erase(call.platform, call.organization_id, name, note)
+    note = _told(call, name)
+    begun = note("customer.erased")
+    receipt = await erasure.erase(call.platform, call.organization_id, name, begun)
     return Response(status_code=204, headers={"location": f"/api/v1/erasures/{receipt.id}"})
 
 
@@ -292,6 +295,16 @@ async def get_erasure(
     """What was removed, and when."""
     found = await erasure.receipt_of(call.platform, call.organization_id, receipt_id)
     return json_response(_receipt(found))
+
+
+def _told(call: Call, name: str) -> Told:
+    """What tells the audit log of this customer, by the digest that stands on its receipt."""
+    digest = erasure.digest_of(call.platform, call.organization_id, name)
+
+    def note(action: str, before: Values | None = None, after: Values | None = None) -> Note:
+        return call.note(action, ("customer", digest), before, after)
+
+    return note
 
 
 def _accepted(job: Job, name: str, call: Call) -> Answer:

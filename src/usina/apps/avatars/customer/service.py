@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from usina.apps.avatars.customer import store
-from usina.apps.avatars.customer.customer import Customer, Photo
+from usina.apps.avatars.customer.customer import Customer, Photo, Told
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import FieldError, Invalid, NotFound, Problem
 from usina.kernel.failpoints import reach
@@ -39,6 +39,7 @@ class Customers:
         params: dict[str, Any],
         callback_url: str | None,
         also: Callable[[Transaction, Job], None],
+        note: Told,
     ) -> Job:
         """A photo that has arrived becomes a job; what ``also`` writes is written with it.
 
@@ -49,12 +50,13 @@ class Customers:
         photo_id = new_id()
 
         def arrive(tx: Transaction) -> None:
-            customer = store.ensure_customer(tx, self._organization_id, name)
+            customer = store.ensure_customer(tx, self._organization_id, name, note)
             reception.insert(tx)
             store.insert_photo(tx, customer, photo_id, file.id)
 
         def accept(tx: Transaction, jobs: list[Job]) -> None:
             store.attach_job(tx, self._organization_id, photo_id, jobs[0].id)
+            note("photo.received", after={"job_id": jobs[0].id})(tx)
             also(tx, jobs[0])
 
         await self.platform.database.write(arrive, tenant=self._organization_id)
@@ -122,10 +124,10 @@ class Customers:
         )
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
-    async def keep_for(self, name: str, days: float | None) -> Customer:
+    async def keep_for(self, name: str, days: float | None, note: Told) -> Customer:
         """How long the customer's photos stay after they are made; null: as the platform says."""
         return await self.platform.database.write(
-            lambda tx: store.set_retention(tx, self._organization_id, name, days),
+            lambda tx: store.set_retention(tx, self._organization_id, name, days, note),
             tenant=self._organization_id,
         )
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from usina.apps.avatars.customer.customer import Customer, Photo
+from usina.apps.avatars.customer.customer import Customer, Photo, Told
 from usina.apps.avatars.customer.table import customer_photos, customers
 from usina.kernel.db.prepared import insert_new
 from usina.kernel.db.unit_of_work import Transaction
@@ -15,6 +15,7 @@ from usina.kernel.ids import new_id
 from usina.kernel.jobs.table import jobs
 from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.tenancy.caller import owned_by
+from usina.kernel.tenancy.table import organizations
 
 _PHOTO: Final = tuple(customer_photos.c[name] for name in Photo.__dataclass_fields__)
 _COUNT: Final = (
@@ -39,11 +40,12 @@ def find_customer(tx: Transaction, organization_id: str, name: str) -> Customer:
     return Customer(*row)
 
 
-def ensure_customer(tx: Transaction, organization_id: str, name: str) -> Customer:
+def ensure_customer(tx: Transaction, organization_id: str, name: str, note: Told) -> Customer:
     """The customer, new if need be, held until the end of the transaction; refused while an erasure
     is under way."""
     values = {"id": new_id(), "organization_id": organization_id, "name": name}
-    tx.execute(insert_new(customers), values | {"created_at": tx.now})
+    if tx.execute(insert_new(customers), values | {"created_at": tx.now}).rowcount:
+        note("customer.created")(tx)
     mine = sa.select(customers.c.id).where(owned_by(organization_id, customers))
     tx.execute(mine.where(customers.c.name == name).with_for_update())
     customer = find_customer(tx, organization_id, name)
@@ -63,10 +65,15 @@ def page_of_customers(
     return [Customer(*row) for row in rows]
 
 
-def set_retention(tx: Transaction, organization_id: str, name: str, days: float | None) -> Customer:
-    customer = ensure_customer(tx, organization_id, name)
-    change = sa.update(customers).where(customers.c.id == customer.id)
-    tx.execute(change.values(retention_days=days))
+def set_retention(
+    tx: Transaction, organization_id: str, name: str, days: float | None, note: Told
+) -> Customer:
+    customer = ensure_customer(tx, organization_id, name, note)
+    if customer.retention_days != days:
+        change = sa.update(customers).where(customers.c.id == customer.id)
+        tx.execute(change.values(retention_days=days))
+        before = {"retention_days": customer.retention_days}
+        note("customer.changed", before, {"retention_days": days})(tx)
     return find_customer(tx, organization_id, name)
 
 
@@ -193,18 +200,19 @@ def forget_lost(tx: Transaction) -> int:
 
 
 def kept_too_long(tx: Transaction, days: float | None, limit: int) -> list[tuple[str, str]]:
-    """Organization and job of ended photos whose customer's retention, or else the given one, is
-    over."""
-    own = customers.c.retention_days
+    """Organization and job of ended photos that were kept as long as their customer says, or else
+    their organization, or else the given one."""
+    said = sa.func.coalesce(customers.c.retention_days, organizations.c.retention_photos_days)
+    owned = customers.join(organizations, organizations.c.id == customers.c.organization_id)
     photos = customer_photos.join(jobs, jobs.c.id == customer_photos.c.job_id)
-    photos = photos.join(customers, customers.c.id == customer_photos.c.customer_id)
+    photos = photos.join(owned, customers.c.id == customer_photos.c.customer_id)
     over: list[tuple[str, str]] = []
-    for chosen in tx.execute(sa.select(own).distinct()).scalars().all():
+    for chosen in tx.execute(sa.select(said).select_from(owned).distinct()).scalars().all():
         kept = days if chosen is None else chosen
         if kept is not None and len(over) < limit:
             ended = jobs.c.finished_at < tx.now - timedelta(days=kept)
             query = sa.select(customer_photos.c.organization_id, jobs.c.id).select_from(photos)
-            query = query.where(own.is_not_distinct_from(chosen), ended)
+            query = query.where(said.is_not_distinct_from(chosen), ended)
             found = tx.execute(query.limit(limit - len(over)))
             over.extend((row.organization_id, row.id) for row in found)
     return over
