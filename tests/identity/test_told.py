@@ -28,6 +28,9 @@ ROUTINE: Final = ()
 OWNER, GUEST, NOBODY, OPERATOR = "owner", "guest", "nobody", "operator"
 LONG: Final = {"model": "echo-v1", "params": {"seconds": 600}}
 PLAN: Final = {"name": "n", "every_seconds": 3600, "job": {"model": "echo-v1"}}
+BED: Final[dict[str, Any]] = {
+    **{"name": "told", "generator": "spheres-v1", "particle_count": 60},
+}
 HOOK: Final = {"url": "http://127.0.0.1/told"}
 
 Known = dict[str, str]
@@ -192,6 +195,30 @@ DEEDS: Final = (
         more=lambda: file_of("photo", photo(astronaut().crop((90, 0, 350, 260))))(),
     ),
     Deed("DELETE /customers/{customer_id}", ("customer.erased",)),
+    Deed(f"POST {V1}/beds", ("bed.created",), lambda _: BED, keeps={"bed_id": "id"}),
+    Deed(f"PUT {V1}/beds/{{bed_id}}", ("bed.changed",), lambda _: BED | {"seed": 2}),
+    Deed(
+        f"POST {V1}/beds/{{bed_id}}/upload",
+        ("bed.changed",),
+        keeps={"file_id": "id"},
+        more=lambda: {"files": {"file": ("a.stl", b"solid a\nendsolid a\n")}},
+    ),
+    Deed(f"DELETE {V1}/beds/{{bed_id}}/files/{{file_id}}", ("bed.file_deleted",)),
+    Deed(
+        f"POST {V1}/beds/{{bed_id}}/simulations",
+        ("simulation.created",),
+        lambda _: {"solver": "flow-v1"},
+        keeps={"simulation_id": "id"},
+    ),
+    Deed(f"POST {V1}/simulations/{{simulation_id}}/cancel", ("simulation.cancelled",)),
+    Deed(
+        f"POST {V1}/simulations/sweeps",
+        ("sweep.created",),
+        lambda _: {"bed": BED, "over": {"velocity_m_s": [0.1]}, "solver": "flow-v1"},
+        keeps={"sweep_id": "id"},
+    ),
+    Deed(f"POST {V1}/simulations/sweeps/{{sweep_id}}/cancel", ("sweep.cancelled",)),
+    Deed(f"DELETE {V1}/beds/{{bed_id}}", ("bed.deleted",)),
     Deed(f"POST {V1}/auth/logout", ("session.closed",)),
 )
 
