@@ -5,7 +5,8 @@ process by ``usina worker``, its report kept, its success durable with its event
 that waits at ``usina api``. A peer: asked by one client process, run by one worker process of two
 slots, its result seen by its caller; no HTTP, no validation, no leases, and with Celery nothing
 that is synced to a disk. All in one run, in interleaved rounds: sixteen in flight for the
-throughput, one by one for the latency.
+throughput, one by one for the latency. What a cycle costs in processor time, of all processes
+together, tells the same on a busy machine.
 
 Then how soon what was killed runs again: a runner, and a whole worker with another one free.
 """
@@ -31,6 +32,7 @@ from benchmarks.peer_celery import CeleryPeer
 from benchmarks.peer_dbos import DbosPeer
 from benchmarks.peer_pgqueuer import PgqueuerPeer
 from benchmarks.peer_procrastinate import ProcrastinatePeer
+from benchmarks.processor import spent_ms
 from benchmarks.rig import Rig, rig, running
 
 RATIO_LEAST: Final = 2.0
@@ -45,15 +47,18 @@ Cycles = Callable[[int, int], list[float]]
 class Figures:
     """What was measured of one party, a number a round."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: list[int]) -> None:
+        self._processes = processes
+        self.costs: list[float] = []
         self.rates: list[float] = []
         self.middles: list[float] = []
         self.latest: list[float] = []
 
     def measure(self, run: Cycles, jobs: int, singles: int) -> None:
-        began = time.perf_counter()
+        before, began = spent_ms(self._processes), time.perf_counter()
         done = len(run(jobs, _FLIGHT))
         self.rates.append(done / (time.perf_counter() - began))
+        self.costs.append((spent_ms(self._processes) - before) / done)
         each = [seconds * 1000 for seconds in run(singles, 1)]
         self.middles.append(percentile(each, 0.5))
         self.latest.append(percentile(each, 0.99))
@@ -110,7 +115,8 @@ def main() -> int:
         }
         with worker(ours):
             parties |= _start_peers(found, parts, peers)
-            figures = _rounds(parties, options.rounds, options.jobs, options.singles)
+            figures = {name: Figures(found.processes) for name in parties}
+            _rounds(parties, figures, options.rounds, options.jobs, options.singles)
         print(f"fdatasync {_sync_ms(Path(servers)):.2f} ms p50")
         parts.close()
         if options.kills:
@@ -119,16 +125,19 @@ def main() -> int:
     return _verdict(figures)
 
 
-def _rounds(parties: dict[str, Cycles], rounds: int, jobs: int, singles: int) -> dict[str, Figures]:
-    figures = {name: Figures() for name in parties}
+def _rounds(
+    parties: dict[str, Cycles], figures: dict[str, Figures], rounds: int, jobs: int, singles: int
+) -> None:
     for run in parties.values():
         run(10 * _FLIGHT, _FLIGHT)
     for number in range(rounds):
         for name, run in parties.items():
             figures[name].measure(run, jobs, singles)
-        told = (f"{name} {f.rates[-1]:.0f}/s {f.middles[-1]:.1f} ms" for name, f in figures.items())
+        told = (
+            f"{name} {f.rates[-1]:.0f}/s {f.costs[-1]:.1f} ms of processor {f.middles[-1]:.1f} ms"
+            for name, f in figures.items()
+        )
         print(f"round {number + 1}: {', '.join(told)}", flush=True)
-    return figures
 
 
 def _tell_kills(what: str, seconds: Sequence[float]) -> None:
@@ -144,11 +153,13 @@ def _verdict(figures: dict[str, Figures]) -> int:
     for name, theirs in figures.items():
         ratio = statistics.median(a / b for a, b in zip(ours.rates, theirs.rates, strict=True))
         faster = statistics.median(b / a for a, b in zip(ours.middles, theirs.middles, strict=True))
+        cheaper = statistics.median(b / a for a, b in zip(ours.costs, theirs.costs, strict=True))
         print(
             f"{name}: {statistics.median(theirs.rates):.0f} cycles/s,"
             f" {statistics.median(theirs.middles):.2f} ms p50,"
-            f" {statistics.median(theirs.latest):.2f} ms p99; usina {ratio:.2f} times the rate,"
-            f" {faster:.2f} times as soon"
+            f" {statistics.median(theirs.latest):.2f} ms p99,"
+            f" {statistics.median(theirs.costs):.2f} ms of processor; usina {ratio:.2f} times the"
+            f" rate, {faster:.2f} times as soon, {cheaper:.2f} times as cheap"
         )
         missed = missed or (name == "celery" and ratio < RATIO_LEAST)
     print(

@@ -41,6 +41,12 @@ class Rig:
     def postgres(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.postgres_folder}"
 
+    @property
+    def processes(self) -> list[int]:
+        """Whoever is at work here: this process and what it has started, and PostgreSQL."""
+        server = (self.postgres_folder / "postmaster.pid").read_text().split()[0]
+        return [os.getpid(), int(server)]
+
     def redis(self, number: int) -> str:
         return f"redis://127.0.0.1:{self.redis_port}/{number}"
 

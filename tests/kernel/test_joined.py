@@ -114,6 +114,29 @@ async def test_what_waits_is_there_for_whoever_asks(database: Database) -> None:
     assert await database.read(lambda tx: tx.execute(counted).scalar_one()) == 1
 
 
+async def test_a_change_of_many_rows_is_made_row_by_row_with_its_own_values(
+    database: Database,
+) -> None:
+    owners = [await organization(database) for _ in range(3)]
+    served = Prepared(
+        sa.update(lanes)
+        .where(lanes.c.organization_id == sa.bindparam("owner"))
+        .values(ready=lanes.c.ready + sa.bindparam("more", type_=lanes.c.ready.type))
+        .returning(lanes.c.organization_id, lanes.c.ready)
+    )
+
+    def unit(tx: Transaction) -> dict[str, int]:
+        OPEN.run_many(tx, [opened(owner) for owner in owners])
+        NAME.run_many(tx, [{"the_id": o, "new_name": f"n{n}"} for n, o in enumerate(owners)])
+        rows = [{"owner": owner, "more": n} for n, owner in enumerate(owners)]
+        return {row.organization_id: row.ready for row in served.ask_many(tx, rows)}
+
+    assert await database.write(unit) == {owner: n for n, owner in enumerate(owners)}
+    named = sa.select(organizations.c.id, organizations.c.name)
+    found = await database.read(lambda tx: {row.id: row.name for row in tx.execute(named)})
+    assert found == {owner: f"n{n}" for n, owner in enumerate(owners)}
+
+
 async def test_a_write_that_answers_comes_after_those_that_wait(database: Database) -> None:
     owner = await organization(database)
 

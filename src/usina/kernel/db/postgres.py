@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -88,10 +89,14 @@ class PostgresDatabase:
         self._closed = False
 
     async def write(self, unit: Unit[T], *, tenant: str | None = None) -> T:
-        return await self._apart(self._written(unit, tenant))
+        return await asyncio.shield(self._apart(self._written(unit, tenant)))
 
     async def read(self, unit: Unit[T], *, tenant: str | None = None) -> T:
-        return (await self._apart(self._in_transaction(_READ, unit, tenant))).result
+        """The answer is given before the transaction has ended, which changes nothing of it."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        reading = self._apart(self._in_transaction(_READ, unit, tenant, answer))
+        reading.add_done_callback(partial(_tell, answer))
+        return await answer
 
     async def scrub(self) -> None:
         """Its vacuum reclaims dead rows, and its log is recycled: neither is ours to hurry."""
@@ -101,15 +106,15 @@ class PostgresDatabase:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._engine.dispose()
 
-    async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
-        """Its end does not hang on the caller's."""
+    def _apart(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """A task whose end does not hang on the caller's."""
         if self._closed:
             work.close()
             raise RuntimeError("The database is closed.")
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return task
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)
@@ -129,12 +134,18 @@ class PostgresDatabase:
             hook()
         return done.result
 
-    async def _in_transaction(self, begin: str, unit: Unit[T], tenant: str | None) -> "_Attempt[T]":
+    async def _in_transaction(
+        self,
+        begin: str,
+        unit: Unit[T],
+        tenant: str | None,
+        answer: "asyncio.Future[T] | None" = None,
+    ) -> "_Attempt[T]":
         opening = Opening((begin, *_acting(tenant), *self._limits))
         deadline = asyncio.get_running_loop().time() + _AWAY_SECONDS
         apart = self._pooler
         while True:
-            attempt = _Attempt(unit, opening, self._clock, apart=apart)
+            attempt = _Attempt(unit, opening, self._clock, answer, apart=apart)
             try:
                 await greenlet_spawn(attempt.run, self._engine.sync_engine)
                 return attempt
@@ -152,6 +163,12 @@ class PostgresDatabase:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
 
+def _tell(answer: "asyncio.Future[Any]", reading: "asyncio.Task[Any]") -> None:
+    """What ended a read without an answer."""
+    if not answer.done() and (error := reading.exception()) is not None:
+        answer.set_exception(error)
+
+
 def _told(error: Exception, attempt: "_Attempt[Any]", *, writes: bool) -> Exception | None:
     """What a caller is told in the place of the error, if not that."""
     if isinstance(error, Problem):
@@ -166,14 +183,22 @@ def _told(error: Exception, attempt: "_Attempt[Any]", *, writes: bool) -> Except
 
 
 class _Attempt(Generic[T]):
-    """One run of a unit, from BEGIN to COMMIT; ``apart`` sends the opening in a way of its own."""
+    """One run of a unit, from BEGIN to COMMIT; ``apart`` sends the opening in a way of its own,
+    ``answer`` is told before COMMIT."""
 
     result: T
 
     def __init__(
-        self, unit: Unit[T], opening: Opening, clock: Clock | None, *, apart: bool
+        self,
+        unit: Unit[T],
+        opening: Opening,
+        clock: Clock | None,
+        answer: "asyncio.Future[T] | None",
+        *,
+        apart: bool,
     ) -> None:
         self._unit = unit
+        self._answer = answer
         self._opening = opening
         self._clock = clock
         self._apart = apart
@@ -193,7 +218,7 @@ class _Attempt(Generic[T]):
             try:
                 self._run(connection, driver)
             except BaseException as error:
-                began = driver.began or driver.within
+                began = driver.began or (driver.within and not self._apart)
                 self.unclear = driver.sent and not (driver.began or self._apart)
                 self.heard = began or not driver.sent
                 self.lost = began and (driver.lost or _sqlstate(error).startswith(_AWAY))
@@ -209,6 +234,8 @@ class _Attempt(Generic[T]):
         self.result = self._unit(opened)
         driver.effects.let_happen()
         self.done = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(self.result)
         driver.commit()
         self.hooks = opened.hooks
 

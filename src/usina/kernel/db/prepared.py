@@ -23,7 +23,7 @@ from usina.kernel.db.unit_of_work import Transaction
 Statement = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
 _Convert = Callable[[Any], Any]
 _NOTHING: Final[Mapping[str, Any]] = {}
-_VALUE: Final = re.compile(r"\$(\d+)::[A-Z]+(?: [A-Z]+)*")
+_VALUE: Final = re.compile(r"\$(\d+)::(?:TIMESTAMP WITH TIME ZONE|[A-Z]+(?:\(\d+\))?)(?!\[)")
 """A place with its type, as PostgreSQL's dialect writes it."""
 
 _log: Final = logging.getLogger("sqlalchemy.engine.prepared")
@@ -107,8 +107,7 @@ class _Parameter(NamedTuple):
 
 
 class _Form:
-    """The statement as one engine's driver takes it; ``joinable`` is the form in which it may wait
-    for others, of as many rows as ``of_many`` says."""
+    """The statement as one engine's driver takes it; ``joinable`` is how it may wait for others."""
 
     def __init__(
         self,
@@ -141,16 +140,16 @@ class _Form:
 
     @property
     def takes_many(self) -> bool:
-        return self._joinable is not None and self._joinable.of_many
+        return self._joinable is not None and self._joinable.of_many is not None
 
     def effect(self, bound: Sequence[list[Any]]) -> Effect | None:
         """The same as an effect that can wait, if it can."""
         if self._joinable is None or not bound:
             return None
-        sql, target, of_many = self._joinable
-        if of_many:
-            return Effect(sql, target, list(zip(*bound, strict=True)))
-        return Effect(sql, target, bound[0]) if len(bound) == 1 else None
+        of_one, of_many, target = self._joinable
+        if of_one is not None and len(bound) == 1:
+            return Effect(of_one, target, bound[0])
+        return of_many and Effect(of_many, target, list(zip(*bound, strict=True)))
 
     def row(self, found: Sequence[Any]) -> Any:
         if not self._converted:
@@ -187,44 +186,60 @@ def _compiled(statement: Statement, columns: list[str] | None, dialect: sa.Diale
 
 
 class _Joinable(NamedTuple):
-    sql: str
+    """Of one row, with its values; of many, with a list for each column."""
+
+    of_one: str | None
+    of_many: str | None
     target: str
-    of_many: bool
 
 
 def _joinable(statement: Statement, compiled: SQLCompiler) -> _Joinable | None:
     """How PostgreSQL takes it together with others: an INSERT as lists of its columns, an UPDATE
-    or a DELETE that looks at nothing else."""
+    or a DELETE that looks at nothing else, and an UPDATE of many rows as lists too."""
     if compiled.dialect.name != "postgresql":
         return None
     if isinstance(statement, sa.Insert):
-        return _of_lists(statement, compiled)
+        of_many = _inserted_of_lists(compiled)
+        return None if of_many is None else _Joinable(None, of_many, str(statement.table))
     if isinstance(statement, sa.Select) or _looks_elsewhere(statement):
         return None
     after = statement.where(sa.literal_column(AFTER)).compile(dialect=compiled.dialect)
-    return _Joinable(after.string, str(statement.table), of_many=False)
+    many = _updated_of_lists(after) if isinstance(statement, sa.Update) else None
+    return _Joinable(after.string, many, str(statement.table))
 
 
 def _looks_elsewhere(statement: sa.Update | sa.Delete) -> bool:
     return any(isinstance(part, sa.SelectBase) for part in visitors.iterate(statement))
 
 
-def _of_lists(statement: sa.Insert, compiled: SQLCompiler) -> _Joinable | None:
+def _inserted_of_lists(compiled: SQLCompiler) -> str | None:
     """Its values become columns of rows; what it does about a conflict must have none."""
     head, values, rest = re.split(
         r" VALUES \((.*?)\)(?= ON CONFLICT| RETURNING|$)", compiled.string
     )
     if "$" in rest:
         return None
+    shown = _VALUE.sub(r"v\1", values)
+    return f"{head} SELECT {shown} FROM {_rows(compiled)} WHERE {AFTER}{rest}"  # noqa: S608  # our own words
+
+
+def _updated_of_lists(compiled: SQLCompiler) -> str | None:
+    """Its values become columns of rows; a list among them would need lists of lists."""
+    head, where = _VALUE.sub(r"v\1", compiled.string).split(" WHERE ", 1)
+    if "$" in head + where:
+        return None
+    return f"{head} FROM {_rows(compiled)} WHERE {where}"
+
+
+def _rows(compiled: SQLCompiler) -> str:
+    """A list for each place of the statement, as rows."""
     names = compiled.positiontup or ()
     lists = ", ".join(
         f"${place}::{_list_type(compiled.binds[name].type, compiled.dialect)}"
         for place, name in enumerate(names, 1)
     )
     columns = ", ".join(f"v{place}" for place in range(1, len(names) + 1))
-    shown = _VALUE.sub(r"v\1", values)
-    rows = f"SELECT {shown} FROM unnest({lists}) AS row ({columns}) WHERE {AFTER}"  # noqa: S608  # our own words
-    return _Joinable(f"{head} {rows}{rest}", str(statement.table), of_many=True)
+    return f"unnest({lists}) AS row ({columns})"
 
 
 def _list_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,7 +22,7 @@ from usina.kernel.ids import new_id
 from usina.kernel.jobs.job import Job
 from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.store import lane
-from usina.kernel.jobs.store.candidate import EVERY, Candidate, best_of
+from usina.kernel.jobs.store.candidate import EVERY, Candidate, First, best_of, first_look
 from usina.kernel.jobs.store.lane import Lane, Moves
 from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import DELAYED, QUEUED, jobs
@@ -89,18 +89,18 @@ def claim(tx: Transaction, request: ClaimRequest, announce: Announce) -> Claims:
 
     Where delayed jobs are due, it makes them ready, and the next claim finds them.
     """
-    next_due: datetime | None = _NEXT_DUE.all(tx)[0].due
-    if next_due is not None and next_due <= tx.now and _promote_due(tx):
+    first = first_look(tx, request, request.queues, request.most)
+    if first.due is not None and first.due <= tx.now and _promote_due(tx):
         return Claims([], exhausted=False, next_due=tx.now)
     look = _Look(tx, request)
-    look.around()
+    look.around(first)
     taken, left = _take(tx, request, look.chosen, announce) if look.chosen else ([], {})
     if look.waiting or look.left_some or len(look.chosen) >= request.most:
         return Claims(taken, exhausted=False, next_due=None)
     asked = [one for one in look.found.keys() - look.at_quota if left.get(one) != 0]
     if _others_hold_some(tx, request, asked):
         return Claims(taken, exhausted=False, next_due=tx.now + _SOON)
-    return Claims(taken, exhausted=True, next_due=next_due)
+    return Claims(taken, exhausted=True, next_due=first.due)
 
 
 def _promote_due(tx: Transaction) -> bool:
@@ -131,15 +131,17 @@ def _take(
         "token": token,
         "expires": tx.now + request.lease,
     }
-    wanted = {c.id: (place, c.needs) for place, c in enumerate(chosen)}
-    rows = sorted(_START.all(tx, values), key=lambda row: wanted[row.id][0])
-    taken = [
-        Claimed(job_of(row), Lease(row.id, row.attempt, token), wanted[row.id][1]) for row in rows
-    ]
+    _START.run(tx, values)
+    taken = [Claimed(_begun(tx, c.row), Lease(c.id, c.row.attempt, token), c.needs) for c in chosen]
     append(tx, [_running(c.job) for c in taken], announce)
     left = lane.serve(tx, Tally(Lane(c.job.queue, c.job.organization_id) for c in taken))
     reach("claim.in_transaction")
     return taken, left
+
+
+def _begun(tx: Transaction, row: Any) -> Job:
+    """The job of a row once its attempt has begun; nobody else changes the row meanwhile."""
+    return job_of(row._replace(**_FRESH, started_at=tx.now, last_seq=row.last_seq + 1))
 
 
 class _Look:
@@ -163,22 +165,23 @@ class _Look:
     def empty(self) -> set[Lane]:
         return {one for one, candidates in self.found.items() if not candidates}
 
-    def around(self) -> None:
+    def around(self, first: First) -> None:
         """Looks at lanes in their turn until there is enough, or nothing more, or no room."""
-        most = self._request.most
+        most = asked = self._request.most
+        turn, known = first.turn, first.rows
         while True:
-            asked = most + 2 * (len(self.empty) + len(self.waiting))
-            turn = lane.in_turn(self._tx, self._request.queues, asked)
             fresh = {one: models for one, models in turn.items() if one not in self.found}
             if not fresh:
                 return
             self.found |= {one: [] for one in fresh}
             if open_ones := {one: fresh[one] for one in fresh if self._has_quota_left(one)}:
-                self.found |= self._ask(open_ones)
+                self.found |= self._ask(open_ones, -(-most // len(fresh)), known)
             self._choose()
             full = len(self.chosen) >= most or (self.waiting and not self.left.slots)
             if full or len(self.waiting) > _LOOK_PAST or len(turn) < asked:
                 return
+            asked = most + 2 * (len(self.empty) + len(self.waiting))
+            turn, known = lane.in_turn(self._tx, self._request.queues, asked), {}
 
     def _has_quota_left(self, one: Lane) -> bool:
         """Counted while no other claim begins jobs of the organization; where one does, they are
@@ -195,12 +198,13 @@ class _Look:
             self.at_quota.add(one)
         return self._may_begin[owner] > 0
 
-    def _ask(self, fresh: Mapping[Lane, set[str]]) -> dict[Lane, list[Candidate]]:
+    def _ask(
+        self, fresh: Mapping[Lane, set[str]], share: int, known: Mapping[Lane, Sequence[Any]]
+    ) -> dict[Lane, list[Candidate]]:
         """The best jobs of the lanes: from each its share, and more where others have less."""
         most, models = self._request.most, self._request.models
         asked = {one: EVERY if there <= models else there & models for one, there in fresh.items()}
-        share = -(-most // len(fresh))
-        found = best_of(self._tx, self._request, asked, share)
+        found = best_of(self._tx, self._request, asked, share, known)
         lacking = most - sum(map(len, found.values()))
         more = {one: asked[one] for one, theirs in found.items() if len(theirs) == share}
         if lacking > 0 and more:
@@ -262,29 +266,28 @@ _PROMOTE_DUE: Final = Prepared(
     .values(available_at=None)
     .returning(jobs.c.queue, jobs.c.organization_id)
 )
-_NEXT_DUE: Final = Prepared(
-    sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED), tells_now=True
-)
-
+_FRESH: Final[dict[str, Any]] = {
+    "status": "RUNNING",
+    "finished_at": None,
+    "available_at": None,
+    "progress": 0.0,
+    "stage": None,
+    "error": None,
+    "peak_memory_bytes": None,
+    "gates": None,
+    "sandbox": None,
+}
+"""How an attempt begins."""
 
 _START: Final = Prepared(
     sa.update(jobs)
     .where(among(jobs.c.id, "job_ids"), QUEUED)
     .values(
-        status="RUNNING",
+        **_FRESH,
         started_at=_NOW,
-        finished_at=None,
-        available_at=None,
-        progress=0.0,
-        stage=None,
-        error=None,
-        peak_memory_bytes=None,
-        gates=None,
-        sandbox=None,
         worker_id=sa.bindparam("new_worker"),
         lease_token=sa.bindparam("token"),
         lease_expires_at=sa.bindparam("expires", type_=jobs.c.lease_expires_at.type),
         last_seq=jobs.c.last_seq + 1,
     )
-    .returning(*jobs.c)
 )

@@ -84,7 +84,7 @@ def serve(tx: Transaction, taken: Mapping[Lane, int]) -> dict[Lane, int]:
 def in_turn(tx: Transaction, of_queues: Sequence[str], most: int) -> dict[Lane, set[str]]:
     """The lanes with work, least lately served first, each with the models that are asked for
     there; at most so many of each queue, and none of a paused one."""
-    names = {f"queue_{place}": name for place, name in enumerate(of_queues)}
+    names = names_of(of_queues)
     turn: dict[Lane, set[str]] = {}
     for queue, owner, model in _in_turn(len(names)).all(tx, names | {"most": most}):
         models = turn.setdefault(Lane(queue, owner), set())
@@ -138,9 +138,24 @@ def count_anew(tx: Transaction, one: Lane) -> None:
     )
 
 
+def names_of(of_queues: Sequence[str]) -> dict[str, str]:
+    """The queues as :func:`walk_of` binds them."""
+    return {f"queue_{place}": name for place, name in enumerate(of_queues)}
+
+
 @cache
 def _in_turn(count: int) -> Prepared:
-    """One limited look for each queue, since only one queue's lanes lie in their order."""
+    walk = walk_of(count)
+    return Prepared(
+        sa.select(walk.c.queue, walk.c.organization_id, walk.c.model).order_by(
+            walk.c.served_at, walk.c.organization_id, walk.c.queue
+        )
+    )
+
+
+def walk_of(count: int) -> sa.CTE:
+    """The lanes of so many queues with their models: one limited look for each queue, since only
+    one queue's lanes lie in their order."""
     looks: list[sa.Select[Any, Any, Any]] = []
     for place in range(count):
         name = sa.bindparam(f"queue_{place}", type_=lanes.c.queue.type)
@@ -156,13 +171,7 @@ def _in_turn(count: int) -> Prepared:
             .subquery(f"look_{place}")
         )
         looks.append(sa.select(turn.c.queue, turn.c.organization_id, turn.c.served_at))
-    every = sa.union_all(*looks).subquery("looks")
-    walk = _walk(every)
-    return Prepared(
-        sa.select(walk.c.queue, walk.c.organization_id, walk.c.model).order_by(
-            walk.c.served_at, walk.c.organization_id, walk.c.queue
-        )
-    )
+    return _walk(sa.union_all(*looks).subquery("looks"))
 
 
 def _walk(looks: sa.Subquery) -> sa.CTE:
