@@ -1,5 +1,7 @@
 """Beds and simulations on the whole platform, behind a real server, in both profiles."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +43,25 @@ class Lab(Api):
         return answer.json()
 
     async def simulated(self, simulation: dict[str, Any]) -> dict[str, Any]:
-        """The simulation once it has ended; it is told of by its organization's events."""
-        path = f"/simulations/{simulation['id']}"
-        followed = self.platform.events.follow(self.caller.organization_id, None, 0)
-        now = await self.see(path)
-        async for event in followed:
-            if now["finished_at"] is not None:
-                break
-            if event is None or event.type.startswith("job."):
-                now = await self.see(path)
+        """The simulation once it has ended."""
+        return await self._until(
+            f"/simulations/{simulation['id']}", lambda now: now["finished_at"] is not None
+        )
+
+    async def swept(self, sweep: dict[str, Any]) -> dict[str, Any]:
+        """The sweep once it and all of its simulations have ended."""
+        return await self._until(
+            f"/simulations/sweeps/{sweep['id']}",
+            lambda now: now["finished_at"] is not None and now["progress"] == 1,
+        )
+
+    async def _until(self, path: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Looks again with every event of the organization, and every second without one: what
+        ends without a job is told by none."""
+        with self.platform.bus.listen(self.caller.organization_id) as listener:
+            async with asyncio.timeout(50):
+                while not is_so(now := await self.see(path)):
+                    await listener.wait(1.0)
         return now
 
     async def files(self, bed: dict[str, Any]) -> dict[str, dict[str, Any]]:

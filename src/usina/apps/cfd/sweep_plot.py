@@ -1,17 +1,28 @@
 """The plot of a sweep: pressure gradient over what is varied, beside the correlations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from usina.apps.cfd.plot import COLOURS, FAINT, Chart, Line, draw_chart
+from usina.apps.cfd.plot import COLOURS, FAINT, Chart, Line, Style, draw_chart
 from usina.apps.cfd.sweep_table import Row
 
 _Y: Final = "pressure_gradient_pa_m"
 _VELOCITY: Final = "velocity_m_s"
 _MOST_SERIES: Final = 12
-_CORRELATIONS: Final = {"ergun_pa_m": "Ergun", "eisfeld_schnitzlein_pa_m": "Eisfeld-Schnitzlein"}
-_LABELS: Final = {_VELOCITY: "superficial velocity / (m/s)"}
+_CORRELATIONS: Final[Mapping[str, tuple[str, Style]]] = {
+    "ergun_pa_m": ("Ergun", "dashed"),
+    "eisfeld_schnitzlein_pa_m": ("Eisfeld-Schnitzlein", "line"),
+}
+_UNITS: Final = {
+    "_m_s2": "m/s\N{SUPERSCRIPT TWO}",
+    "_m_s": "m/s",
+    "_kg_m3": "kg/m\N{SUPERSCRIPT THREE}",
+    "_pa_s": "Pa s",
+    "_m": "m",
+    "_s": "s",
+}
+"""The longest ending of a field's name first."""
 
 
 def draw(path: Path, name: str, over: Sequence[str], rows: Sequence[Row]) -> None:
@@ -22,7 +33,9 @@ def draw(path: Path, name: str, over: Sequence[str], rows: Sequence[Row]) -> Non
     lines = _lines(axis, over, shown)
     failed = len({row.simulation_id for row in rows if not row.figures})
     title = _text(name) + (f" ({failed} without a result)" if failed else "")
-    x_label = _LABELS.get(axis, axis.replace("_", " ").replace(".", " ")) if lines else ""
+    x_label = f"{_words(axis)} / ({_unit(axis)})" if _unit(axis) else _words(axis)
+    if not lines:
+        x_label = "No simulation has a result."
     chart = Chart(title, x_label, "pressure gradient / (Pa/m)", lines)
     draw_chart(path, chart)
 
@@ -48,13 +61,24 @@ def _lines(axis: str, over: Sequence[str], rows: Sequence[Row]) -> list[Line]:
         xs = [_number(row, axis) or 0.0 for row in members]
         ys = [row.figures[_Y] for row in members]
         lines.append(Line(xs, ys, "" if many else label or "simulated", "dots", colour))
-        for figure, told in {} if many else _CORRELATIONS.items():
-            known = [(x, row.figures[figure]) for x, row in zip(xs, members, strict=True) if figure in row.figures]
-            if known:
-                style = "dashed" if figure == "ergun_pa_m" else "line"
-                shade = colour if len(series) > 1 else FAINT
-                lines.append(Line(*map(list, zip(*known, strict=True)), told if not number else "", style, shade))
+        if not many:
+            lines.extend(_literature(members, xs, colour if len(series) > 1 else FAINT, number))
     return lines
+
+
+def _literature(
+    members: Sequence[Row], xs: Sequence[float], colour: str, number: int
+) -> Iterator[Line]:
+    """What the correlations say of the same rows; the first series names them."""
+    for figure, (told, style) in _CORRELATIONS.items():
+        known = [
+            (x, row.figures[figure])
+            for x, row in zip(xs, members, strict=True)
+            if figure in row.figures
+        ]
+        if known:
+            x, y = [x for x, _ in known], [y for _, y in known]
+            yield Line(x, y, "" if number else told, style, colour)
 
 
 def _number(row: Row, name: str) -> float | None:
@@ -64,8 +88,18 @@ def _number(row: Row, name: str) -> float | None:
 
 
 def _named(over: Mapping[str, Any], names: Sequence[str]) -> str:
-    told = [f"{name.replace('_', ' ')} {_shown(over.get(name))}" for name in names]
+    told = [f"{_words(name)} {_shown(over.get(name))} {_unit(name)}".strip() for name in names]
     return ", ".join(told)
+
+
+def _unit(name: str) -> str:
+    """By the field's ending, as everywhere in the API."""
+    return next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
+
+
+def _words(name: str) -> str:
+    ending = next((ending for ending in _UNITS if name.endswith(ending)), "")
+    return name.removesuffix(ending).replace("_", " ").replace(".", " ")
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The table of a sweep: a row for each velocity of each simulation, and one for each that failed."""
+"""The table of a sweep: a row for each velocity of a simulation, one for each that failed."""
 
 import csv
 import json
@@ -40,8 +40,8 @@ def read_rows(members: Sequence[Mapping[str, Any]], reports: Sequence[Path]) -> 
     """The members in their order; a report that tells nothing is a member without figures."""
     rows: list[Row] = []
     for member in members:
-        place = member["report"]
-        results: Any = [] if place is None else json.loads(reports[place].read_text())["results"]
+        place: int | None = member["report"]
+        report: Any = {"results": []} if place is None else json.loads(reports[place].read_text())
         bare = Row(
             member["simulation_id"],
             member.get("bed_id"),
@@ -49,7 +49,7 @@ def read_rows(members: Sequence[Mapping[str, Any]], reports: Sequence[Path]) -> 
             _reason(member.get("error")),
             member["over"],
         )
-        found = [_with(bare, result) for result in results]
+        found = [_with(bare, result) for result in report["results"]]
         rows.extend(found or [bare])
     return rows
 
