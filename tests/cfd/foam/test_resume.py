@@ -12,6 +12,7 @@ from tests.http.conftest import Api
 from usina_runner import Cancelled
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_cancelled_job_that_is_reopened_goes_on_where_it_was(api: Api) -> None:
     """Solving in parts, under the whole sandbox."""
