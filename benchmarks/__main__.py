@@ -9,7 +9,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 
 NAMES = (
     *("avatar", "cycle", "distributed", "heartbeat", "history", "identity", "lattice", "live"),
-    *("parametric", "runner"),
+    *("openfoam", "parametric", "runner"),
     *("scale", "solid", "start", "transfer"),
 )
 

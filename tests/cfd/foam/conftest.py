@@ -31,7 +31,7 @@ class Flow:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Running]:
-    async with at_work(settings_of(tmp_path_factory.mktemp("foam"), slots=1)) as made:
+    async with at_work(settings_of(tmp_path_factory.mktemp("foam"))) as made:
         yield made
 
 

@@ -83,6 +83,7 @@ def unpack(archive: Path, folder: Path, mark: str) -> State | None:
 def _kept(folder: Path, parts: int, time: int) -> Iterator[Path]:
     yield folder / "system"
     yield folder / "constant"
+    yield folder / "0.orig"
     yield folder / "0"
     for part in parts_of(folder, parts):
         if parts > 1:
