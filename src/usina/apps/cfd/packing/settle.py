@@ -51,7 +51,14 @@ class State(NamedTuple):
     chance: NDArray[np.uint64]
 
     def copied(self) -> "State":
-        return State(*(part.copy() for part in self))
+        return State(
+            self.centres.copy(),
+            self.before.copy(),
+            self.starts.copy(),
+            self.others.copy(),
+            self.found_at.copy(),
+            self.chance.copy(),
+        )
 
 
 def at_rest(centres: Field, seed: int) -> State:
