@@ -1,12 +1,17 @@
 """The house style of a chart: quiet, legible in print, the same bytes for the same numbers."""
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
 
-import matplotlib as mpl
+from usina.apps.cfd.kept import kept_folder
+
+os.environ.setdefault("MPLCONFIGDIR", str(kept_folder("matplotlib")))
+
+import matplotlib as mpl  # it looks for its list of fonts as it is imported
 
 from usina.imaging.array import Field
 

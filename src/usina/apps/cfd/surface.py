@@ -4,7 +4,7 @@ A curved shape is drawn by a polyhedron a little larger than what is inscribed, 
 is the shape's own to rounding: a flow that is meshed around it meets the true porosity.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -65,14 +65,20 @@ def triangles(
 
 
 def write_stl(
-    path: Path, particles: Particles, fineness: int | None = None, *, shrink: float = 0.0
+    path: Path,
+    particles: Particles,
+    fineness: int | None = None,
+    *,
+    shrink: float = 0.0,
+    between: Callable[[], None] = lambda: None,
 ) -> int:
     """The whole bed as one binary STL in metres; how many triangles it has. The same bed gives the
-    same bytes."""
+    same bytes. ``between`` is called now and then, and may raise to stop it."""
     count = 0
     with path.open("wb") as file:
         file.write(_HEADER.ljust(80, b"\0") + b"\0\0\0\0")
         for corners in triangles(particles, fineness, shrink=shrink):
+            between()
             file.write(_packed(corners).tobytes())
             count += len(corners)
         file.seek(80)
