@@ -32,7 +32,7 @@ $(STAMP): $(BIN)/uv requirements.lock pyproject.toml clients/python/pyproject.to
 	$(UV) pip install --quiet --no-deps --no-build-isolation -e clients/python -e .
 	@touch $@
 
-demo: setup ## Real jobs from real pictures, results in usina-demo/
+demo: setup ## Real jobs from pictures, words and a bed, results in usina-demo/
 	$(BIN)/usina demo
 
 run: setup ## The platform on http://127.0.0.1:8000

@@ -119,7 +119,7 @@ def draw_gradient(path: Path, found: Solved, question: Question) -> None:
     by_ergun = [ergun(piece.bed, flow).value for flow in flows]
     by_eisfeld = [eisfeld_schnitzlein(piece.bed, flow, piece.kind).value for flow in flows]
     chart = Chart(
-        f"Pressure gradient, Re_p from {slowest:.2g} to {fastest:.2g}",
+        f"Pressure gradient, Re_p from {slowest:.3g} to {fastest:.3g}",
         "superficial velocity in m/s",
         "pressure gradient in Pa/m",
         (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from usina.apps.cfd.jit import set_threads
-from usina.apps.cfd.verification import creeping, inertial, packed
+from usina.apps.cfd.verification import creeping, empty, inertial, packed
 from usina.apps.cfd.verification.page import write_page
 from usina.apps.cfd.verification.part import Part, Record
 from usina.apps.cfd.verification.program import is_there
@@ -20,11 +20,9 @@ _FOLDER = "verification"
 
 def parts() -> list[Part]:
     """Those whose models are there."""
-    found = list(creeping.PARTS)
+    found = [*creeping.PARTS, *empty.PARTS]
     if is_there(packed.MODEL):
-        found += packed.PARTS
-        if is_there(inertial.MODEL):
-            found += inertial.PARTS
+        found += [*packed.PARTS, *inertial.PARTS]
     return found
 
 

@@ -12,8 +12,8 @@ from usina.apps.cfd.plot import Chart
 @dataclass(frozen=True, slots=True)
 class Row:
     """A figure that was computed. ``expected`` is what it is held against, and ``tolerance`` the
-    share by which it may differ; null where it is only shown. ``at`` is where a chart puts it, ``more``
-    are further columns."""
+    share by which it may differ; null where it is only shown. ``at`` is where a chart puts it,
+    ``more`` are further columns."""
 
     case: str
     computed: float
