@@ -21,5 +21,7 @@ async def test_nothing_is_kept_of_those_who_asked(plant: Plant) -> None:
     del asking
     for job_id in ids:
         await plant.end(job_id)
-    gc.collect()  # a cancelled call's traceback
-    assert dict(plant.platform.jobs._lookups) == {}
+    async with asyncio.timeout(10):  # an answer is given before its read has ended
+        while plant.platform.jobs._lookups:
+            gc.collect()  # a cancelled call's traceback
+            await asyncio.sleep(0.01)
