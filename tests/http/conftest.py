@@ -1,8 +1,8 @@
 """The whole platform behind a real server on loopback, and an organization for each test."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from tests.profiles import PROFILES
 from tests.storage.s3_server import settings_of_bucket
 from usina.faces.http.app import create_app
 from usina.kernel.limits.rate import Rate
 from usina.kernel.platform import Platform
+from usina.kernel.tenancy import password
 from usina.kernel.tenancy.caller import Caller
 from usina.server import AsgiApp, bind, make_server, url_of
 from usina.settings import Settings
@@ -124,11 +126,22 @@ def settings_of(folder: Path, **more: Any) -> Settings:
 @asynccontextmanager
 async def at_work(settings: Settings, profile: str = "embedded") -> AsyncGenerator[Running]:
     """A whole platform behind a server, until the context ends."""
-    async with (
-        PROFILES[profile](settings) as made,
-        served(create_app(made.platform), settings.trusted_proxies) as client,
-    ):
-        yield Running(made.platform, client, made.first_key)
+    with quick_passwords():
+        async with (
+            PROFILES[profile](settings) as made,
+            served(create_app(made.platform), settings.trusted_proxies) as client,
+        ):
+            yield Running(made.platform, client, made.first_key)
+
+
+@contextmanager
+def quick_passwords() -> Generator[None]:
+    """A hash takes a tenth of a second and 64 MiB by design, which no test here is about: see
+    `tests/identity/test_password.py`."""
+    quick = password.PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(password.PasswordHash, "recommended", lambda: quick)
+        yield
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=sorted(PROFILES))

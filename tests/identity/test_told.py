@@ -29,7 +29,9 @@ OWNER, GUEST, NOBODY, OPERATOR = "owner", "guest", "nobody", "operator"
 LONG: Final = {"model": "echo-v1", "params": {"seconds": 600}}
 PLAN: Final = {"name": "n", "every_seconds": 3600, "job": {"model": "echo-v1"}}
 BED: Final[dict[str, Any]] = {
-    **{"name": "told", "generator": "spheres-v1", "particle_count": 60},
+    "name": "told",
+    "generator": "spheres-v1",
+    "particle_count": 60,
 }
 HOOK: Final = {"url": "http://127.0.0.1/told"}
 
