@@ -1,6 +1,6 @@
 """What a simulation is asked for: the solver, the fluid, how fast it flows, on which mesh."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -22,7 +22,7 @@ _FASTEST: Final = 1000
 
 def _velocity(value: Any) -> Any:
     """One refusal for the whole field, whichever of its two forms was meant."""
-    values: list[Any] = [*value] if isinstance(value, list) else [value]
+    values = cast("list[Any]", value if isinstance(value, list) else [value])
     if not 1 <= len(values) <= _MOST_VELOCITIES:
         told = {"most": _MOST_VELOCITIES}
         raise PydanticCustomError("velocities", "A list has 1 to {most} velocities.", told)
