@@ -1,8 +1,9 @@
 """What a simulation is asked for: the solver, the fluid, how fast it flows, on which mesh."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from usina.apps.cfd.bed.plan import BedPlan, Cfd
 from usina.apps.cfd.bed.text import Name
@@ -16,8 +17,29 @@ _AIR: Final = (1.2, 1.8e-5)
 """kg/m3 and Pa s, at 20 C."""
 
 _CALM: Final = 0.1
+_FASTEST: Final = 1000
 
-Velocity = Annotated[float, Field(gt=0, le=1000)]
+
+def _velocity(value: Any) -> Any:
+    """One refusal for the whole field, whichever of its two forms was meant."""
+    values = cast("list[Any]", value if isinstance(value, list) else [value])
+    if not 1 <= len(values) <= _MOST_VELOCITIES:
+        told = {"most": _MOST_VELOCITIES}
+        raise PydanticCustomError("velocities", "A list has 1 to {most} velocities.", told)
+    for each in values:
+        number = isinstance(each, int | float) and not isinstance(each, bool)
+        if not number or not 0 < each <= _FASTEST:
+            told = {"fastest": _FASTEST}
+            message = "A velocity is a number above 0 and at most {fastest} m/s."
+            raise PydanticCustomError("velocity", message, told)
+    return value
+
+
+_ONE: Final = {"type": "number", "exclusiveMinimum": 0, "maximum": _FASTEST}
+_MANY: Final = {"type": "array", "minItems": 1, "maxItems": _MOST_VELOCITIES, "items": _ONE}
+Velocity = Annotated[
+    float | list[float], PlainValidator(_velocity), WithJsonSchema({"anyOf": [_ONE, _MANY]})
+]
 
 
 class Strict(BaseModel):
@@ -34,11 +56,9 @@ class Fluid(Strict):
 class Settings(Strict):
     solver: str = Field("bed-flow-lbm", min_length=1, max_length=128)
     fluid: Fluid = Fluid()
-    velocity_m_s: (
-        Velocity
-        | Annotated[list[Velocity], Field(min_length=1, max_length=_MOST_VELOCITIES)]
-        | None
-    ) = Field(None, description="Superficial; a list is one job on one mesh.")
+    velocity_m_s: Velocity | None = Field(
+        None, description="Superficial; a list is one job on one mesh."
+    )
     mesh: Annotated[dict[str, Any], Field(max_length=64)] = Field(
         {}, description="As the solver's `mesh` parameter."
     )
