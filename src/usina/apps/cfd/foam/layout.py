@@ -25,7 +25,9 @@ BULGE: Final = 0.62
 
 _END_DIAMETERS: Final = 1.5
 _LEAST_CORE_DIAMETERS: Final = 1.0
-_SLACK: Final = 1e-4
+_SLACK: Final = 0.02
+"""How far, in particle diameters, a simulated packing may reach through its wall or floor."""
+
 _AROUND: Final = 1.4
 """Cells that a halving at a surface makes, over those of one layer."""
 
@@ -89,14 +91,14 @@ def lay_out(particles: Particles, option: Option) -> Layout:
     have more than `MOST_CELLS`."""
     touched = tube_around(particles)
     diameter = touched if option.diameter_m is None else option.diameter_m
-    if diameter < touched * (1 - _SLACK):
+    size = particles.shape.equivalent_diameter_m
+    if diameter < touched - _SLACK * size:
         raise InvalidInput(
             "tube_too_narrow",
             f"The particles reach {touched:.6g} m across, diameter_m is {diameter:.6g}; leave it "
             "out to take what they touch.",
         )
     low, top = float((particles.centres[:, 2] - particles.extents()[:, 0]).min()), top_of(particles)
-    size = particles.shape.equivalent_diameter_m
     if low < -_SLACK * size:
         raise InvalidInput(
             "bed_below_floor", f"A particle reaches to z = {low:.6g} m; 0 is the floor."
