@@ -10,7 +10,7 @@ from typing import Final
 
 from usina.apps.cfd.foam.case import SURFACE, write_case
 from usina.apps.cfd.foam.checkpoint import State, parts_of, times, unpack
-from usina.apps.cfd.foam.delivery import Flowed, deliver
+from usina.apps.cfd.foam.delivery import PLANE, Flowed, deliver
 from usina.apps.cfd.foam.field import Cells, read_cells, read_pressure, slope_of
 from usina.apps.cfd.foam.installation import NotInstalled, find_installation
 from usina.apps.cfd.foam.layout import Layout, lay_out
@@ -158,6 +158,7 @@ def _draw(job: Job, shop: Workshop, state: State, layout: Layout, option: Option
         grid=str(grid),
         surface=str(shop.folder / "constant" / "triSurface" / SURFACE),
         outputs=str(job.outputs),
+        plane=str(shop.folder / PLANE),
         density=option.fluid.density_kg_m3,
         radius=layout.radius_m,
         low=layout.low_m,
