@@ -52,7 +52,7 @@ def main() -> int:
             _MODEL,
             {"bed": _BED.read_bytes()},
             room=app,
-            velocity_m_s=[0.1, 0.3],
+            velocity_m_s=[0.05, 0.1, 0.3],
         )
         flow.flow_through(job)
         own = time.process_time() - began

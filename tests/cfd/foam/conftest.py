@@ -71,7 +71,8 @@ async def flow(platform: Running, tmp_path_factory: pytest.TempPathFactory) -> F
 
 @pytest.fixture(scope="session")
 def column(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], Channel]:
-    """The outputs of the smallest flow there is, its report, and what its program said."""
+    """The outputs of the smallest flow there is, its report, and what its program said; in a folder
+    whose name OpenFOAM does not take."""
     folder, channel = tmp_path_factory.mktemp("column"), Channel()
-    job = prepare(folder, COLUMN.read_bytes(), channel, mesh=COARSEST)
+    job = prepare(folder / "João's 列", COLUMN.read_bytes(), channel, mesh=COARSEST)
     return job.outputs, run(job), channel

@@ -115,9 +115,9 @@ def test_the_manifest_and_the_program_have_the_same_defaults() -> None:
 
 def test_a_bed_that_does_not_fit_is_refused_in_words() -> None:
     refusals = {
-        "tube_too_narrow": (BED, Option(diameter_m=0.0149)),
+        "tube_too_narrow": (BED, Option(diameter_m=0.0147)),
         "mesh_too_large": (BED, Option(mesh=MeshOption(32, 3))),
-        "bed_below_floor": (spheres(0.01, np.array([[0.0, 0.0, 0.004]])), Option()),
+        "bed_below_floor": (spheres(0.01, np.array([[0.0, 0.0, 0.0047]])), Option()),
     }
     for reason, (bed, option) in refusals.items():
         with pytest.raises(InvalidInput) as raised:

@@ -1,6 +1,7 @@
 """How a flow fails: typed, with what the program said last, with nothing left running or lying."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cfd.foam.program import (
+    BED,
     COARSEST,
     COLUMN,
     Channel,
@@ -18,7 +20,7 @@ from tests.cfd.foam.program import (
     workshop,
 )
 from usina.apps.cfd.foam.process import Program, Silent, members
-from usina_runner import Failure
+from usina_runner import Cancelled, Failure
 
 
 def failure_of(folder: Path, channel: Channel, **params: object) -> Failure:
@@ -53,6 +55,28 @@ def test_a_solver_that_is_killed_may_be_tried_again(tmp_path: Path) -> None:
 
     assert (failure.reason, failure.retryable) == ("solver_killed", True)
     assert "signal 9" in failure.message
+
+
+def test_a_killed_solver_goes_on_from_the_fields_that_were_kept_last(tmp_path: Path) -> None:
+    def kill(message: dict[str, object]) -> bool:
+        if message["type"] == "checkpoint":
+            for pid in solvers():
+                os.kill(pid, signal.SIGKILL)
+        return False
+
+    bed, keeping = BED.read_bytes(), {"mesh": COARSEST, "checkpoint_seconds": 0.2}
+    killed = Listening(kill)
+    with pytest.raises(Failure) as raised:
+        run(prepare(tmp_path / "first", bed, killed, **keeping))
+    assert raised.value.reason == "solver_killed"
+
+    left = tmp_path / "first" / killed.of("checkpoint")[-1]["path"]
+    again = Listening(lambda message: "solving" in str(message.get("stage")))
+    with pytest.raises(Cancelled):
+        run(prepare(tmp_path / "second", bed, again, left, **keeping))
+    going = re.fullmatch(r"Going on from iteration (\d+), .*", again.of("log")[0]["message"])
+    assert going is not None
+    assert int(going[1]) >= 1
 
 
 def solvers() -> list[int]:

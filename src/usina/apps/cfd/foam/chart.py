@@ -17,7 +17,7 @@ from usina.apps.cfd.foam.log import FIELDS, History
 from usina.apps.cfd.foam.option import Fluid
 from usina.apps.cfd.foam.outcome import kind_of, sauter_m
 from usina.apps.cfd.particles import Shape
-from usina.apps.cfd.plot import Chart, Line, draw_chart
+from usina.apps.cfd.plot import Chart, Line, canvas, draw_chart
 from usina.imaging.array import Field
 
 Row = Mapping[str, Any]
@@ -94,6 +94,34 @@ def draw_drop(path: Path, rows: Sequence[Row], layout: Layout, shape: Shape, flu
             y_logarithmic=wide,
         ),
     )
+
+
+def draw_slice(path: Path, plane: Path, layout: Layout) -> None:
+    """The speed in the plane through the axis, the tube lying: what flows goes to the right.
+
+    ``plane`` is an ``npz`` of ``points`` ``(n, 3)`` in metres, triangles ``faces`` ``(m, 3)`` and
+    ``speed`` ``(n,)`` in m/s."""
+    with np.load(plane) as told:
+        points, faces, speed = 1e3 * told["points"], told["faces"], told["speed"]
+    shape = (layout.high_m - layout.low_m) / layout.diameter_m
+    with canvas(path, width=11, height=max(2.6, min(6.0, 9.5 / shape + 1.4))) as axes:
+        drawn = axes.tripcolor(
+            points[:, 2],
+            points[:, 0],
+            faces,
+            speed,
+            shading="gouraud",
+            cmap="viridis",
+            vmin=0,
+            vmax=float(np.quantile(speed, 0.998)),
+        )
+        axes.set_aspect("equal")
+        axes.set_facecolor("#dfe4e9")
+        axes.grid(visible=False)
+        axes.set_title("Speed in the plane through the axis")
+        axes.set_xlabel("height z (mm)")
+        axes.set_ylabel("x (mm)")
+        axes.figure.colorbar(drawn, ax=axes, label="speed (m/s)", pad=0.02, fraction=0.03)
 
 
 def _positive(values: Sequence[float]) -> list[float]:

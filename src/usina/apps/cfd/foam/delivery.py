@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from usina.apps.cfd.foam.chart import draw_drop, draw_pressure, draw_residuals
+from usina.apps.cfd.foam.chart import draw_drop, draw_pressure, draw_residuals, draw_slice
 from usina.apps.cfd.foam.checkpoint import State
 from usina.apps.cfd.foam.layout import Layout
 from usina.apps.cfd.foam.option import Option
@@ -15,6 +15,9 @@ from usina.apps.cfd.gate import Gate, passed
 from usina.apps.cfd.particles import Particles
 from usina.apps.cfd.report import Fact, Figure, Judged, Report, Section, Table, render
 from usina_runner import Job
+
+PLANE: Final = "slice.npz"
+"""In the folder of the case: the plane through the axis, see `draw_slice`."""
 
 _MOST_ROWS: Final = 500
 _PLOTS: Final = ("pressure.png", "pressure_drop.png", "residuals.png")
@@ -55,6 +58,8 @@ def deliver(job: Job, shop: Workshop, flow: Flowed) -> None:
             flow.option.fluid,
         )
         draw_residuals(outputs / "residuals.png", flow.state.history)
+        if (shop.folder / PLANE).is_file():
+            draw_slice(outputs / "slice.png", shop.folder / PLANE, flow.layout)
         for name in _PLOTS:
             job.artifact(name, "image")
     with job.stage("package", upto=0.98):

@@ -1,5 +1,6 @@
 """A job of ``bed-flow-openfoam`` from its bed to its report."""
 
+import errno
 import hashlib
 import json
 import shutil
@@ -9,7 +10,7 @@ from typing import Final
 
 from usina.apps.cfd.foam.case import SURFACE, write_case
 from usina.apps.cfd.foam.checkpoint import State, parts_of, times, unpack
-from usina.apps.cfd.foam.delivery import Flowed, deliver
+from usina.apps.cfd.foam.delivery import PLANE, Flowed, deliver
 from usina.apps.cfd.foam.field import Cells, read_cells, read_pressure, slope_of
 from usina.apps.cfd.foam.installation import NotInstalled, find_installation
 from usina.apps.cfd.foam.layout import Layout, lay_out
@@ -19,7 +20,7 @@ from usina.apps.cfd.foam.option import Option, read_option
 from usina.apps.cfd.foam.outcome import refer, tell
 from usina.apps.cfd.foam.render import NotDrawn, Order, render
 from usina.apps.cfd.foam.solver import Solver
-from usina.apps.cfd.foam.workshop import Workshop
+from usina.apps.cfd.foam.workshop import Workshop, plain_path
 from usina.apps.cfd.particles import Particles, read_particles
 from usina.apps.cfd.surface import write_stl
 from usina_runner import Failure, Job
@@ -37,7 +38,16 @@ def flow_through(job: Job) -> None:
         layout = lay_out(particles, option)
     folder = job.outputs.parent / _CASE
     folder.mkdir()
-    shop = _shop(job, folder, option)
+    try:
+        with plain_path(folder) as path:
+            _work(job, _shop(job, path, option), layout, particles, option)
+    except OSError as error:
+        raise _full(error) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _work(job: Job, shop: Workshop, layout: Layout, particles: Particles, option: Option) -> None:
     state: State | None = None
     try:
         state = _resumed(job, shop, option) or _meshed(job, shop, layout, particles, option)
@@ -50,10 +60,6 @@ def flow_through(job: Job) -> None:
         if state is not None and (table := state.history.table()):
             job.log("error", f"Residuals:\n{table}")
         raise
-    except OSError as error:
-        raise _full(error) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _shop(job: Job, folder: Path, option: Option) -> Workshop:
@@ -72,8 +78,7 @@ def _resumed(job: Job, shop: Workshop, option: Option) -> State | None:
         state = unpack(job.checkpoint, shop.folder, _mark(job, option))
         if state is None:
             job.log("warning", "The checkpoint is of no use here; this attempt begins anew.")
-            shutil.rmtree(shop.folder)
-            shop.folder.mkdir()
+            _empty(shop.folder)
             return None
         latest = times(shop.folder, state.parts)[-1]
         job.log("info", f"Going on from iteration {latest}, velocity {len(state.done) + 1}.")
@@ -153,6 +158,7 @@ def _draw(job: Job, shop: Workshop, state: State, layout: Layout, option: Option
         grid=str(grid),
         surface=str(shop.folder / "constant" / "triSurface" / SURFACE),
         outputs=str(job.outputs),
+        plane=str(shop.folder / PLANE),
         density=option.fluid.density_kg_m3,
         radius=layout.radius_m,
         low=layout.low_m,
@@ -175,9 +181,15 @@ def _mark(job: Job, option: Option) -> str:
     return digest.hexdigest()
 
 
-def _full(error: OSError) -> Failure:
-    import errno
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
+
+def _full(error: OSError) -> Failure:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         words = "There is no room left on the disk of this machine, or for this job."
         return Failure("runner_failed", "disk_full", words, False)

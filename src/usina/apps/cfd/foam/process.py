@@ -6,6 +6,7 @@ in the session is ended, not a group.
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_LOOK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 0.5
 _TAIL_BYTES: Final = 4000
 
@@ -27,7 +28,7 @@ class Silent(Exception):
 class Program:
     """``argv`` runs in ``folder`` with nothing but ``environment``; its output is added to ``log``.
 
-    ``hear`` is told each line; ``between`` is called twenty times a second. What either raises ends
+    ``hear`` is told each line; ``between`` is called ten times a second. What either raises ends
     the program with all its children before it goes on up.
     """
 
@@ -62,9 +63,19 @@ class Program:
                 started.wait()
 
     def _watch(self, started: "subprocess.Popen[bytes]", read: Callable[[], bytes]) -> int:
+        ended = os.pidfd_open(started.pid)
+        try:
+            return self._listen(started, ended, read)
+        finally:
+            os.close(ended)
+
+    def _listen(
+        self, started: "subprocess.Popen[bytes]", ended: int, read: Callable[[], bytes]
+    ) -> int:
         spoken = time.monotonic()
         while True:
-            code = self._code_of(started)
+            select.select([ended], [], [], _LOOK_SECONDS)
+            code = started.poll()
             data = read()
             if data:
                 spoken = time.monotonic()
@@ -74,12 +85,6 @@ class Program:
             self.between()
             if time.monotonic() - spoken > self.silence_seconds:
                 raise Silent(f"It said nothing for {self.silence_seconds:g} s.")
-
-    @staticmethod
-    def _code_of(started: "subprocess.Popen[bytes]") -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return started.wait(_LOOK_SECONDS)
-        return None
 
     def _split(self, data: bytes) -> None:
         *whole, self._rest = (self._rest + data).split(b"\n")
@@ -102,7 +107,7 @@ def end_session(session: int) -> None:
         _signal(pid, signal.SIGTERM)
     until = time.monotonic() + _GRACE_SECONDS
     while (left := members(session)) and time.monotonic() < until:
-        time.sleep(_LOOK_SECONDS / 5)
+        time.sleep(_LOOK_SECONDS / 10)
     while left:
         for pid in left:
             _signal(pid, signal.SIGKILL)

@@ -1,8 +1,10 @@
 """Where a case is worked on: the folder, OpenFOAM's programs in it, and how their ends are told."""
 
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -46,7 +48,7 @@ class Workshop:
         program = Program(
             self._argv(name, arguments, parts),
             self.folder,
-            self.installation.environment,
+            {**self.installation.environment, "PWD": str(self.folder)},
             self.log_of(name),
             self.silence_seconds,
             hear,
@@ -97,6 +99,19 @@ class Workshop:
             number = -code if code < 0 else code - 128
             return self.failure("solver_killed", f"{name} was ended by signal {number}.", name)
         return self.failure(reason, f"{name} ended with exit code {code}.", name)
+
+
+@contextmanager
+def plain_path(folder: Path) -> Generator[Path]:
+    """Another path to a folder, until the context ends, of letters alone: OpenFOAM drops spaces
+    and quotes from the names of the folders that it works in."""
+    place = Path(tempfile.mkdtemp(prefix="usina-", dir="/dev/shm"))
+    try:
+        link = place / folder.name
+        link.symlink_to(folder.resolve())
+        yield link
+    finally:
+        shutil.rmtree(place)
 
 
 _DISK: Final = (
