@@ -49,11 +49,22 @@ def _lines(axis: str, over: Sequence[str], rows: Sequence[Row]) -> list[Line]:
         ys = [row.figures[_Y] for row in members]
         lines.append(Line(xs, ys, "" if many else label or "simulated", "dots", colour))
         for figure, told in {} if many else _CORRELATIONS.items():
-            known = [(x, row.figures[figure]) for x, row in zip(xs, members, strict=True) if figure in row.figures]
+            known = [
+                (x, row.figures[figure])
+                for x, row in zip(xs, members, strict=True)
+                if figure in row.figures
+            ]
             if known:
                 style = "dashed" if figure == "ergun_pa_m" else "line"
                 shade = colour if len(series) > 1 else FAINT
-                lines.append(Line(*map(list, zip(*known, strict=True)), told if not number else "", style, shade))
+                lines.append(
+                    Line(
+                        *map(list, zip(*known, strict=True)),
+                        told if not number else "",
+                        style,
+                        shade,
+                    )
+                )
     return lines
 
 

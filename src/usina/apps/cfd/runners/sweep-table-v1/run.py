@@ -18,7 +18,9 @@ def main(job: usina_runner.Job) -> None:
         draw(job.outputs / "plot.png", job.params["name"], over, rows)
         job.artifact("plot.png", "image")
     succeeded = len({row.simulation_id for row in rows if row.figures})
-    job.report({"rows": len(rows), "simulations": len(job.params["members"]), "with_results": succeeded})
+    job.report(
+        {"rows": len(rows), "simulations": len(job.params["members"]), "with_results": succeeded}
+    )
 
 
 if __name__ == "__main__":
