@@ -37,6 +37,13 @@ class Order:
         """About as many as the tube can hold."""
         return int(_room(self) * _DENSE)
 
+    def enough_for_fill(self) -> int:
+        """More particles than can lie below the height that is asked for."""
+        assert self.fill_m is not None
+        tube = math.pi * self.diameter_m**2 / 4
+        high = self.fill_m + self.shape.diameter_m
+        return int(tube * high / self.shape.volume_m3 * _DENSE) + 2
+
     def refuse_height(self, needed_m: float, fitting: int) -> InvalidInput:
         """That the bed is higher than its tube."""
         return InvalidInput(

@@ -1,7 +1,7 @@
 """Spheres in a tube, by gravity or in layers, as an order asks."""
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from usina.apps.cfd.porosity import core_porosity
 from usina.imaging.array import Field
 from usina_runner import InvalidInput
 
-_DENSE: Final = 0.66
 _SLACK = 1e-9
 
 
@@ -109,9 +108,7 @@ class Packing:
         order = self.order
         if order.count is not None:
             return order.count
-        assert order.fill_m is not None
-        high = order.fill_m / self._across + 1
-        return min(int(6 * self._radius**2 * high * _DENSE) + 2, int(1.3 * MOST_COUNT))
+        return min(order.enough_for_fill(), int(1.3 * MOST_COUNT))
 
     def _cut(self, centres: Field) -> Field:
         """Those that lie below the height asked for."""
