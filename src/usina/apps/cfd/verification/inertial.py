@@ -30,14 +30,14 @@ def _bed() -> bytes:
     return run("packed-bed-v1", params)[1]
 
 
-def _flow(fineness: int, velocity: float) -> Row:
+def _flow(case: str, fineness: int, velocity: float) -> Row:
     cells, level = _MESHES[fineness]
     mesh = {"cells_per_diameter": cells, "surface_level": level}
     params = {"fluid": _AIR, "velocity_m_s": velocity, "diameter_m": 0.05, "mesh": mesh}
     report, _ = run(MODEL, params, _bed())
     [result] = report["results"]
     return Row(
-        f"{fineness} cells" if velocity == 0.1 else f"{velocity:g} m/s",
+        case,
         result["pressure_gradient_pa_m"],
         result["eisfeld_schnitzlein_pa_m"],
         0.25 if fineness >= 16 else None,
@@ -96,7 +96,7 @@ PARTS: Final = (
         "a tolerance.",
         _SOURCE,
         "Pa/m",
-        {str(fineness): partial(_flow, fineness, 0.1) for fineness in _MESHES},
+        {str(fineness): partial(_flow, f"{fineness} cells", fineness, 0.1) for fineness in _MESHES},
         _mesh_chart,
     ),
     Part(
@@ -106,7 +106,10 @@ PARTS: Final = (
         "no longer steady.",
         _SOURCE,
         "Pa/m",
-        {f"{velocity:g}": partial(_flow, 16, velocity) for velocity in _VELOCITIES},
+        {
+            f"{velocity:g}": partial(_flow, f"{velocity:g} m/s", 16, velocity)
+            for velocity in _VELOCITIES
+        },
         _drop_chart,
     ),
 )

@@ -1,5 +1,12 @@
-"""Compiles the kernels where their machine code is kept, so that no job has to."""
+"""Whether the model can run here: its libraries are there. What they make once, machine code and
+the list of fonts, is kept, so that no job has to."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from usina.apps.cfd.lattice.kernel import compile_all
+from usina.apps.cfd.plot import canvas
 
 compile_all()
+with TemporaryDirectory() as folder, canvas(Path(folder, "any.png")) as axes:
+    axes.plot([0, 1])

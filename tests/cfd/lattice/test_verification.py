@@ -1,0 +1,57 @@
+"""The verification: computed once, told as it was computed, and told when it is not kept."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from usina.apps.cfd.verification.__main__ import main
+from usina.apps.cfd.verification.page import PAGE
+
+GUIDES = Path(__file__).parents[3] / "docs" / "guides"
+
+
+def test_the_page_says_what_the_records_say_and_nothing_else(tmp_path: Path) -> None:
+    shutil.copytree(GUIDES / "verification", tmp_path / "verification")
+
+    assert main(["--page", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / PAGE).read_text() == (GUIDES / PAGE).read_text()
+    for picture in (tmp_path / "pictures").iterdir():
+        assert (GUIDES / "pictures" / picture.name).is_file()
+
+
+def test_a_part_is_computed_once_and_again_where_that_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path)]
+    assert main(["plates", *out]) == 0
+    assert "plates 25" in capsys.readouterr().out
+    page = (tmp_path / PAGE).read_text()
+    assert "## Between two plates" in page
+    assert page.count("## ") == 1
+
+    record = tmp_path / "verification" / "plates.json"
+    rows = json.loads(record.read_text())
+    del rows["9"]
+    record.write_text(json.dumps(rows))
+    assert main(["plates", *out]) == 0
+    computed = [line for line in capsys.readouterr().out.splitlines() if "plates" in line]
+    assert [line.split(" in ")[0] for line in computed] == ["plates 9: 1"]
+
+
+def test_a_figure_beyond_its_tolerance_is_shown_and_fails(tmp_path: Path) -> None:
+    main(["plates", "--out", str(tmp_path)])
+    record = tmp_path / "verification" / "plates.json"
+    rows = json.loads(record.read_text())
+    rows["4"]["computed"] = 1.1
+    record.write_text(json.dumps(rows))
+
+    assert main(["--page", "--out", str(tmp_path)]) == 1
+    assert "| 4 apart | 1.1 | 1 | +10 % | 1.0e-09 | **no** |" in (tmp_path / PAGE).read_text()
+
+
+def test_a_part_that_is_not_there_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["arays"])
+    assert "no such part: arays" in capsys.readouterr().err
