@@ -149,7 +149,9 @@ class _Form:
         of_one, of_many, target = self._joinable
         if of_one is not None and len(bound) == 1:
             return Effect(of_one, target, bound[0])
-        return of_many and Effect(of_many, target, list(zip(*bound, strict=True)))
+        if of_many is None:
+            return None
+        return Effect(of_many, target, list(zip(*bound, strict=True)))
 
     def row(self, found: Sequence[Any]) -> Any:
         if not self._converted:

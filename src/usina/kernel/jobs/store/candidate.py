@@ -269,7 +269,7 @@ def _first(count: int) -> Prepared:
     )
 
 
-_SHARE: Final = sa.bindparam("share")
+_SHARE: Final = sa.bindparam("share", type_=sa.BigInteger)
 _NEXT_DUE: Final = Prepared(sa.select(sa.func.min(jobs.c.available_at).label("due")).where(DELAYED))
 _LANE: Final = _best(sa.bindparam("the_queue"), sa.bindparam("owner"), _SHARE)
 _BEST_OF_LANE: Final = Prepared(_LANE)
