@@ -73,7 +73,8 @@ def value_of(column: sa.Column[Any], now: object) -> object:
 
 async def fill(database: PostgresDatabase) -> dict[str, str]:
     """A row of an organization's own in every table; its ids."""
-    ids = {f"{name}_id": new_id() for name in ("organization", "job", "user", "customer")}
+    pointed_at = {key.column.table.name for t in metadata.sorted_tables for key in t.foreign_keys}
+    ids = {f"{name[:-1]}_id": new_id() for name in {*pointed_at, "jobs"}}
 
     def unit(tx: Transaction) -> None:
         for table in metadata.sorted_tables:

@@ -56,7 +56,7 @@ class Customers:
 
         def accept(tx: Transaction, jobs: list[Job]) -> None:
             store.attach_job(tx, self._organization_id, photo_id, jobs[0].id)
-            note("photo.received", after={"job_id": jobs[0].id})(tx)
+            note("photo.received")(tx)  # its job's id would outlive an erasure
             also(tx, jobs[0])
 
         await self.platform.database.write(arrive, tenant=self._organization_id)
