@@ -1,78 +1,86 @@
-"""A platform that is killed on the way of a bed, a simulation, a deletion forgets none of them."""
+"""What is cut off on the way of a bed, a simulation or a deletion is there, and goes on by itself.
 
-import contextlib
-import sqlite3
-import time
-from pathlib import Path
+Each place is one where nothing but the word to the caller, or to the next step, was still to come:
+a request that ends there has left what a kill leaves. That the transactions before it are whole is
+shown where processes are killed.
+"""
+
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
-import httpx2
 import pytest
 
-from tests.torture.platform import Running, running
+from tests.cfd.beds.conftest import GRID, V1, Lab
+from usina.apps.cfd.bed import making, removal
+from usina.apps.cfd.bed.removal import finish_deletions
+from usina.apps.cfd.simulation import service
+from usina.kernel.failpoints import ROOMS
 
-pytestmark = pytest.mark.timeout(120)
-RUNNERS = {"USINA_RUNNERS": str(Path(__file__).parents[2] / "http/runners")}
-BED = {"name": "killed", "generator": "spheres-v1", "particle_count": 60}
-KEY = {"idempotency-key": "the-bed"}
-
-
-def stored(data: Path) -> list[str]:
-    kinds = ("files", "artifacts", "checkpoints")
-    return [p.name for kind in kinds for p in (data / "store" / kind).rglob("*") if p.is_file()]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-def rows(data: Path) -> int:
-    tables = "beds", "bed_generations", "bed_files", "simulations", "jobs"
-    with contextlib.closing(sqlite3.connect(data / "usina.sqlite")) as database:
-        return sum(database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables)
+class CutOff(Exception):
+    """The process is no more."""
 
 
-def made(api: httpx2.Client) -> dict[str, Any]:
-    """The one bed of the key, its generation ended."""
-    answer = api.post("/beds", json=BED, headers=KEY)
-    assert answer.status_code == 201
-    assert api.get(f"/jobs/{answer.json()['job_id']}?wait_seconds=30").json()["finished_at"]
-    (bed,) = api.get("/beds").json()["items"]
-    assert (bed["id"], bed["status"]) == (answer.json()["id"], "SUCCEEDED")
-    return bed
+@pytest.fixture
+def dies_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], None]:
+    def arm(module: Any, place: str) -> None:
+        assert place in ROOMS
+
+        def reach(name: str) -> None:
+            if name == place:
+                monkeypatch.undo()
+                raise CutOff
+
+        monkeypatch.setattr(module, "reach", reach)
+
+    return arm
 
 
-def killed_in(platform: Running, api: httpx2.Client, method: str, path: str, **more: Any) -> None:
-    with pytest.raises(httpx2.TransportError):
-        api.request(method, path, **more)
-    platform.process.wait(10)
+async def test_a_bed_whose_maker_died_is_there_once(
+    lab: Lab, dies_at: Callable[[Any, str], None]
+) -> None:
+    key = {"idempotency-key": "the-bed"}
+    dies_at(making, "bed.after_commit")
+    assert (await lab.post(f"{V1}/beds", json=GRID, headers=key)).status_code == 500
+    again = await lab.post(f"{V1}/beds", json=GRID, headers=key)
+    assert again.headers["idempotency-replayed"] == "true"
+    (bed,) = (await lab.see("/beds"))["items"]
+    assert bed["id"] == again.json()["id"]
+    assert (await lab.ended(bed["job_id"]))["status"] == "SUCCEEDED"
+    assert len((await lab.see("/jobs"))["items"]) == 1
 
 
-def test_a_kill_at_every_turn_of_a_bed(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with running(data, "bed.after_commit", **RUNNERS) as platform, platform.client() as api:
-        killed_in(platform, api, "POST", "/beds", json=BED, headers=KEY)
+async def test_a_simulation_that_was_only_written_begins_by_itself(
+    lab: Lab, dies_at: Callable[[Any, str], None]
+) -> None:
+    bed = await lab.ready(particle_count=40)
+    dies_at(service, "simulation.after_commit")
+    path = f"{V1}/beds/{bed['id']}/simulations"
+    assert (await lab.post(path, json={"solver": "flow-v1"})).status_code == 500
+    (simulation,) = (await lab.see("/simulations"))["items"]
+    assert (await lab.simulated(simulation))["status"] == "SUCCEEDED"
+    solvers = [j for j in (await lab.see("/jobs"))["items"] if j["model"] == "flow-v1"]
+    assert len(solvers) == 1
 
-    with running(data, "simulation.after_commit", **RUNNERS) as platform, platform.client() as api:
-        bed = made(api)
-        path = f"/beds/{bed['id']}/simulations"
-        killed_in(platform, api, "POST", path, json={"solver": "flow-v1"})
 
-    with running(data, "bed.after_mark", **RUNNERS) as platform, platform.client() as api:
-        (simulation,) = api.get("/simulations").json()["items"]
-        until = time.monotonic() + 30
-        while simulation["status"] != "SUCCEEDED":  # nobody asks for it again
-            assert time.monotonic() < until
-            if simulation["job_id"]:
-                api.get(f"/jobs/{simulation['job_id']}?wait_seconds=10")
-            simulation = api.get(f"/simulations/{simulation['id']}").json()
-        killed_in(platform, api, "DELETE", f"/beds/{bed['id']}")
-    assert stored(data)
+@pytest.mark.parametrize("place", ["bed.after_mark", "bed.after_objects"])
+async def test_a_deletion_that_was_begun_is_ended(
+    lab: Lab, dies_at: Callable[[Any, str], None], place: str
+) -> None:
+    bed = await lab.ready(particle_count=41)
+    await lab.simulated(await lab.simulation(bed))
+    await lab.send(bed, "shape.stl", b"\0" * 80 + b"\1\0\0\0" + b"\0" * 50)
+    dies_at(removal, place)
+    path = f"{V1}/beds/{bed['id']}"
+    assert (await lab("DELETE", path)).status_code == 500
+    assert (await lab.get(path)).status_code == 404
+    assert bool(lab.objects()) == (place == "bed.after_mark")
+    assert (await lab.see("/simulations"))["items"] == []
 
-    with running(data, "bed.after_objects", **RUNNERS) as platform:
-        platform.process.wait(30)  # the deletion goes on by itself
-    assert stored(data) == []
-
-    with running(data, **RUNNERS) as platform, platform.client() as api:
-        assert api.get(f"/beds/{bed['id']}").status_code == 404
-        assert api.get("/simulations").json()["items"] == []
-        until = time.monotonic() + 30
-        while rows(data):
-            assert time.monotonic() < until
-            time.sleep(0.1)
+    await asyncio.gather(finish_deletions(lab.platform), finish_deletions(lab.platform))
+    assert lab.objects() == []
+    assert (await lab.see("/jobs"))["items"] == []
+    assert (await lab("DELETE", path)).status_code == 404
