@@ -101,13 +101,8 @@ async def test_equal_beds_share_what_was_made_within_their_organization(
 
 
 async def test_the_same_request_makes_one_bed(lab: Lab) -> None:
-    headers = {"idempotency-key": "a bed"}
-    answers = [
-        await lab.post(
-            f"{V1}/beds", json=GRID | {"seed": 3}, headers=headers | {"idempotency-key": "bed-1"}
-        )
-        for _ in range(2)
-    ]
+    key = {"idempotency-key": "bed-1"}
+    answers = [await lab.post(f"{V1}/beds", json=GRID | {"seed": 3}, headers=key) for _ in range(2)]
     assert answers[0].content == answers[1].content
     assert len((await lab.see("/beds"))["items"]) == 1
 

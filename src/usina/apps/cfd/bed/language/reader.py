@@ -57,9 +57,13 @@ def _sections(text: str) -> Iterator[Tree[Token]]:
     try:
         tree = _parser().parse(text)  # pyright: ignore[reportUnknownMemberType]
     except UnexpectedInput as error:
-        raise _refused(_place(error, text), _unexpected(error), "bed_syntax") from error
+        raise Invalid.at(
+            *_told(_place(error, text), _unexpected(error)), code="bed_syntax"
+        ) from error
     if not tree.children:
-        raise _refused((1, 1), "there is no section here, such as bed { ... }", "bed_syntax")
+        raise Invalid.at(
+            *_told((1, 1), "there is no section here, such as bed { ... }"), code="bed_syntax"
+        )
     yield from cast("list[Tree[Token]]", tree.children)
 
 
@@ -76,17 +80,20 @@ class _Found:
         name, *properties = cast("list[Any]", section.children)
         entries = SECTIONS.get(name)
         if entries is None:
-            raise _refused(
-                _start(name), f"no section {_shown(name)}.{suggestion(name, SECTIONS)}", "bed_word"
+            raise Invalid.at(
+                *_told(_start(name), f"no section {_shown(name)}.{suggestion(name, SECTIONS)}"),
+                code="bed_word",
             )
         for each in properties:
             word, value = each.children
             entry = entries.get(word)
             if entry is None:
                 message = f"no {_shown(word)} in {name}.{suggestion(word, entries)}"
-                raise _refused(_start(word), message, "bed_word")
+                raise Invalid.at(*_told(_start(word), message), code="bed_word")
             if entry.path in self.places:
-                raise _refused(_start(word), f"{word} of {name} stands twice", "bed_word")
+                raise Invalid.at(
+                    *_told(_start(word), f"{word} of {name} stands twice"), code="bed_word"
+                )
             self.places[entry.path] = _start(word)
             into = self.values
             for part in entry.path[:-1]:
@@ -130,48 +137,49 @@ def _value(word: Token, value: Tree[Token], entry: Entry) -> Any:
                 if isinstance(wanted, Dimension)
                 else wanted.value
             )
-            raise _refused(_start(word), f"{word} takes {told}", "bed_value")
+            raise Invalid.at(*_told(_start(word), f"{word} takes {told}"), code="bed_value")
 
 
 def _measure(word: Token, value: Tree[Token], dimension: Dimension) -> float:
     number, unit = cast("list[Any]", value.children)
     known = ", ".join(dimension.units)
     if unit is None:
-        raise _refused(_start(number), f"{word} needs its unit: {known}", "bed_unit")
+        raise Invalid.at(*_told(_start(number), f"{word} needs its unit: {known}"), code="bed_unit")
     factor: str | None = dimension.units.get(str(unit))
     if factor is None:
         other = DIMENSIONS.get(str(unit))
         is_a = f"is a unit of {other.value}" if other else "is no unit of this format"
         message = f"{_shown(unit)} {is_a}; {word} is a {dimension.value} ({known})"
-        raise _refused(_start(unit), message, "bed_unit")
+        raise Invalid.at(*_told(_start(unit), message), code="bed_unit")
     return _finite(number, Decimal(str(number)[:_MOST_DIGITS]) * Decimal(factor))
 
 
 def _bare_number(word: Token, value: Tree[Token], *, whole: bool) -> float | int:
     number, unit = cast("list[Any]", value.children)
     if unit is not None:
-        raise _refused(_start(unit), f"{word} has no unit", "bed_unit")
+        raise Invalid.at(*_told(_start(unit), f"{word} has no unit"), code="bed_unit")
     if not whole:
         return _finite(number, Decimal(str(number)[:_MOST_DIGITS]))
     digits = str(number).removeprefix("-")
     if not digits.isdecimal() or len(digits) > 18:
-        raise _refused(_start(number), f"{word} takes a whole number", "bed_value")
+        raise Invalid.at(*_told(_start(number), f"{word} takes a whole number"), code="bed_value")
     return int(number)
 
 
 def _finite(number: Token, value: Decimal) -> float:
     if len(number) > _MOST_DIGITS:
-        raise _refused(
-            _start(number), f"a number of more than {_MOST_DIGITS} characters", "bed_value"
+        raise Invalid.at(
+            *_told(_start(number), f"a number of more than {_MOST_DIGITS} characters"),
+            code="bed_value",
         )
     found = float(value)
     if not math.isfinite(found):
-        raise _refused(_start(number), "the number is out of range", "bed_value")
+        raise Invalid.at(*_told(_start(number), "the number is out of range"), code="bed_value")
     return found
 
 
-def _refused(place: tuple[int, int], message: str, code: str) -> Invalid:
-    return Invalid.at(_AT, f"line {place[0]}, column {place[1]}: {message}", code=code)
+def _told(place: tuple[int, int], message: str) -> tuple[str, str]:
+    return _AT, f"line {place[0]}, column {place[1]}: {message}"
 
 
 def _start(token: Token) -> tuple[int, int]:
