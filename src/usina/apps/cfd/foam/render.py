@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 SECONDS: Final = 300
-SEEDS: Final = 240
+SEEDS: Final = 180
 _SLICE_BYTES: Final = 950_000
-_HEIGHT: Final = 1500
-_LEGEND: Final = 330
+_HEIGHT: Final = 1200
+_LEGEND: Final = 264
 _AWAY: Final = 3.0
 _GOLDEN: Final = (5**0.5 - 1) / 2
 _POLYHEDRON: Final = 42
@@ -201,8 +201,8 @@ def _legend(width: int) -> dict[str, Any]:
         "position_y": 0.3,
         "height": 0.4,
         "width": 0.22 * _LEGEND / width,
-        "title_font_size": 24,
-        "label_font_size": 22,
+        "title_font_size": 20,
+        "label_font_size": 18,
         "fmt": "%.3g",
         "n_labels": 4,
     }
