@@ -25,7 +25,11 @@ NAMES = {
 }
 """Of a row of the results; contract, section 8."""
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("foam"),
+]
 
 
 async def test_a_row_for_each_velocity_has_the_contracts_names(flow: Flow) -> None:

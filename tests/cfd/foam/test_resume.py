@@ -11,6 +11,8 @@ from tests.cfd.foam.program import BED, COARSE, COARSEST, COLUMN, Channel, Liste
 from tests.http.conftest import Api
 from usina_runner import Cancelled
 
+pytestmark = pytest.mark.xdist_group("foam")
+
 MESHED = 0.26
 """Beyond it, some iterations are done."""
 

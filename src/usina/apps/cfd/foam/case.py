@@ -21,12 +21,28 @@ from usina.apps.cfd.foam.dictionary import (
     render,
     words,
 )
-from usina.apps.cfd.foam.layout import BULGE, CORNER, MOST_CELLS, Layout
+from usina.apps.cfd.foam.layout import BULGE, CORNER, MOST_CELLS, Grid, Layout
 from usina.apps.cfd.foam.option import Fluid
 
 StopAt = Literal["endTime", "writeNow"]
 SURFACE: Final = "particles.stl"
 _OLDER_SECONDS: Final = 3600
+_QUALITY: Final[Mapping[str, Value]] = {
+    "maxNonOrtho": 65,
+    "maxBoundarySkewness": 20,
+    "maxInternalSkewness": 4,
+    "maxConcave": 80,
+    "minVol": 1e-16,
+    "minTetQuality": 1e-15,
+    "minArea": -1,
+    "minTwist": 0.02,
+    "minDeterminant": 0.001,
+    "minFaceWeight": 0.05,
+    "minVolRatio": 0.01,
+    "minTriangleTwist": -1,
+    "nSmoothScale": 4,
+    "errorReduction": 0.75,
+}
 _PER_SQUARE_SECOND: Final = Dimensions((0, 2, -2, 0, 0, 0, 0))
 _PER_SECOND: Final = Dimensions((0, 1, -1, 0, 0, 0, 0))
 _VISCOSITY: Final = Dimensions((0, 2, -1, 0, 0, 0, 0))
@@ -120,57 +136,64 @@ def _surface(patch: str, operation: str, of: str) -> Mapping[str, Value]:
 
 
 def _block_mesh(layout: Layout) -> Mapping[str, Value]:
-    """The wall is a polygon of the circle's area, so that the velocity is that of the tube."""
+    """Corners are counted around the inner square, then around the wall, from below and again from
+    above. The wall is a polygon of the circle's area, so that the velocity is that of the tube."""
     grid = layout.grid
-    turn = 2 * math.pi / (4 * grid.across)
-    radius = layout.radius_m * math.sqrt(turn / math.sin(turn))
-    turns = [math.radians(45 + 90 * (quarter + 2)) for quarter in range(4)]
-    vertices: list[Value] = [
-        [far * math.cos(turn), far * math.sin(turn), height]
-        for height in (layout.low_m, layout.high_m)
-        for far in (CORNER * radius, radius)
-        for turn in turns
-    ]
-    blocks: list[Value] = [
-        Word("hex"),
-        [0, 1, 2, 3, 8, 9, 10, 11],
-        [grid.across, grid.across, grid.along],
-        Word("simpleGrading"),
-        [1, 1, 1],
-    ]
-    edges: list[Value] = []
-    sides: list[Value] = []
-    bottom: list[Value] = [[0, 3, 2, 1]]
-    top: list[Value] = [[8, 9, 10, 11]]
-    for one in range(4):
-        other = (one + 1) % 4
-        around = [4 + one, 4 + other, other, one]
-        blocks += [
-            Word("hex"),
-            [*around, *(corner + 8 for corner in around)],
-            [grid.across, grid.outward, grid.along],
-            Word("simpleGrading"),
-            [1, 1, 1],
-        ]
-        bottom.append(around[::-1])
-        top.append([corner + 8 for corner in around])
-        sides.append([4 + one, 4 + other, 12 + other, 12 + one])
-        between = turns[one] + math.pi / 4
-        for base, height in ((0, layout.low_m), (8, layout.high_m)):
-            for ring, far in ((0, BULGE * radius), (4, radius)):
-                middle = [far * math.cos(between), far * math.sin(between), height]
-                edges += [Word("arc"), base + ring + one, base + ring + other, middle]
+    step = 2 * math.pi / (4 * grid.across)
+    radius = layout.radius_m * math.sqrt(step / math.sin(step))
+    quarters = [(corner, (corner + 1) % 4) for corner in range(4)]
+    around = [[4 + one, 4 + other, other, one] for one, other in quarters]
+    blocks = _block([0, 1, 2, 3], grid.across, grid)
+    for corners in around:
+        blocks += _block(corners, grid.outward, grid)
+    inlet: list[Value] = [[0, 3, 2, 1], *(corners[::-1] for corners in around)]
+    outlet: list[Value] = [[8, 9, 10, 11], *(_above(corners) for corners in around)]
+    tube: list[Value] = [[4 + one, 4 + other, 12 + other, 12 + one] for one, other in quarters]
+    heights = (layout.low_m, layout.high_m)
+    rings = (CORNER * radius, radius)
     return {
         "convertToMeters": 1,
-        "vertices": vertices,
+        "vertices": [
+            _on_ring(far, quarter, height)
+            for height in heights
+            for far in rings
+            for quarter in range(4)
+        ],
         "blocks": blocks,
-        "edges": edges,
+        "edges": _arcs(quarters, heights, (BULGE * radius, radius)),
         "boundary": [
-            *(Word("inlet"), {"type": Word("patch"), "faces": bottom}),
-            *(Word("outlet"), {"type": Word("patch"), "faces": top}),
-            *(Word("tube"), {"type": Word("wall"), "faces": sides}),
+            *(Word("inlet"), {"type": Word("patch"), "faces": inlet}),
+            *(Word("outlet"), {"type": Word("patch"), "faces": outlet}),
+            *(Word("tube"), {"type": Word("wall"), "faces": tube}),
         ],
     }
+
+
+def _block(corners: list[int], outward: int, grid: Grid) -> list[Value]:
+    cells = [grid.across, outward, grid.along]
+    return [Word("hex"), [*corners, *_above(corners)], cells, Word("simpleGrading"), [1, 1, 1]]
+
+
+def _above(corners: list[int]) -> list[int]:
+    return [corner + 8 for corner in corners]
+
+
+def _on_ring(far: float, quarter: float, height: float) -> list[float]:
+    turn = math.radians(225 + 90 * quarter)
+    return [far * math.cos(turn), far * math.sin(turn), height]
+
+
+def _arcs(
+    quarters: list[tuple[int, int]], heights: tuple[float, float], middles: tuple[float, float]
+) -> list[Value]:
+    """The sides of the square and of the wall, bent through points at the radii ``middles``."""
+    arcs: list[Value] = []
+    for base, height in zip((0, 8), heights, strict=True):
+        for ring, far in zip((0, 4), middles, strict=True):
+            for one, other in quarters:
+                first, last = base + ring + one, base + ring + other
+                arcs += [Word("arc"), first, last, _on_ring(far, one + 0.5, height)]
+    return arcs
 
 
 def _snappy(layout: Layout) -> Mapping[str, Value]:
@@ -214,22 +237,7 @@ def _snappy(layout: Layout) -> Mapping[str, Value]:
             "finalLayerThickness": 0.3,
             "minThickness": 0.1,
         },
-        "meshQualityControls": {
-            "maxNonOrtho": 65,
-            "maxBoundarySkewness": 20,
-            "maxInternalSkewness": 4,
-            "maxConcave": 80,
-            "minVol": 1e-16,
-            "minTetQuality": 1e-15,
-            "minArea": -1,
-            "minTwist": 0.02,
-            "minDeterminant": 0.001,
-            "minFaceWeight": 0.05,
-            "minVolRatio": 0.01,
-            "minTriangleTwist": -1,
-            "nSmoothScale": 4,
-            "errorReduction": 0.75,
-        },
+        "meshQualityControls": _QUALITY,
     }
 
 

@@ -78,7 +78,6 @@ def find_installation(environment: Mapping[str, str] = os.environ) -> Installati
             VARIABLE: str(project),
             "PATH": path,
             "LANG": "C",
-            "HOME": environment.get("HOME", "/"),
             "TMPDIR": "/dev/shm",  # noqa: S108  # as above
             **({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}),
         },

@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 SECONDS: Final = 300
-SEEDS: Final = 240
+SEEDS: Final = 180
 _SLICE_BYTES: Final = 950_000
-_HEIGHT: Final = 1500
-_LEGEND: Final = 330
+_HEIGHT: Final = 1200
+_LEGEND: Final = 264
 _AWAY: Final = 3.0
 _GOLDEN: Final = (5**0.5 - 1) / 2
 _POLYHEDRON: Final = 42
@@ -162,32 +162,18 @@ def _picture(view: Any, order: Order, lines: Any, path: Path) -> None:
     plotter = view.Plotter(off_screen=True, window_size=(width, _HEIGHT))
     plotter.disable_anti_aliasing()  # in software it costs as much as all the rest
     plotter.set_background("white")
-    surface = view.read(order.surface)
-    plotter.add_mesh(surface, color="#b9c4ce", opacity=0.13)
+    plotter.add_mesh(view.read(order.surface), color="#b9c4ce", opacity=0.13)
     speed = np.asarray(lines.point_data["speed_m_s"])
-    tube = lines.tube(radius=order.radius * 0.012, n_sides=8)
     plotter.add_mesh(
-        tube,
+        lines.tube(radius=order.radius * 0.012, n_sides=8),
         scalars="speed_m_s",
         cmap="viridis",
         clim=(0.0, float(np.quantile(speed, 0.995)) if len(speed) else 1.0),
-        lighting=True,
-        scalar_bar_args={
-            "title": "Speed (m/s)\n",
-            "color": "#1d2733",
-            "vertical": True,
-            "position_x": 1 - 0.55 * _LEGEND / width,
-            "position_y": 0.3,
-            "height": 0.4,
-            "width": 0.22 * _LEGEND / width,
-            "title_font_size": 24,
-            "label_font_size": 22,
-            "fmt": "%.3g",
-            "n_labels": 4,
-        },
+        scalar_bar_args=_legend(width),
     )
+    middle = (order.low + order.high) / 2
     wall = view.Cylinder(
-        center=(0, 0, (order.low + order.high) / 2),
+        center=(0, 0, middle),
         direction=(0, 0, 1),
         radius=order.radius,
         height=order.high - order.low,
@@ -195,7 +181,6 @@ def _picture(view: Any, order: Order, lines: Any, path: Path) -> None:
         capping=False,
     )
     plotter.add_mesh(wall, color="#8a97a6", opacity=0.08)
-    middle = (order.low + order.high) / 2
     plotter.camera.focal_point = (0.0, 0.0, middle)
     plotter.camera.position = (0.0, -_AWAY * order.high, middle + 0.2 * _AWAY * order.high)
     plotter.camera.up = (0.0, 0.0, 1.0)
@@ -204,6 +189,23 @@ def _picture(view: Any, order: Order, lines: Any, path: Path) -> None:
     plotter.reset_camera_clipping_range()
     plotter.screenshot(str(path))
     plotter.close()
+
+
+def _legend(width: int) -> dict[str, Any]:
+    """Beside the tube, in a picture of so many pixels."""
+    return {
+        "title": "Speed (m/s)\n",
+        "color": "#1d2733",
+        "vertical": True,
+        "position_x": 1 - 0.55 * _LEGEND / width,
+        "position_y": 0.3,
+        "height": 0.4,
+        "width": 0.22 * _LEGEND / width,
+        "title_font_size": 20,
+        "label_font_size": 18,
+        "fmt": "%.3g",
+        "n_labels": 4,
+    }
 
 
 if __name__ == "__main__":

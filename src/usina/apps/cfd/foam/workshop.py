@@ -45,10 +45,11 @@ class Workshop:
         """One program, on ``parts`` ranks. Raises ``Failure``, with ``reason`` where no better one
         is known."""
         began = time.monotonic()
+        place = str(self.folder)
         program = Program(
             self._argv(name, arguments, parts),
             self.folder,
-            {**self.installation.environment, "PWD": str(self.folder)},
+            {**self.installation.environment, "PWD": place, "HOME": place},
             self.log_of(name),
             self.silence_seconds,
             hear,
