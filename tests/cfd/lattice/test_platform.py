@@ -41,7 +41,7 @@ def test_a_bed_becomes_a_permeability_with_gates_and_artifacts(client: Client, b
 
 
 def test_a_large_flow_is_cancelled_in_its_midst(client: Client, bed: Path) -> None:
-    mesh = {"resolution": 40, "length_diameters": 10, "tolerance": 1e-7}
+    mesh = {"resolution": 24, "length_diameters": 10, "tolerance": 1e-7}
     job = client.jobs.submit("bed-flow-lbm", {"mesh": mesh}, {"bed": bed})
     for event in client.jobs.watch(job.id):
         if event.type == "job.progress" and event.data["stage"] == "flow":

@@ -21,12 +21,18 @@ def test_the_page_says_what_the_records_say_and_nothing_else(tmp_path: Path) -> 
         assert (GUIDES / "pictures" / picture.name).is_file()
 
 
-def test_a_part_is_computed_once_and_again_where_that_is_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one part, computed anew."""
+    folder = tmp_path_factory.mktemp("guides")
+    assert main(["plates", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_what_is_there_is_not_computed_again(
+    plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = ["--out", str(tmp_path)]
-    assert main(["plates", *out]) == 0
-    assert "plates 25" in capsys.readouterr().out
+    shutil.copytree(plates, tmp_path, dirs_exist_ok=True)
     page = (tmp_path / PAGE).read_text()
     assert "## Between two plates" in page
     assert page.count("## ") == 1
@@ -35,13 +41,13 @@ def test_a_part_is_computed_once_and_again_where_that_is_asked(
     rows = json.loads(record.read_text())
     del rows["9"]
     record.write_text(json.dumps(rows))
-    assert main(["plates", *out]) == 0
+    assert main(["plates", "--out", str(tmp_path)]) == 0
     computed = [line for line in capsys.readouterr().out.splitlines() if "plates" in line]
     assert [line.split(" in ")[0] for line in computed] == ["plates 9: 1"]
 
 
-def test_a_figure_beyond_its_tolerance_is_shown_and_fails(tmp_path: Path) -> None:
-    main(["plates", "--out", str(tmp_path)])
+def test_a_figure_beyond_its_tolerance_is_shown_and_fails(plates: Path, tmp_path: Path) -> None:
+    shutil.copytree(plates, tmp_path, dirs_exist_ok=True)
     record = tmp_path / "verification" / "plates.json"
     rows = json.loads(record.read_text())
     rows["4"]["computed"] = 1.1

@@ -104,8 +104,9 @@ def _result(
             reynolds,
             CREEPING_MOST,
             "The flow creeps, so all that matters of it was computed.",
-            f"Inertia counts: {share:.0%} of this pressure drop is not computed but comes from "
-            "Eisfeld and Schnitzlein's inertial term. bed-flow-openfoam computes it.",
+            f"At {velocity:g} m/s inertia counts: {share:.0%} of the pressure drop is not computed "
+            "but comes from Eisfeld and Schnitzlein's inertial term. bed-flow-openfoam computes "
+            "it.",
         ),
         _of_correlation(correlation.in_range, correlation.message),
     ]

@@ -89,9 +89,10 @@ def _told(found: Solved, question: Question, rows: list[dict[str, Any]]) -> dict
 
 
 def _warnings(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Each gate that is not kept, once."""
+    """Each gate that is not kept, once, as the fastest flow has it."""
+    rising = sorted(rows, key=lambda row: row["velocity_m_s"])
     broken = {
-        gate["name"]: gate["message"] for row in rows for gate in row["gates"] if not gate["ok"]
+        gate["name"]: gate["message"] for row in rising for gate in row["gates"] if not gate["ok"]
     }
     return [{"code": f"gate_{name}", "message": message} for name, message in broken.items()]
 

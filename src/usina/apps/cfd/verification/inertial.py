@@ -26,6 +26,7 @@ def _bed() -> bytes:
         "particle_count": 150,
         "height_m": 0.2,
         "seed": 1,
+        "preview_pixels": 100,
     }
     return run("packed-bed-v1", params)[1]
 

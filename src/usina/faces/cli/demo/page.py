@@ -21,7 +21,11 @@ _SHOWN: Final = {
     "avatar.png": "the avatar",
     "slice.png": "how fast it runs where",
 }
-_MEASURES: Final = {"particle_count": "", "porosity": "", "permeability_m2": " m²"}
+_MEASURES: Final = {
+    "particle_count": ("particles", ""),
+    "porosity": ("porosity", ""),
+    "permeability_m2": ("permeability", " m²"),
+}
 
 
 def write_page(out: Path, results: Sequence[Result]) -> Path:
@@ -103,10 +107,10 @@ def _facts(result: Result, report: dict[str, JsonValue]) -> Iterator[tuple[str, 
             yield name, f"{count:,}".replace(",", "\u202f")
     if isinstance(report.get("watertight"), bool):
         yield "watertight", "yes" if report["watertight"] else "no"
-    for name, unit in _MEASURES.items():
-        value = report.get(name)
+    for key, (name, unit) in _MEASURES.items():
+        value = report.get(key)
         if isinstance(value, int | float):
-            yield name.removesuffix("_m2"), f"{value:.3g}{unit}"
+            yield name, f"{value:.3g}{unit}"
     volume = report.get("volume_m3")
     if isinstance(volume, int | float):
         yield "volume", f"{volume:.1f} m³" if volume >= 1 else f"{volume * 1e6:.1f} cm³"
