@@ -15,9 +15,9 @@ from usina.apps.cfd.plot import canvas
 _SECONDS: Final = 40.0
 
 
-def keep_all() -> None:
-    """Call every kernel once, so that its machine code is kept; what a slow machine does not
-    manage in the time of a probe is left to the next one, or to the first job."""
+def keep_all() -> bool:
+    """Call every kernel once, so that its machine code is kept, and say whether all of it is; what a
+    slow machine does not manage in the time of a probe is left to the next one."""
     until = time.monotonic() + _SECONDS
 
     def between() -> None:
@@ -34,4 +34,5 @@ def keep_all() -> None:
         one = spheres(1.0, np.array([[0.0, 0.0, 0.5]]))
         draw(one, 3.0, 3.0, lambda share: between(), side=2)
     except TimeoutError:
-        return
+        return False
+    return True
