@@ -16,8 +16,8 @@ _SECONDS: Final = 40.0
 
 
 def keep_all() -> bool:
-    """Call every kernel once, so that its machine code is kept, and say whether all of it is; what a
-    slow machine does not manage in the time of a probe is left to the next one."""
+    """Call every kernel once, so that its machine code is kept, and say whether all of it is; what
+    a slow machine does not manage in the time of a probe is left to the next one."""
     until = time.monotonic() + _SECONDS
 
     def between() -> None:
