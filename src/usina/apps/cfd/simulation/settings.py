@@ -22,7 +22,7 @@ _FASTEST: Final = 1000
 
 def _velocity(value: Any) -> Any:
     """One refusal for the whole field, whichever of its two forms was meant."""
-    values = cast("list[Any]", value if isinstance(value, list) else [value])
+    values = _listed(value)
     if not 1 <= len(values) <= _MOST_VELOCITIES:
         told = {"most": _MOST_VELOCITIES}
         raise PydanticCustomError("velocities", "A list has 1 to {most} velocities.", told)
@@ -33,6 +33,10 @@ def _velocity(value: Any) -> Any:
             message = "A velocity is a number above 0 and at most {fastest} m/s."
             raise PydanticCustomError("velocity", message, told)
     return value
+
+
+def _listed(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
 _ONE: Final = {"type": "number", "exclusiveMinimum": 0, "maximum": _FASTEST}
