@@ -38,7 +38,6 @@ class Flowed:
     layout: Layout
     option: Option
     state: State
-    version: str
     warnings: Sequence[str]
 
     @property
@@ -65,7 +64,7 @@ def deliver(job: Job, shop: Workshop, flow: Flowed) -> None:
     with job.stage("package", upto=0.98):
         longest = max(row["iterations"] for row in flow.rows)
         write_package(
-            outputs / "case.zip", shop.folder, flow.option.velocity_m_s, longest, flow.version
+            outputs / "case.zip", shop.folder, flow.option.velocity_m_s, longest, flow.state.version
         )
         job.artifact("case.zip", "data")
     for name, kind in _FIELDS.items():
@@ -83,7 +82,7 @@ def _told(shop: Workshop, flow: Flowed) -> dict[str, Any]:
     step = max(1, -(-len(history.iterations) // _MOST_ROWS))
     return {
         "results": flow.rows,
-        "solver": f"OpenFOAM {flow.version}, simpleFoam, laminar",
+        "solver": f"OpenFOAM {flow.state.version}, simpleFoam, laminar",
         "diameter_m": layout.diameter_m,
         "diameter_from": "parameter" if layout.told_diameter else "particles",
         "height_m": layout.top_m,
@@ -134,7 +133,7 @@ def _page(outputs: Path, flow: Flowed) -> Report:
             Section("How it was found", _method(flow)),
         ],
         flow.warnings,
-        f"bed-flow-openfoam; OpenFOAM {flow.version}, simpleFoam, laminar, steady.",
+        f"bed-flow-openfoam; OpenFOAM {flow.state.version}, simpleFoam, laminar, steady.",
     )
 
 

@@ -53,8 +53,7 @@ def _work(job: Job, shop: Workshop, layout: Layout, particles: Particles, option
         state = _resumed(job, shop, option) or _meshed(job, shop, layout, particles, option)
         _solve(job, shop, state, layout, particles, option)
         warnings = _draw(job, shop, state, layout, option)
-        version = read_version(shop.log_of("simpleFoam").read_text("utf-8", "replace"))
-        deliver(job, shop, Flowed(particles, layout, option, state, version, warnings))
+        deliver(job, shop, Flowed(particles, layout, option, state, warnings))
     except Failure as failure:
         job.log("error", failure.message)
         if state is not None and (table := state.history.table()):
@@ -81,7 +80,7 @@ def _resumed(job: Job, shop: Workshop, option: Option) -> State | None:
             _empty(shop.folder)
             return None
         latest = times(shop.folder, state.parts)[-1]
-        job.log("info", f"Going on from iteration {latest}, velocity {len(state.done) + 1}.")
+        job.log("info", f"Going on from iteration {latest}, {len(state.done)} velocities done.")
     return state
 
 
@@ -100,7 +99,8 @@ def _meshed(
         )
         job.metric("cells", quality.cells)
         job.metric("cells_per_diameter", layout.cells_per_diameter)
-    return State(_mark(job, option), parts, quality.as_json())
+    version = read_version(shop.log_of("checkMesh").read_text("utf-8", "replace"))
+    return State(_mark(job, option), parts, quality.as_json(), version)
 
 
 def _solve(
@@ -138,8 +138,7 @@ def _solve(
             f"{velocity:g} m/s: {row['pressure_drop_pa']:.4g} Pa, core "
             f"{row['pressure_gradient_pa_m']:.4g} Pa/m after {row['iterations']} iterations",
         )
-        if number + 1 < len(option.velocity_m_s):
-            solver.keep(latest)
+        solver.keep(latest)
     job.progress(_SOLVED)
 
 
