@@ -77,7 +77,8 @@ async def test_a_deletion_that_was_begun_is_ended(
     path = f"{V1}/beds/{bed['id']}"
     assert (await lab("DELETE", path)).status_code == 500
     assert (await lab.get(path)).status_code == 404
-    assert bool(lab.objects()) == (place == "bed.after_mark")
+    if place == "bed.after_objects":
+        assert lab.objects() == []
     assert (await lab.see("/simulations"))["items"] == []
 
     await asyncio.gather(finish_deletions(lab.platform), finish_deletions(lab.platform))
