@@ -68,7 +68,7 @@ def _freed(
                 for k in range(_clip(z - 1, grid.up), _clip(z + 1, grid.up) + 1):
                     other = first[(i * grid.across + j) * grid.up + k]
                     while other >= 0:
-                        worst = max(worst, _push_out(place, centres, other))
+                        worst = max(worst, _push_out(place, centres, int(other)))
                         other = after[other]
         if worst < TOUCH:
             return True

@@ -24,7 +24,7 @@ TOLERANCE: Final = 0.003
 OVERLAP: Final = 2e-4
 """The overlap at which a bed counts as clean, in particle diameters."""
 
-_PRESS = Press(sink=5e-3, lift=0.05, shake=3e-2, keep=0.9, swift=0.04)
+_PRESS = Press(sink=6e-3, lift=0.07, shake=3e-2, keep=0.9, swift=0.05)
 _CALM = Press(sink=1e-3, lift=0.1, shake=0.0, keep=0.9, swift=0.01)
 _CLEAN = Press(sink=0.0, lift=0.2, shake=0.0, keep=0.9, swift=0.002)
 _CALM_SWEEPS, _CLEAN_SWEEPS, _CLEAN_AT_ONCE = 150, 4000, 50

@@ -39,7 +39,7 @@ class Press(NamedTuple):
 
 
 class State(NamedTuple):
-    """``centres`` ``(n, 3)`` and where they were a sweep ago; pairs ``(i, j)``, i < j: those of
+    """``centres`` ``(n, 3)`` and where they were a sweep ago; pairs ``(i, j)``, each once: those of
     ``i`` are ``others[starts[i]:starts[i + 1]]``, found when the centres were at ``found_at``;
     ``chance`` ``(1,)`` is what shakes."""
 
@@ -157,37 +157,51 @@ def _moved(centres: Field, since: Field) -> float:
 
 @kernel
 def _find_pairs(state: State, grid: Grid) -> None:
-    """By cells, each with those who lie in it."""
+    """By cells: each looks at those after it in its own cell, and at half of the cells around."""
     centres = state.centres
-    cells, begin, who = _sorted_into_cells(centres, grid)
-    plane, reach = grid.across * grid.across, (1 + SKIN) ** 2
+    cells, begin, who, rank = _sorted_into_cells(centres, grid)
+    plane = grid.across * grid.across
     found = 0
     for one in range(len(centres)):
         state.starts[one] = found
         cell = cells[one]
         x, y, z = cell % grid.across, cell % plane // grid.across, cell // plane
-        for k in range(max(z - 1, 0), min(z + 2, grid.up)):
+        left, right = max(x - 1, 0), min(x + 2, grid.across)
+        row = z * plane + y * grid.across
+        found = _add_pairs(state, who, one, rank[one] + 1, begin[row + right], found)
+        if y + 1 < grid.across:
+            row += grid.across
+            found = _add_pairs(state, who, one, begin[row + left], begin[row + right], found)
+        if z + 1 < grid.up:
             for j in range(max(y - 1, 0), min(y + 2, grid.across)):
-                row = k * plane + j * grid.across
-                last = begin[row + min(x + 2, grid.across)]
-                for at in range(begin[row + max(x - 1, 0)], last):
-                    other = who[at]
-                    dx = centres[other, 0] - centres[one, 0]
-                    dy = centres[other, 1] - centres[one, 1]
-                    dz = centres[other, 2] - centres[one, 2]
-                    near = dx * dx + dy * dy + dz * dz < reach
-                    if other > one and near and found < len(state.others):
-                        state.others[found] = other
-                        found += 1
+                row = (z + 1) * plane + j * grid.across
+                found = _add_pairs(state, who, one, begin[row + left], begin[row + right], found)
     state.starts[len(centres)] = found
     state.found_at[:] = centres
 
 
 @kernel
+def _add_pairs(
+    state: State, who: NDArray[np.int32], one: int, begin: int, end: int, found: int
+) -> int:
+    """Of those in a part of the list, the ones within reach; how many pairs there are now."""
+    centres, reach = state.centres, (1 + SKIN) ** 2
+    x, y, z = centres[one, 0], centres[one, 1], centres[one, 2]
+    for at in range(begin, end):
+        other = who[at]
+        dx, dy, dz = centres[other, 0] - x, centres[other, 1] - y, centres[other, 2] - z
+        if dx * dx + dy * dy + dz * dz < reach and found < len(state.others):
+            state.others[found] = other
+            found += 1
+    return found
+
+
+@kernel
 def _sorted_into_cells(
     centres: Field, grid: Grid
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """The cell of each, where each cell begins in the list of who lies where, and that list."""
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """The cell of each, where each cell begins in the list of who lies where, that list, and the
+    place of each in it."""
     count = len(centres)
     cells = np.empty(count, np.int64)
     begin = np.zeros(grid.across * grid.across * grid.up + 1, np.int32)
@@ -199,8 +213,9 @@ def _sorted_into_cells(
         begin[cells[one] + 1] += 1
     for cell in range(len(begin) - 1):
         begin[cell + 1] += begin[cell]
-    who, filled = np.empty(count, np.int32), begin.copy()
+    who, rank, filled = np.empty(count, np.int32), np.empty(count, np.int32), begin.copy()
     for one in range(count):
-        who[filled[cells[one]]] = one
+        rank[one] = filled[cells[one]]
+        who[rank[one]] = one
         filled[cells[one]] += 1
-    return cells, begin, who
+    return cells, begin, who, rank

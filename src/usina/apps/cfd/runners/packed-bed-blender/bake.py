@@ -110,11 +110,13 @@ def body(told, mesh, block, place, turn):
     one.location = place
     one.rotation_mode = "QUATERNION"
     one.rotation_quaternion = Euler(turn).to_quaternion()
-    rigid(
-        one,
-        {"sphere": "SPHERE", "cube": "BOX", "cylinder": "CYLINDER"}.get(shape, "MESH"),
-        "ACTIVE",
-    )
+    rigid(one, SHAPES[told["shape"]], "ACTIVE")
+    for turned, (x, y) in told["blocks"]:
+        part = add("block", block)
+        part.parent = one
+        part.location = (x, y, 0.0)
+        part.rotation_euler = (0.0, 0.0, turned)
+        rigid(part, "BOX", "ACTIVE")
     return one
 
 
