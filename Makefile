@@ -30,6 +30,7 @@ $(BIN)/uv:
 $(STAMP): $(BIN)/uv requirements.lock pyproject.toml clients/python/pyproject.toml
 	$(UV) pip install --quiet --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --no-deps --no-build-isolation -e clients/python -e .
+	@$(BIN)/usina doctor >/dev/null || true # the models' probes keep what is made once
 	@touch $@
 
 demo: setup ## Real jobs from pictures, words and a bed, results in usina-demo/

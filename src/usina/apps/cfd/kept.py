@@ -5,11 +5,12 @@ job. `kept_folder` gives a folder below `KEPT` to the first process that may wri
 model's probe: it runs outside of the sandbox. A process that may not gets a copy of its own.
 """
 
+import atexit
 import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,35 +26,39 @@ def kept_folder(name: str) -> Path:
     folder = KEPT / name
     if not _writable(folder):
         copy = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
         if folder.is_dir():
             shutil.copytree(folder, copy, dirs_exist_ok=True, ignore=_unfinished)
         return copy
     return folder
 
 
-def once(name: str, make: Callable[[], bool]) -> None:
-    """Makes what is to be kept, unless these very sources and libraries have made it here before;
-    ``make`` says whether it is all there now.
+def can_keep() -> bool:
+    """Whether this process may write there."""
+    return _writable(KEPT)
 
-    A probe asks this at every start, so the answer costs a look at some files. Where nothing can
-    be kept nothing is made, but for a library that is missing: its ``ImportError`` is the answer.
+
+def once(name: str, make: Callable[[], bool], also: Sequence[Path] = ()) -> None:
+    """Makes what is to be kept, unless these very sources and libraries, and the files that are
+    named ``also``, have made it here before; ``make`` says whether it is all there now.
+
+    A probe asks this at every start, so the answer costs a look at some files.
     """
-    done = KEPT / "made" / f"{name}-{_state()}"
-    if done.exists() or (all(map(find_spec, _LIBRARIES)) and not _writable(done.parent)):
-        return
-    if make():
+    done = KEPT / "made" / f"{name}-{_state(also)}"
+    if not done.exists() and make():
         with suppress(OSError):
+            done.parent.mkdir(parents=True, exist_ok=True)
             for older in done.parent.glob(f"{name}-*"):
                 older.unlink(missing_ok=True)
             done.touch()
 
 
-def _state() -> str:
+def _state(also: Sequence[Path]) -> str:
     """Another one for every change of the room's sources, the libraries or Python."""
     found = [find_spec(library) for library in _LIBRARIES]
     files = [Path(spec.origin) for spec in found if spec and spec.origin]
     state = hashlib.sha256(sys.version.encode())
-    for file in (*files, *sorted(KEPT.parent.rglob("*.py"))):
+    for file in (*files, *also, *sorted(KEPT.parent.rglob("*.py"))):
         seen = file.stat()
         state.update(f"{file} {seen.st_mtime_ns} {seen.st_size}\n".encode())
     return state.hexdigest()[:16]

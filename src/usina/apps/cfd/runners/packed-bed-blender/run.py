@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 import usina_runner
-from usina.apps.cfd.packing.blender import STILL, Baked, NoBlender, bake
+from usina.apps.cfd.packing.blender import STILL, Baked, bake
 from usina.apps.cfd.packing.delivery import Bed, deliver
+from usina.apps.cfd.packing.installation import NoBlender
 from usina.apps.cfd.packing.order import Order, read_order
 from usina.apps.cfd.particles import Particles
 
