@@ -23,10 +23,10 @@ from usina.apps.cfd.porosity import core_porosity
 from usina.imaging.array import Field
 
 RATIO_LEAST: Final = 3.0
-POROSITY_SLACK: Final = 0.002
+POROSITY_SLACK: Final = 0.003
 _CASES: Final = ((2000, 5.0), (10_000, 10.0))
 _ROUNDS: Final = 3
-_SWEEPS: Final = 750
+_SWEEPS: Final = 690
 _SCHEDULE: Final = ((2e-3, 800), (3e-4, 300), (5e-5, 300), (0.0, 400))
 _KEEP: Final = 0.9
 

@@ -37,7 +37,7 @@ def test_a_narrow_tube_gives_the_packing_of_geometry(wide: float, expected: floa
     made = packed(
         diameter_m=0.01 * wide, particle_diameter_m=0.01, particle_count=120, height_m=2.0
     )
-    assert core(made, 0.01 * wide) == pytest.approx(expected, abs=0.003)
+    assert core(made, 0.01 * wide) == pytest.approx(expected, abs=0.005)
 
 
 def test_nobody_overlaps_and_all_are_inside() -> None:

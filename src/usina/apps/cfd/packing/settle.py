@@ -164,11 +164,11 @@ def _find_pairs(state: State, grid: Grid) -> None:
     found = 0
     for one in range(len(centres)):
         state.starts[one] = found
-        cell = cells[one]
+        cell = int(cells[one])
         x, y, z = cell % grid.across, cell % plane // grid.across, cell // plane
         left, right = max(x - 1, 0), min(x + 2, grid.across)
         row = z * plane + y * grid.across
-        found = _add_pairs(state, who, one, rank[one] + 1, begin[row + right], found)
+        found = _add_pairs(state, who, one, int(rank[one]) + 1, begin[row + right], found)
         if y + 1 < grid.across:
             row += grid.across
             found = _add_pairs(state, who, one, begin[row + left], begin[row + right], found)
