@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from usina.apps.cfd.packing import tracer
 from usina.apps.cfd.packing.colour import PALETTE, linear, shades
-from usina.apps.cfd.packing.tracer import Scene, Vector, View, build, trace
+from usina.apps.cfd.packing.scene import CUBE, CYLINDER, RING, SPHERE, Scene, Vector, View, build
+from usina.apps.cfd.packing.tracer import trace
 from usina.apps.cfd.particles import Particles
 from usina.apps.cfd.porosity import top_of
 from usina.imaging.array import Bytes, Field
@@ -21,7 +21,7 @@ _TURN, _PITCH = math.radians(-62), math.radians(17)
 _FOCAL = 2.4
 _ROWS = 20
 _WALL = 1.035
-_KINDS = {"sphere": tracer.SPHERE, "cube": tracer.CUBE, "cylinder": tracer.CYLINDER}
+_KINDS = {"sphere": SPHERE, "cube": CUBE, "cylinder": CYLINDER}
 
 
 def draw(
@@ -58,7 +58,7 @@ def _scene(particles: Particles) -> Scene:
     half, long, bore = shape.diameter_m / 2, shape.length_m / 2, shape.inner_diameter_m / 2
     light = np.array([linear(colour) for colour in PALETTE])[shades(particles)]
     return build(
-        _KINDS.get(shape.kind, tracer.RING),
+        _KINDS.get(shape.kind, RING),
         np.ascontiguousarray(particles.centres),
         np.ascontiguousarray(particles.rotations()),
         light,
