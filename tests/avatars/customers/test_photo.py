@@ -115,6 +115,14 @@ async def test_what_is_wrong_is_named_and_leaves_nothing(
     assert answer.status_code == 422, answer.text
     assert (answer.json()["code"], answer.json()["errors"][0]["pointer"]) == (code, pointer)
     assert studio.objects() == {}
+    assert (await studio.get(f"/customers/{name}/photos")).status_code == 404
+
+
+async def test_a_customer_who_was_there_stays_when_a_photo_is_refused(studio: Studio) -> None:
+    name = a_customer()
+    await studio("PUT", f"/customers/{name}", json={"retentionDays": 3})
+    assert (await studio.send(name, b"just words")).status_code == 422
+    assert (await studio.get(f"/customers/{name}/photos")).json()["items"] == []
 
 
 async def test_what_is_no_photo_is_refused(studio: Studio) -> None:

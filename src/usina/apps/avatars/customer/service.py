@@ -15,6 +15,7 @@ from usina.kernel.ids import is_id, new_id
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.page import Page
 from usina.kernel.platform import Platform
+from usina.kernel.tenancy.audit import Note, Values
 from usina.kernel.tenancy.caller import Caller
 
 MODEL: Final = "avatar-studio-v1"
@@ -48,14 +49,22 @@ class Customers:
         """
         (file,) = reception.files
         photo_id = new_id()
+        made: set[str] = set()
+
+        def remember(
+            action: str, before: Values | None = None, after: Values | None = None
+        ) -> Note:
+            return lambda tx: made.add(action)
 
         def arrive(tx: Transaction) -> None:
-            customer = store.ensure_customer(tx, self._organization_id, name, note)
+            customer = store.ensure_customer(tx, self._organization_id, name, remember)
             reception.insert(tx)
             store.insert_photo(tx, customer, photo_id, file.id)
 
         def accept(tx: Transaction, jobs: list[Job]) -> None:
             store.attach_job(tx, self._organization_id, photo_id, jobs[0].id)
+            for action in made:
+                note(action)(tx)
             note("photo.received")(tx)  # its job's id would outlive an erasure
             also(tx, jobs[0])
 
@@ -74,7 +83,7 @@ class Customers:
     async def _turn_away(self, photo_id: str, file_id: str) -> None:
         """A photo that made no job leaves nothing."""
         await self.platform.database.write(
-            partial(store.forget_photo, photo_id=photo_id), tenant=self._organization_id
+            partial(store.turn_away, photo_id=photo_id), tenant=self._organization_id
         )
         await self.platform.files.delete(self.caller, file_id)
 

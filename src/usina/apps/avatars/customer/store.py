@@ -47,7 +47,9 @@ def ensure_customer(tx: Transaction, organization_id: str, name: str, note: Told
     if tx.execute(insert_new(customers), values | {"created_at": tx.now}).rowcount:
         note("customer.created")(tx)
     mine = sa.select(customers.c.id).where(owned_by(organization_id, customers))
-    tx.execute(mine.where(customers.c.name == name).with_for_update())
+    held = tx.execute(mine.where(customers.c.name == name).with_for_update())
+    if held.one_or_none() is None:  # went meanwhile, with a photo that was refused
+        return ensure_customer(tx, organization_id, name, note)
     customer = find_customer(tx, organization_id, name)
     if customer.erasing_at is not None:
         raise _erasing()
@@ -164,6 +166,28 @@ def photos_of(tx: Transaction, customer: Customer) -> list[Photo]:
 
 def forget_photo(tx: Transaction, photo_id: str) -> None:
     tx.execute(sa.delete(customer_photos).where(customer_photos.c.id == photo_id))
+
+
+def turn_away(tx: Transaction, photo_id: str) -> None:
+    """Forgets a photo that made no job, and the customer who was made with it, unless somebody has
+    done something with them since."""
+    photo = sa.select(customer_photos.c.customer_id, customer_photos.c.created_at)
+    found = tx.execute(photo.where(customer_photos.c.id == photo_id)).one_or_none()
+    if found is None:
+        return
+    mine = sa.select(customers.c.id).where(customers.c.id == found.customer_id)
+    tx.execute(mine.with_for_update())
+    forget_photo(tx, photo_id)
+    others = sa.exists().where(customer_photos.c.customer_id == customers.c.id)
+    tx.execute(
+        sa.delete(customers).where(
+            customers.c.id == found.customer_id,
+            customers.c.created_at == found.created_at,
+            customers.c.retention_days.is_(None),
+            customers.c.erasing_at.is_(None),
+            ~others,
+        )
+    )
 
 
 def spent_uploads(tx: Transaction, before: datetime, limit: int) -> list[Photo]:
