@@ -9,7 +9,7 @@ import pytest
 
 from tests.moving.conftest import Servers, usina
 from tests.moving.look import change, content, rows
-from tests.storage.conftest import everything_in, small_disk
+from tests.storage.conftest import SMALL_DISK_BYTES, everything_in, small_disk
 from usina import moving, upkeep
 from usina.data_folder import locked
 from usina.kernel.errors import Conflict, Invalid, NotFound, StorageFull, Unavailable
@@ -204,7 +204,7 @@ def test_a_bucket_that_is_not_there(source: Path, servers: Servers) -> None:
 
 def test_a_full_disk_is_no_end(source: Path, small_disk: Path) -> None:
     (source / "store/files/large").mkdir(parents=True)
-    (source / "store/files/large/one").write_bytes(bytes(2 * 1024**2))
+    (source / "store/files/large/one").write_bytes(bytes(2 * SMALL_DISK_BYTES))
 
     with pytest.raises(StorageFull):
         _copy(Settings(), source, small_disk / "data")

@@ -10,7 +10,7 @@ import pytest
 from tests.storage.stores import STORES, Opening
 from usina.kernel.storage.store import Store
 
-SMALL_DISK_BYTES = 1024**2
+SMALL_DISK_BYTES = 4 * 1024**2
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -27,7 +27,7 @@ def store(opening: Opening) -> Generator[Store]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Generator[Path]:
-    """A folder where no more than a megabyte can be written.
+    """A folder where no more than four megabytes can be written.
 
     A file system of its own where mounting is allowed, else a limit on the size of files.
     """

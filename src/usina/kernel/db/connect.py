@@ -3,8 +3,8 @@
 Everybody else has units (:mod:`usina.kernel.db.unit_of_work`).
 """
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,9 +20,9 @@ from usina.kernel.db.postgres import (
     refusal_of,
     upgrade_postgres,
 )
-from usina.kernel.db.sqlite import SqliteDatabase, open_engine
+from usina.kernel.db.sqlite import SqliteDatabase, open_engine, translated
 from usina.kernel.db.unit_of_work import Database
-from usina.kernel.errors import Unavailable
+from usina.kernel.errors import StorageFull, Unavailable
 
 T = TypeVar("T")
 
@@ -41,13 +41,11 @@ def open_database(address: Address, options: PostgresOptions | None = None) -> D
 
 
 async def upgrade_database(address: Address) -> None:
-    """Brings the schema to ``HEAD``; raises ``Unavailable`` where nobody answers."""
+    """Brings the schema to ``HEAD``; raises ``Unavailable`` where nobody answers,
+    ``StorageFull`` where a file finds no room."""
     if isinstance(address, Path):
-        engine = open_engine(address)
-        try:
+        with _opened(address, "BEGIN IMMEDIATE") as engine:
             upgrade(engine)
-        finally:
-            engine.dispose()
         return
     try:
         await upgrade_postgres(address)
@@ -67,12 +65,9 @@ async def revision_at(address: Address) -> str | None:
 async def connected(address: Address, *, read_only: bool) -> AsyncGenerator[sa.Connection]:
     """A connection; one to read has a single snapshot from its first statement to its end."""
     if isinstance(address, Path):
-        engine = open_engine(address, begin="BEGIN" if read_only else "BEGIN IMMEDIATE")
-        try:
-            with engine.connect() as connection:
-                yield connection
-        finally:
-            engine.dispose()
+        begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        with _opened(address, begin) as engine, engine.connect() as connection:
+            yield connection
         return
     server = open_postgres(address, _PATIENT)
     if read_only:
@@ -97,6 +92,19 @@ async def connected(address: Address, *, read_only: bool) -> AsyncGenerator[sa.C
         raise refusal_of(error) or _lost(error, address) from error
     finally:
         await server.dispose()
+
+
+@contextmanager
+def _opened(file: Path, begin: str) -> Generator[sa.Engine]:
+    engine = open_engine(file, begin=begin)
+    try:
+        yield engine
+    except DBAPIError as error:
+        if isinstance(refusal := translated(error), StorageFull):
+            raise refusal from error
+        raise
+    finally:
+        engine.dispose()
 
 
 async def in_greenlet(work: Callable[[], T]) -> T:

@@ -128,7 +128,7 @@ class SqliteDatabase:
             except Exception as error:
                 driver.rollback()
                 for waiting in group:
-                    waiting.error = waiting.error or _translated(error)
+                    waiting.error = waiting.error or translated(error)
             for waiting in group:
                 waiting.deliver()
 
@@ -140,7 +140,7 @@ class SqliteDatabase:
             try:
                 waiting.result = waiting.unit(transaction)
             except Exception as error:
-                waiting.error = _translated(error)
+                waiting.error = translated(error)
                 transaction.driver.execute("ROLLBACK TO unit", ())
             transaction.driver.execute("RELEASE unit", ())
         waiting.hooks = transaction.hooks
@@ -160,7 +160,7 @@ async def _begin(driver: sqlite3.Connection) -> None:
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-def _translated(error: BaseException) -> BaseException:
+def translated(error: BaseException) -> BaseException:
     """A full disk is a refusal that callers understand; everything else stays what it is."""
     cause = error.orig if isinstance(error, OperationalError) else error
     if isinstance(cause, sqlite3.OperationalError):

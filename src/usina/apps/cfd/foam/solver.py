@@ -20,6 +20,7 @@ from usina_runner import Cancelled, Failure, Job
 
 STILL_ITERATIONS: Final = 30
 STILL_SHARE: Final = 0.002
+_STOP_SHARE: Final = 0.0015  # a solver makes some iterations more before it has heard
 NO_END: Final = 1_000_000_000
 """A solver goes on until it is told to stop."""
 
@@ -141,7 +142,7 @@ class _Run:
         start = self.solver.state.start
         if self.heard - start >= self.solver.option.max_iterations:
             return True
-        return self.monitor.steady(STILL_ITERATIONS, STILL_SHARE, start)
+        return self.monitor.steady(STILL_ITERATIONS, _STOP_SHARE, start)
 
     def _tell(self) -> None:
         solver, history = self.solver, self.monitor.history
