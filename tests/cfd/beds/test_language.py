@@ -117,11 +117,14 @@ def _values(path: tuple[str, ...]) -> st.SearchStrategy[Any]:
     kind = next(option for option in options if option.get("type") != "null")
     if "enum" in kind:
         return st.sampled_from(kind["enum"])
-    low, high = kind.get("minimum"), kind.get("maximum", 1.0)
+    low, high = kind.get("minimum"), kind.get("maximum")
     match kind["type"]:
         case "number":
-            least = low if low is not None else kind.get("exclusiveMinimum", 0)
-            return st.floats(least + 1e-9 if low is None else least, high)
+            return st.floats(
+                low if low is not None else kind.get("exclusiveMinimum", 0.0) + 1e-9,
+                high if high is not None else kind.get("exclusiveMaximum", 1.0),
+                exclude_max=high is None,
+            )
         case "integer":
             return st.integers(low, high)
         case "boolean":
