@@ -76,6 +76,7 @@ class JobStore(RuleBasedStateMachine):
     """Two organizations, two workers, one store."""
 
     engine: ClassVar[str]
+    played: ClassVar[int] = 0
     held = Bundle("held")
     known = Bundle("known")
 
@@ -96,6 +97,7 @@ class JobStore(RuleBasedStateMachine):
         self.write(lambda tx: tx.execute(sa.insert(organizations), rows).rowcount)
 
     def teardown(self) -> None:
+        type(self).played += 1
         self.runner.run(self.stack.aclose())
         self.runner.close()
         self.folder.cleanup()

@@ -19,3 +19,4 @@ def test_any_order_of_operations_keeps_the_store_true(store: type[JobStore]) -> 
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert store.played >= 60

@@ -66,6 +66,7 @@ async def test_what_holds_without_a_pooler_holds_with_one(
     if "database" in inspect.signature(behaviour).parameters:
         await prepare(database)
     await behaviour(database)
+    assert await database.read(lambda tx: tx.now), "and units go on through the pooler"
 
 
 def test_there_is_enough_to_try() -> None:

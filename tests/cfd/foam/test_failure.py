@@ -59,12 +59,13 @@ def test_a_solver_that_is_killed_may_be_tried_again(tmp_path: Path) -> None:
 
 def test_a_killed_solver_goes_on_from_the_fields_that_were_kept_last(tmp_path: Path) -> None:
     def kill(message: dict[str, object]) -> bool:
-        if message["type"] == "checkpoint":
+        if killed.of("checkpoint"):  # at the latest that of the first velocity
             for pid in solvers():
                 os.kill(pid, signal.SIGKILL)
         return False
 
-    bed, keeping = BED.read_bytes(), {"mesh": COARSEST, "checkpoint_seconds": 0.2}
+    bed = BED.read_bytes()
+    keeping = {"mesh": COARSEST, "checkpoint_seconds": 0.2, "velocity_m_s": [0.05, 0.1, 0.2]}
     killed = Listening(kill)
     with pytest.raises(Failure) as raised:
         run(prepare(tmp_path / "first", bed, killed, **keeping))

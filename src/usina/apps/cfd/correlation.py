@@ -11,8 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from usina.apps.cfd.particles import Shape
+
 Kind = Literal["spheres", "cylinders", "others"]
 """What a bed is made of, as far as the correlations tell it apart."""
+
+
+def kind_of(shape: Shape) -> Kind:
+    """What the correlations take particles of a shape for."""
+    if shape.kind == "sphere":
+        return "spheres"
+    return "cylinders" if shape.kind == "cylinder" else "others"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,11 @@ class Shape:
         return float(np.cbrt(6 * self.volume_m3 / math.pi))
 
     @property
+    def sauter_diameter_m(self) -> float:
+        """Of the sphere with the same surface per volume: six volumes over one surface."""
+        return 6 * self.volume_m3 / self.surface_m2
+
+    @property
     def sphericity(self) -> float:
         """The surface of that sphere over the particle's own (Wadell 1932): 1 for a sphere."""
         return math.pi * self.equivalent_diameter_m**2 / self.surface_m2

@@ -3,11 +3,12 @@
 An artifact's bytes never change, so what was read once is true for ever.
 """
 
-import json
 from collections import OrderedDict
 from typing import Any, Final
 
+from usina.http_kit.body import parse_json
 from usina.kernel.artifacts.artifact import Artifact
+from usina.kernel.errors import Malformed
 from usina.kernel.jobs.job import Job
 from usina.kernel.platform import Platform
 from usina.kernel.storage.store import ObjectMissing
@@ -30,14 +31,23 @@ async def told_by(platform: Platform, job: Job, wanted: frozenset[str]) -> dict[
         _KEPT.move_to_end(key)
         return _KEPT[key]
     try:
-        report = json.loads(await _content(platform, job, artifact))
-    except (ObjectMissing, ValueError):
+        content = await _content(platform, job, artifact)
+    except ObjectMissing:
         return {}
-    told = {name: report[name] for name in wanted if name in report}
+    told = fields_of(content, wanted)
     _KEPT[key] = told
     if len(_KEPT) > _MOST_KEPT:
         _KEPT.popitem(last=False)
     return told
+
+
+def fields_of(report: bytes, wanted: frozenset[str]) -> dict[str, Any]:
+    """Those of a report's fields that are wanted; none where it is no object of strict JSON."""
+    try:
+        told = parse_json(report)
+    except Malformed:
+        return {}
+    return {name: told[name] for name in wanted if name in told} if isinstance(told, dict) else {}
 
 
 async def _content(platform: Platform, job: Job, artifact: Artifact) -> bytes:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from usina.apps.cfd.bed.plan import BedPlan
+from usina.apps.cfd.choice import chosen
 from usina.kernel.errors import FieldError, Invalid, Problem
 from usina.kernel.jobs.job import JobRequest
 from usina.kernel.registry import Model, Registry
-from usina.kernel.runners.form import suggestion
 
 PARTICLES: Final = "particles.csv"
 _GROUPS: Final = ("particles", "packing")
@@ -29,7 +29,7 @@ class Recipe:
 def recipe_of(plan: BedPlan, registry: Registry) -> Recipe:
     """Raises ``Invalid``: ``unknown_model``, ``model_unavailable``, or what the generator does not
     take, at its place in the bed."""
-    model = _generator(plan.generator, registry)
+    model = chosen(plan.generator, "generator", registry, _makes_particles)
     given, places = _params(plan, model.form.params_schema["properties"])
     try:
         params = model.form.fill(given)
@@ -40,20 +40,9 @@ def recipe_of(plan: BedPlan, registry: Registry) -> Recipe:
     return Recipe(request, hashlib.sha256(told.encode()).hexdigest())
 
 
-def _generator(name: str, registry: Registry) -> Model:
-    """Any model that makes particles is one."""
-    model = registry.get(name)
-    if model is None or PARTICLES not in model.manifest.outputs:
-        known = [m.name for m in registry.all() if PARTICLES in m.manifest.outputs]
-        raise Invalid.at(
-            "/generator",
-            f"There is no generator named {name!r}.{suggestion(name, known)}",
-            code="unknown_model",
-        )
-    if not model.available:
-        reason = model.unavailable_reason or "The model can not run here."
-        raise Invalid.at("/generator", reason, code="model_unavailable")
-    return model
+def _makes_particles(model: Model) -> bool:
+    """Any model that does is a generator."""
+    return PARTICLES in model.manifest.outputs
 
 
 def _params(plan: BedPlan, known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

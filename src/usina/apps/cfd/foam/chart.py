@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from usina.apps.cfd.correlation import (
-    Bed,
     Flow,
     eisfeld_schnitzlein_resistance,
     ergun_resistance,
+    kind_of,
 )
 from usina.apps.cfd.foam.layout import Layout
 from usina.apps.cfd.foam.log import FIELDS, History
 from usina.apps.cfd.foam.option import Fluid
-from usina.apps.cfd.foam.outcome import kind_of, sauter_m
+from usina.apps.cfd.foam.outcome import bed_of
 from usina.apps.cfd.particles import Shape
 from usina.apps.cfd.plot import Chart, Line, canvas, draw_chart
 from usina.imaging.array import Field
@@ -70,7 +70,7 @@ def draw_drop(path: Path, rows: Sequence[Row], layout: Layout, shape: Shape, flu
     low, high = (found.min() / 2, found.max() * 2) if wide else (0.0, 1.4 * found.max())
     spread = np.geomspace if wide else np.linspace
     speeds = np.asarray(spread(low, high, 80), dtype=np.float64)
-    bed = Bed(layout.porosity, sauter_m(shape) * (1 - layout.option.shrink), layout.diameter_m)
+    bed = bed_of(shape, layout)
     flows = [Flow(fluid.density_kg_m3, fluid.viscosity_pa_s, float(speed)) for speed in speeds]
     by_ergun, with_wall = ergun_resistance(bed), eisfeld_schnitzlein_resistance(bed, kind_of(shape))
     draw_chart(

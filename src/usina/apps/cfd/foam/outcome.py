@@ -7,9 +7,9 @@ from usina.apps.cfd.correlation import (
     Bed,
     Estimate,
     Flow,
-    Kind,
     eisfeld_schnitzlein,
     ergun,
+    kind_of,
     particle_reynolds,
 )
 from usina.apps.cfd.foam.field import Slope
@@ -36,22 +36,15 @@ class Reference:
     eisfeld_schnitzlein: Estimate
 
 
-def kind_of(shape: Shape) -> Kind:
-    if shape.kind == "sphere":
-        return "spheres"
-    return "cylinders" if shape.kind == "cylinder" else "others"
-
-
-def sauter_m(shape: Shape) -> float:
-    """The diameter of the sphere with the same surface per volume."""
-    return 6 * shape.volume_m3 / shape.surface_m2
+def bed_of(shape: Shape, layout: Layout) -> Bed:
+    """The bed as correlations see it: by the geometry's porosity, never the mesh's, since contacts
+    that a mesh has closed are still in the bed."""
+    size = shape.sauter_diameter_m * (1 - layout.option.shrink)
+    return Bed(layout.porosity, size, layout.diameter_m)
 
 
 def refer(shape: Shape, layout: Layout, fluid: Fluid, velocity: float) -> Reference:
-    """By the geometry's porosity, never the mesh's: contacts that a mesh has closed are still in
-    the bed."""
-    size = sauter_m(shape) * (1 - layout.option.shrink)
-    bed = Bed(layout.porosity, size, layout.diameter_m)
+    bed = bed_of(shape, layout)
     flow = Flow(fluid.density_kg_m3, fluid.viscosity_pa_s, velocity)
     return Reference(
         particle_reynolds(bed, flow),

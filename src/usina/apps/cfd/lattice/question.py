@@ -6,7 +6,14 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from usina.apps.cfd.correlation import Bed, Flow, Kind, eisfeld_schnitzlein, particle_reynolds
+from usina.apps.cfd.correlation import (
+    Bed,
+    Flow,
+    Kind,
+    eisfeld_schnitzlein,
+    kind_of,
+    particle_reynolds,
+)
 from usina.apps.cfd.lattice.domain import BYTES_PER_NODE
 from usina.apps.cfd.lattice.voxel import box_of
 from usina.apps.cfd.particles import Particles
@@ -25,7 +32,6 @@ _BYTES_PER_VOXEL: Final = 12
 _WORK_BYTES_PER_NODE: Final = 160
 _DEEPEST: Final = 0.1
 _OUTSIDE: Final = 0.01
-_KINDS: Final[dict[str, Kind]] = {"sphere": "spheres", "cylinder": "cylinders"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,11 @@ class Piece:
     @property
     def bed(self) -> Bed:
         """As correlations see it."""
-        return Bed(self.porosity, sauter_diameter(self.particles), self.tube_diameter_m)
+        return Bed(self.porosity, self.particles.shape.sauter_diameter_m, self.tube_diameter_m)
 
     @property
     def kind(self) -> Kind:
-        return _KINDS.get(self.particles.shape.kind, "others")
+        return kind_of(self.particles.shape)
 
 
 def read_question(params: Mapping[str, Any]) -> Question:
@@ -143,12 +149,6 @@ def check_memory(piece: Piece, question: Question) -> None:
         f"{length:.1f} diameters of the bed; {MEMORY_BYTES / 2**30:g} GiB are there. A resolution "
         f"of {finest} fits, or length_diameters of {length * room:.1f}.",
     )
-
-
-def sauter_diameter(particles: Particles) -> float:
-    """Six volumes over one surface, in metres: a sphere's own diameter."""
-    shape = particles.shape
-    return 6 * shape.volume_m3 / shape.surface_m2
 
 
 def _bytes(piece: Piece, resolution: int) -> float:

@@ -7,9 +7,9 @@ from pydantic_core import PydanticCustomError
 
 from usina.apps.cfd.bed.plan import BedPlan, Cfd
 from usina.apps.cfd.bed.text import Name
+from usina.apps.cfd.choice import chosen
 from usina.kernel.errors import FieldError, Invalid
 from usina.kernel.registry import Model, Registry
-from usina.kernel.runners.form import suggestion
 
 INPUT: Final = "bed"
 _MOST_VELOCITIES: Final = 64
@@ -84,7 +84,7 @@ class SweepPlan(Settings):
 def params_of(settings: Settings, plan: BedPlan, registry: Registry) -> dict[str, Any]:
     """What the solver is given, with its defaults. Raises ``Invalid``: ``unknown_model``,
     ``model_unavailable``, or what the solver does not take, at its place in the request."""
-    model = _solver(settings.solver, registry)
+    model = chosen(settings.solver, "solver", registry, _takes_a_bed)
     given = _given(settings, plan.cfd)
     if "diameter_m" in model.form.params_schema["properties"]:
         given["diameter_m"] = plan.diameter_m
@@ -115,17 +115,6 @@ def _given(settings: Settings, cfd: Cfd) -> dict[str, Any]:
     return {**given, "mesh": settings.mesh} if settings.mesh else given
 
 
-def _solver(name: str, registry: Registry) -> Model:
-    """Any model that takes a bed is one."""
-    model = registry.get(name)
-    if model is None or INPUT not in model.manifest.inputs:
-        known = [m.name for m in registry.all() if INPUT in m.manifest.inputs]
-        raise Invalid.at(
-            "/solver",
-            f"There is no solver named {name!r}.{suggestion(name, known)}",
-            code="unknown_model",
-        )
-    if not model.available:
-        reason = model.unavailable_reason or "The model can not run here."
-        raise Invalid.at("/solver", reason, code="model_unavailable")
-    return model
+def _takes_a_bed(model: Model) -> bool:
+    """Any model that does is a solver."""
+    return INPUT in model.manifest.inputs

@@ -14,23 +14,25 @@ from usina.apps.cfd.foam.option import Fluid, MeshOption
 from usina.apps.cfd.foam.workshop import Workshop
 from usina.apps.cfd.verification.part import Part, Row
 
-_RADIUS, _LENGTH, _VELOCITY = 0.01, 0.06, 0.01
-_FLUID: Final = Fluid(1000.0, 0.02)
+RADIUS: Final = 0.01
+LENGTH: Final = 0.06
+VELOCITY: Final = 0.01
+FLUID: Final = Fluid(1000.0, 0.02)
 _ITERATIONS: Final = 150
 
 
-def _layout(across: int) -> Layout:
+def layout_of(across: int) -> Layout:
     """A tube of water twenty times as viscous; Re 10, developed within a diameter."""
     return Layout(
         option=MeshOption(),
-        diameter_m=2 * _RADIUS,
+        diameter_m=2 * RADIUS,
         told_diameter=True,
-        particle_m=_RADIUS,
-        top_m=_LENGTH,
+        particle_m=RADIUS,
+        top_m=LENGTH,
         low_m=0.0,
-        high_m=_LENGTH,
-        core_low_m=_LENGTH / 2,
-        core_high_m=_LENGTH,
+        high_m=LENGTH,
+        core_low_m=LENGTH / 2,
+        core_high_m=LENGTH,
         has_core=True,
         porosity=1.0,
         grid=Grid(across, across * 3 // 5, 24),
@@ -42,13 +44,15 @@ def _tube(across: int) -> Row:
     with TemporaryDirectory(prefix="verification-") as home:
         folder = Path(home)
         shop = Workshop(folder, find_installation(), 600, lambda: None)
-        write_case(folder, _layout(across), _FLUID, _VELOCITY)
+        write_case(folder, layout_of(across), FLUID, VELOCITY)
         quality = make_mesh(shop, 1, empty=True, tell=lambda share: None)
         write_control(folder, Control(_ITERATIONS))
         shop.run("simpleFoam", reason="solver_failed")
         pressure = read_pressure([folder / str(_ITERATIONS)])
-        slope = slope_of(read_cells([folder / "0"]), pressure, _layout(across), 1000.0)
-    exact = 8 * _FLUID.viscosity_pa_s * _VELOCITY / _RADIUS**2
+        slope = slope_of(
+            read_cells([folder / "0"]), pressure, layout_of(across), FLUID.density_kg_m3
+        )
+    exact = 8 * FLUID.viscosity_pa_s * VELOCITY / RADIUS**2
     return Row(
         f"square of {across} cells",
         slope.gradient_pa_m,
