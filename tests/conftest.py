@@ -1,9 +1,11 @@
 """Fixtures that every room's tests share."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.clock import FakeClock
 from tests.databases import DATABASES
@@ -17,6 +19,18 @@ def pytest_report_header() -> str:
     found = old_python()
     stands_in = "" if found.version.startswith("3.8.") else " stands in for Python 3.8"
     return f"oldest python: {found.version} at {found.path}{stands_in}"
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command that is run in this process leads the log to where it wants for its test alone."""
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from unittest.mock import patch
 import pytest
 
 from tests.cli.conftest import Outcome
+from usina.faces.cli import background
 from usina.faces.cli.main import main
 from usina_client import Client
 
@@ -369,6 +370,33 @@ def test_a_taken_port_is_left_to_its_owner(fresh: Shell) -> None:
     with stopped_at_the_end(fresh):
         assert done.code == 0, done.err
         assert not fresh.credentials()["url"].endswith(f":{fresh.environment['USINA_PORT']}")
+
+
+@pytest.mark.parametrize("variable", ["USINA_PORT", "USINA_GRPC_PORT"])
+def test_a_port_that_is_taken_since_it_was_looked_at_is_left_to_its_owner(
+    fresh: Shell, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def launched(*arguments: Any) -> "subprocess.Popen[bytes]":
+        children.append(launch(*arguments))
+        return children[-1]
+
+    launch = background.launch
+    monkeypatch.setattr(background, "launch", launched)
+    monkeypatch.setattr(background, "_free", lambda settings, port: port)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        fresh.environment[variable] = str(taken.getsockname()[1])
+
+        done = fresh.run("models", "--json")
+
+        with stopped_at_the_end(fresh):
+            assert done.code == 0, done.err
+            assert not fresh.credentials()["url"].endswith(f":{fresh.environment[variable]}")
+    [platform] = children
+    assert platform.wait(30) == 0
 
 
 def test_a_killed_platform_is_followed_by_another(fresh: Shell) -> None:

@@ -45,6 +45,37 @@ async def known(database: Database, most: Quota | None = None) -> Quotas:
     return quotas
 
 
+async def test_what_changes_during_a_look_counts_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await limited(database, queued_jobs=5)
+    quotas = Quotas(database, Quota())
+    found, goes_on = asyncio.Event(), asyncio.Event()
+    read = database.read
+
+    async def slow(work: Any) -> Any:
+        rows = await read(work)
+        found.set()
+        await goes_on.wait()
+        return rows
+
+    async def learnt() -> int | None:
+        await quotas.learn()
+        return quotas.of(owner).queued_jobs
+
+    monkeypatch.setattr(database, "read", slow)
+    first, beside = asyncio.create_task(learnt()), asyncio.create_task(learnt())
+    await found.wait()
+    monkeypatch.setattr(database, "read", read)
+    this = sa.update(organizations).where(organizations.c.id == owner)
+    await change(database, this.values(quota_queued_jobs=2))
+    quotas.forget()
+    after = asyncio.create_task(learnt())
+    await asyncio.wait({after}, timeout=0.1)
+    goes_on.set()
+    assert await asyncio.gather(first, beside, after) == [2, 2, 2]
+
+
 async def claims(database: Database, request: ClaimRequest) -> Claims:
     return await database.write(lambda tx: claim(tx, request, silent))
 

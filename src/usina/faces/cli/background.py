@@ -23,6 +23,7 @@ IDLE_EXIT_SECONDS: Final = 600
 START_SECONDS: Final = 120.0
 _LOOK_AGAIN_SECONDS: Final = 0.1
 _TAIL_LINES: Final = 10
+_ANY_PORTS: Final = (0, 0)
 
 
 def started(settings: "Settings") -> Address:
@@ -33,19 +34,22 @@ def started(settings: "Settings") -> Address:
         if found is None:
             say(f"Starting a platform in {folder} (it leaves after 10 idle minutes).")
             ports = (_free(settings, settings.port), _free(settings, settings.grpc_port))
-            found = _launched(folder, *ports)
+            found = _launched(folder, ports)
     return found
 
 
-def _launched(folder: Path, port: int, grpc_port: int) -> Address:
-    """Our own platform, or that of an `usina up` which was about to be ready."""
+def _launched(folder: Path, ports: tuple[int, int]) -> Address:
+    """Our own platform, or that of an `usina up` which was about to be ready; on any free ports
+    where it can not start on these, which somebody may have taken since they were looked at."""
     try:
-        launch(folder, port, grpc_port)
+        launch(folder, *ports)
     except CommandError:
         other = _awaited(folder)
-        if other is None:
+        if other is not None:
+            return other
+        if ports == _ANY_PORTS:
             raise
-        return other
+        return _launched(folder, _ANY_PORTS)
     return own_address(folder)
 
 

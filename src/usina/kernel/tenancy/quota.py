@@ -4,6 +4,7 @@ An organization's own quotas are in its row; the platform's are the most of ever
 busy asks what was learnt in the last second; what is counted against it is counted exactly.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -54,17 +55,31 @@ class Quotas:
         self._monotonic = monotonic
         self._own: dict[str, Quota] = {}
         self._known_until = 0.0
+        self._forgotten = 0
+        self._looking = asyncio.Lock()
         self.most = most
 
     async def learn(self) -> None:
-        """Looks once a second at most; costs nothing in between."""
-        if self._monotonic() >= self._known_until:
-            self._known_until = self._monotonic() + _KNOWN_SECONDS
-            rows = await self._database.read(lambda tx: tx.execute(_LIMITED).all())
-            self._own = {row.id: quota_of(row).least(self.most) for row in rows}
+        """Looks once a second at most; costs nothing in between. Whoever comes during a look waits
+        for what it finds, and what is forgotten during a look is looked at again."""
+        if self._is_known:
+            return
+        async with self._looking:
+            while not self._is_known:
+                when = self._forgotten
+                rows = await self._database.read(lambda tx: tx.execute(_LIMITED).all())
+                if when == self._forgotten:
+                    self._own = {row.id: quota_of(row).least(self.most) for row in rows}
+                    self._known_until = self._monotonic() + _KNOWN_SECONDS
+
+    @property
+    def _is_known(self) -> bool:
+        return self._monotonic() < self._known_until
 
     def forget(self) -> None:
-        """They are looked at anew when they are asked for next."""
+        """They are looked at anew when they are asked for next; also those that are being looked
+        at just now."""
+        self._forgotten += 1
         self._known_until = 0.0
 
     def of(self, organization_id: str) -> Quota:
