@@ -96,3 +96,21 @@ def test_graphics_cards_are_for_models_that_ask(program: Manifest) -> None:
     assert devices(program) == [
         f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")
     ]
+
+
+def test_a_variable_names_a_model_in_an_environment_of_its_own(
+    program: Manifest, tmp_path: Path
+) -> None:
+    for name in ("model/run.py", "model/model/system.py", "env/pyvenv.cfg", "env/lib/torch.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "env/bin").mkdir()
+    (tmp_path / "env/bin/python").symlink_to(sys.executable)
+    script, python = str(tmp_path / "model/run.py"), str(tmp_path / "env/bin/python")
+    paths = given(program, tmp_path / "data", SCRIPT=script, PYTHON=python)
+    assert reaches(paths, tmp_path / "model/model/system.py")
+    assert reaches(paths, tmp_path / "env/lib/torch.py")
+    assert reaches(paths, Path(sys.executable).resolve())
+    assert not reaches(paths, tmp_path)
+    hidden = given(program, tmp_path / "model", SCRIPT=script)
+    assert not reaches(hidden, tmp_path / "model/model/system.py")

@@ -35,6 +35,7 @@ class Order:
     out: Path | None
     timeout_seconds: float | None
     environment: Mapping[str, str]
+    devices: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
@@ -70,7 +71,7 @@ def perform(order: Order) -> None:
 
 async def _perform(order: Order) -> tuple[Played, Sequence[_Kept]]:
     with board() as shown:
-        async with bench(order.environment) as ground:
+        async with bench(order.environment, devices=order.devices) as ground:
             listener = _Show(shown, order.manifest.name, ground.root / _LOG)
             played = await ground.play(
                 order.manifest, order.request, listener, timeout_seconds=order.timeout_seconds

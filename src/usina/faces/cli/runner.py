@@ -70,6 +70,7 @@ def check_runner(
                 timeout_seconds=timeout,
                 only=wanted,
                 environment=_environment(),
+                devices=_devices(),
                 begun=row.show,
             )
         )
@@ -102,7 +103,7 @@ def run_runner(
 
     model = _model(folder)
     request = _case(model, inputs or [], param or []).request(model.form)
-    perform(Order(model.manifest, request, out, timeout, _environment()))
+    perform(Order(model.manifest, request, out, timeout, _environment(), _devices()))
 
 
 def _model(folder: Path) -> "Model":
@@ -175,6 +176,15 @@ def _environment() -> dict[str, str]:
     from usina.faces.cli.setting import settings_with
 
     return {"USINA_MAX_IMAGE_PIXELS": str(settings_with().max_image_pixels)}
+
+
+def _devices() -> tuple[str, ...]:
+    """The GPUs that a worker here would lend to jobs."""
+    from usina.faces.cli.setting import settings_with
+    from usina.kernel.worker.machine import this_machine
+
+    settings = settings_with()
+    return this_machine(settings.slots, settings.memory_bytes, settings.gpus).gpus
 
 
 def _show(folder: Path, found: "list[Finding]", json: bool) -> None:

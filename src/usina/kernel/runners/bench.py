@@ -91,9 +91,12 @@ class Bench:
         root: Path,
         limits: RunnerLimits | None = None,
         environment: Mapping[str, str] | None = None,
+        devices: Sequence[str] = (),
     ) -> None:
-        """``environment`` holds variables that a manifest may name besides the process's own."""
+        """``environment`` holds variables that a manifest may name besides the process's own;
+        ``devices`` are GPUs, of which a run has as many as its manifest asks for."""
         self.root = root
+        self.devices = tuple(devices)
         self.environment = environment
         self.pool = RunnerPool(limits=limits or RunnerLimits(), root=root, environment=environment)
         self._cores = os.cpu_count() or 1
@@ -126,7 +129,8 @@ class Bench:
             }
         )
         seconds = manifest.timeout_seconds if timeout_seconds is None else timeout_seconds
-        assignment = Assignment(manifest, work, organization_id, seconds, self._cores)
+        devices = self.devices[: manifest.resources.gpu]
+        assignment = Assignment(manifest, work, organization_id, seconds, self._cores, devices)
         began = time.perf_counter()
         outcome = await self.pool.run(assignment, listener, stop or StopSignal())
         spent = time.perf_counter() - began
@@ -145,10 +149,11 @@ async def bench(
     *,
     name: str = "work",
     limits: RunnerLimits | None = None,
+    devices: Sequence[str] = (),
 ) -> AsyncGenerator[Bench]:
     """A bench in a temporary folder; at its end every program is dead and the folder gone."""
     with tempfile.TemporaryDirectory(prefix="usina-", ignore_cleanup_errors=True) as folder:
-        opened = Bench(Path(folder).resolve() / name, limits, environment)
+        opened = Bench(Path(folder).resolve() / name, limits, environment, devices)
         opened.root.mkdir(0o700)
         try:
             yield opened

@@ -51,13 +51,16 @@ def readable(
     manifest: Manifest, argv: Sequence[str], passed: Mapping[str, str], hidden: Iterable[str]
 ) -> list[str]:
     """The libraries of the system, the platform's own Python and the program's, the runner's folder
-    with what it links to, and whatever the command or a passed variable names by a whole path.
+    with what it links to, and whatever the command or a passed variable names by a whole path. A
+    passed variable that names an interpreter gives its environment too, and one that names a
+    program in Python the folder that this lies in.
 
     Nothing of ``hidden`` but a runner or a Python that the operator has put there.
     """
     secret = [os.path.realpath(path) for path in hidden]
     named = [word for word in argv if word.startswith("/")]
-    named += [part for value in passed.values() for part in value.split(os.pathsep)]
+    for value in passed.values():
+        named += [each for part in value.split(os.pathsep) for each in (part, *_at_home(part))]
     wanted = [
         *_common(),
         *_folder(manifest.folder),
@@ -116,6 +119,16 @@ def _interpreter(program: str) -> Iterator[str]:
         marks = ("pyvenv.cfg", "conda-meta", f"lib/{os.path.basename(path)}")
         if prefix not in _NO_HOME and any(os.path.exists(f"{prefix}/{mark}") for mark in marks):
             yield prefix
+
+
+def _at_home(path: str) -> Iterator[str]:
+    """What a program of another environment is nothing without."""
+    if not os.path.isfile(path):
+        return
+    if path.endswith(".py"):
+        yield os.path.dirname(os.path.realpath(path))
+    elif os.access(path, os.X_OK):
+        yield from _interpreter(path)
 
 
 def _around(path: str, secret: Sequence[str]) -> Iterator[str]:

@@ -150,7 +150,8 @@ class Subject:
         self, limits: RunnerLimits | None = None, *, name: str = "work"
     ) -> AsyncGenerator[Bench]:
         """A bench where no program runs yet; at its end all that ran there is dead."""
-        async with bench(self.bench.environment, name=name, limits=limits) as ground:
+        given = self.bench.environment, self.bench.devices
+        async with bench(given[0], name=name, limits=limits, devices=given[1]) as ground:
             yield ground
 
     def changed(self, **given: object) -> Manifest:

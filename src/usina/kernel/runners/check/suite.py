@@ -1,7 +1,7 @@
 """Every check in its order, on one runner folder."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,12 +52,14 @@ async def examine(
     timeout_seconds: float | None = None,
     only: Collection[str] = (),
     environment: Mapping[str, str] | None = None,
+    devices: Sequence[str] = (),
     begun: Callable[[str, float], None] = lambda name, share: None,
 ) -> list[Finding]:
     """What each check found, in their order; ``only`` names those to make.
 
     ``given`` takes the place of the folder's examples. ``timeout_seconds`` bounds each run,
-    instead of the manifest's. ``begun`` is told the check that begins, and the share of those done.
+    instead of the manifest's. ``devices`` are GPUs to lend. ``begun`` is told the check that
+    begins, and the share of those done.
     """
     began = time.perf_counter()
     wanted = [check for check in CHECKS if not only or check.name in only]
@@ -76,7 +78,7 @@ async def examine(
         words = f"{told.name} {told.version}"
         found.append(Finding(MANIFEST, MANIFEST_SENTENCE, "passed", words, spent))
     form = Form.of(told)
-    async with bench(environment) as ground:
+    async with bench(environment, devices=devices) as ground:
         examples, faults = read_examples(folder, form)
         cases = [given] if given is not None else examples or _without_anything(form)
         subject = Subject(told, form, cases, ground, timeout_seconds)
