@@ -46,6 +46,19 @@ def test_what_every_program_needs_is_there(program: Manifest, tmp_path: Path) ->
         assert not reaches(paths, Path(secret)), secret
 
 
+def test_of_a_python_that_a_variable_names_the_environment_is_given_too(
+    program: Manifest, tmp_path: Path
+) -> None:
+    there = tmp_path / "painter"
+    (there / "bin").mkdir(parents=True)
+    (there / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    python = there / "bin" / "python"
+    python.symlink_to(Path(sys.executable).resolve())
+    paths = given(program, tmp_path / "data", PAINTER=str(python))
+    assert reaches(paths, there / "lib")
+    assert not reaches(paths, tmp_path / "other")
+
+
 def test_a_folder_that_holds_what_is_hidden_is_given_in_parts(
     program: Manifest, tmp_path: Path
 ) -> None:

@@ -51,7 +51,8 @@ def readable(
     manifest: Manifest, argv: Sequence[str], passed: Mapping[str, str], hidden: Iterable[str]
 ) -> list[str]:
     """The libraries of the system, the platform's own Python and the program's, the runner's folder
-    with what it links to, and whatever the command or a passed variable names by a whole path.
+    with what it links to, and whatever the command or a passed variable names by a whole path; of
+    an interpreter its environment too.
 
     Nothing of ``hidden`` but a runner or a Python that the operator has put there.
     """
@@ -62,7 +63,7 @@ def readable(
         *_common(),
         *_folder(manifest.folder),
         *_interpreter(argv[0]),
-        *(path for path in named if _may_be_named(path, secret)),
+        *(part for path in named if _may_be_named(path, secret) for part in _interpreter(path)),
     ]
     return [*dict.fromkeys(part for path in wanted for part in _around(path, secret))]
 
