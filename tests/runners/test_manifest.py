@@ -113,6 +113,7 @@ def test_only_the_named_variables_pass(tmp_path: Path) -> None:
         ("[resources]\nmemory_bytes = 1", "resources.memory_bytes"),
         ('[params.a]\ntype = "integr"', "params.a: no JSON Schema: type: "),
         ('[params.a]\ntype = "string"\npattern = "(["', "params.a: no JSON Schema"),
+        ('[environment]\npass = ["A"]\nserver = "B"', "environment: Value error, B is not among"),
         ('[params.a]\ntype = "integer"\ndefault = "x"', "params.a: its default 'x' does not fit"),
         ('[params.a]\n"$ref" = "https://example.org/s"', "params.a: refers to"),
         ('[params."a b"]\ntype = "integer"', "params"),

@@ -293,6 +293,24 @@ async def test_the_network_is_what_the_manifest_says(
     assert act.outcome.sandbox["network_namespace"] is (closed and not world)
 
 
+@pytest.fixture(params=[True, False])
+def named(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a server is named, before there is a stage."""
+    monkeypatch.setenv("PAINTER_URL", "http://painter:7860" if request.param else "")
+    return request.param
+
+
+async def test_a_program_reaches_the_network_once_its_server_is_named(
+    named: bool, stage: Stage, runner: Make, closed: bool, port: int
+) -> None:
+    asks = '[environment]\npass = ["PAINTER_URL"]\nserver = "PAINTER_URL"\n'
+    act = await stage.play(runner(NETWORK, more=more("cold") + asks), {"port": port})
+    assert act.failure is None, act.told.text
+    assert (act.told.text.splitlines()[0] == "connected") is (named or not closed)
+    assert act.outcome.sandbox is not None
+    assert act.outcome.sandbox["network_namespace"] is (closed and not named)
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_no_limit_can_be_raised_and_no_privilege_gained(
     stage: Stage, runner: Make, closed: bool, mode: str

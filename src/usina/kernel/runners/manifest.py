@@ -10,12 +10,20 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 import jsonschema_rs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from usina.kernel.runners.gate import GateSpec
+from usina.kernel.runners.seccomp import Network
 
 Kind = Literal["model", "preview", "image", "video", "report", "data", "log"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -50,10 +58,12 @@ class _Table(BaseModel):
 
 class Environment(_Table):
     """``python`` is an interpreter's path, or ``$NAME`` of a variable that holds one; ``pass``
-    names the variables of the platform that the program may see."""
+    names the variables of the platform that the program may see; ``server`` is the one of them
+    that names a server which the program calls."""
 
     python: str | None = None
     pass_: tuple[Variable, ...] = Field(default=(), alias="pass")
+    server: Variable | None = None
 
     @field_validator("pass_")
     @classmethod
@@ -62,6 +72,12 @@ class Environment(_Table):
             if _SECRETS.fullmatch(name):
                 raise ValueError(f"{name} belongs to the platform; a program never sees it")
         return names
+
+    @model_validator(mode="after")
+    def _server_is_passed(self) -> Self:
+        if self.server is not None and self.server not in self.pass_:
+            raise ValueError(f"{self.server} is not among those of pass")
+        return self
 
 
 class InputSpec(_Table):
@@ -98,7 +114,7 @@ class Manifest(_Table):
     mode: Literal["cold", "warm"] = "cold"
     shared: bool = False
     deterministic: bool = False
-    network: Literal["none", "loopback", "outbound"] = "none"
+    network: Network = "none"
     timeout_seconds: float = Field(default=3600, ge=1, le=604_800)
     environment: Environment = Environment()
     inputs: dict[Name, InputSpec] = {}
@@ -135,6 +151,11 @@ class Manifest(_Table):
     def passed(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The variables that this program may see, of those that are set."""
         return {name: environment[name] for name in self.environment.pass_ if name in environment}
+
+    def reach(self, passed: Mapping[str, str]) -> Network:
+        """The network of a program that sees these variables: the machine's where one of them names
+        its server, else as declared."""
+        return "outbound" if passed.get(self.environment.server or "") else self.network
 
     def _resolved(self, command: Sequence[str]) -> tuple[str, ...]:
         program, *arguments = (self._absolute(word) for word in command)

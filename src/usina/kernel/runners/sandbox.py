@@ -56,14 +56,15 @@ class Sandbox:
         if self.mode == "off":
             return None
         hidden = _outermost((root, *self.hidden))
+        network = manifest.reach(passed)
         return {
-            "required": self.required(manifest.network),
-            "network": manifest.network,
+            "required": self.required(network),
+            "network": network,
             "readable": reach.readable(manifest, argv, passed, hidden),
             "devices": reach.devices(manifest),
             "covered": [*hidden, *([_RUN] if Path(_RUN).is_dir() else [])],
             "kept": [os.path.realpath(_RESOLVER), *_daemons(manifest)],
-            "filter": _filter(manifest),
+            "filter": _filter(network),
             "cgroup": self.cgroup,
         }
 
@@ -85,10 +86,10 @@ class Sandbox:
         return [name for name in LAYERS if name not in spared]
 
 
-def _filter(manifest: Manifest) -> str:
+def _filter(network: Network) -> str:
     """In hexadecimal; empty where there is none for this machine, which the kernel refuses."""
     try:
-        return filter_for(manifest.network).hex()
+        return filter_for(network).hex()
     except UnknownMachine:
         return ""
 
