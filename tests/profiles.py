@@ -19,7 +19,8 @@ from tests.distributed.part import Part, usina
 from tests.postgres import postgres_server
 from tests.redis_server import redis_server
 from tests.storage.s3_server import settings_of_bucket
-from usina.app import embedded, platform_on, registry_of
+from usina.app import embedded, platform_on
+from usina.catalogue import registry_of
 from usina.ground import distributed_ground
 from usina.kernel.dispatch.celery import CeleryDispatch
 from usina.kernel.jobs.queue import QUEUES

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from usina.app import beat_of, platform_on, registry_of
+from usina.app import beat_of, platform_on
+from usina.catalogue import registry_of
 from usina.ground import CanNotStart, Ground, distributed_ground, redis_of
 from usina.identity import refuse_weak_secret
 from usina.kernel.activity import Activity

@@ -16,13 +16,14 @@ from typing import Final
 
 import structlog
 
+from usina.catalogue import registry_of
 from usina.data_folder import (
     Credentials,
     locked,
     read_credentials,
     write_credentials,
 )
-from usina.ground import CanNotStart, Ground, embedded_ground
+from usina.ground import Ground, embedded_ground
 from usina.identity import doors_on
 from usina.kernel.artifacts.owner import ArtifactOwner
 from usina.kernel.artifacts.service import Artifacts
@@ -47,7 +48,7 @@ from usina.kernel.jobs.worker import Workers
 from usina.kernel.platform import Platform
 from usina.kernel.queue import QUEUES
 from usina.kernel.readiness import Check, Readiness
-from usina.kernel.registry import App, Registry, UnknownRoute, discover_apps, load_registry, loaded
+from usina.kernel.registry import App, Registry, loaded
 from usina.kernel.storage.sweep import Sweeper
 from usina.kernel.tenancy.audit import AuditLog
 from usina.kernel.tenancy.service import Tenancy
@@ -104,15 +105,6 @@ async def _embed(ground: Ground) -> Embedded:
     beat.start(beat.turns)
     ground.parts.push_async_callback(beat.stop)
     return Embedded(platform, worker, credentials)
-
-
-async def registry_of(settings: Settings) -> Registry:
-    """Every model of the rooms and of the operator's folders; raises :class:`CanNotStart` where a
-    route names none of them."""
-    try:
-        return await load_registry(discover_apps("usina.apps"), settings.runners, settings.routes)
-    except UnknownRoute as unknown:
-        raise CanNotStart(str(unknown)) from unknown
 
 
 def platform_on(

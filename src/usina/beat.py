@@ -6,7 +6,8 @@ import sys
 
 import uvloop
 
-from usina.app import beat_of, platform_on, registry_of
+from usina.app import beat_of, platform_on
+from usina.catalogue import registry_of
 from usina.ground import CanNotStart, distributed_ground, redis_of, show_metrics
 from usina.identity import refuse_weak_secret
 from usina.kernel.dispatch.celery import CeleryDispatch

@@ -17,8 +17,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from usina.catalogue import registry_of
 from usina.kernel.errors import Unavailable
-from usina.kernel.registry import discover_apps, load_registry
 from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.sandbox import Sandbox
 from usina.kernel.runners.trial import missing, try_sandbox
@@ -243,7 +243,7 @@ def _sandbox(settings: Settings) -> Iterator[Check]:
 
 
 def _models(settings: Settings) -> Iterator[Check]:
-    registry = asyncio.run(load_registry(discover_apps("usina.apps"), settings.runners))
+    registry = asyncio.run(registry_of(settings))
     for problem in registry.problems:
         yield Check("model", "runner folder", False, problem, "Correct the manifest or remove it.")
     for model in registry.all():

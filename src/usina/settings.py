@@ -13,16 +13,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from usina.homes import Homes, named
 from usina.kernel.db.address import address_of, check_address
 from usina.kernel.guard.reach import Network
 from usina.kernel.limits.rate import Rate
@@ -36,12 +30,7 @@ def _default_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "usina"
 
 
-def _named(name: str, *others: str) -> AliasChoices:
-    """A setting whose variable has no ``USINA_`` in front; ``others`` are understood too."""
-    return AliasChoices(name, name.lower(), *others)
-
-
-class Settings(BaseSettings):
+class Settings(Homes):
     model_config = SettingsConfigDict(
         env_prefix="USINA_",
         env_file=".env",
@@ -62,7 +51,7 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=1024,
-        validation_alias=_named("USINA_SLOTS", "slots", "CELERY_WORKER_CONCURRENCY"),
+        validation_alias=named("USINA_SLOTS", "slots", "CELERY_WORKER_CONCURRENCY"),
     )
     memory_bytes: int | None = Field(None, ge=64 * 1024**2)
     gpus: str | None = None
@@ -71,38 +60,38 @@ class Settings(BaseSettings):
     sandbox: Literal["auto", "full", "off"] = "auto"
 
     postgres_server: str | None = Field(
-        None, validation_alias=_named("POSTGRES_SERVER", "POSTGRES_HOST")
+        None, validation_alias=named("POSTGRES_SERVER", "POSTGRES_HOST")
     )
-    postgres_port: int = Field(5432, ge=1, le=65_535, validation_alias=_named("POSTGRES_PORT"))
-    postgres_user: str = Field("postgres", validation_alias=_named("POSTGRES_USER"))
-    postgres_password: SecretStr | None = Field(None, validation_alias=_named("POSTGRES_PASSWORD"))
-    postgres_db: str = Field("usina", validation_alias=_named("POSTGRES_DB"))
-    database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
+    postgres_port: int = Field(5432, ge=1, le=65_535, validation_alias=named("POSTGRES_PORT"))
+    postgres_user: str = Field("postgres", validation_alias=named("POSTGRES_USER"))
+    postgres_password: SecretStr | None = Field(None, validation_alias=named("POSTGRES_PASSWORD"))
+    postgres_db: str = Field("usina", validation_alias=named("POSTGRES_DB"))
+    database_url: str | None = Field(None, validation_alias=named("DATABASE_URL"))
     database_connections: int = Field(10, ge=1, le=1000)
     database_pooler: bool = False
     database_statement_seconds: float = Field(30, gt=0, le=3600)
     database_lock_seconds: float = Field(10, gt=0, le=600)
-    redis_url: str | None = Field(None, validation_alias=_named("REDIS_URL"))
-    redis_host: str | None = Field(None, validation_alias=_named("REDIS_HOST"))
-    redis_port: int = Field(6379, ge=1, le=65_535, validation_alias=_named("REDIS_PORT"))
+    redis_url: str | None = Field(None, validation_alias=named("REDIS_URL"))
+    redis_host: str | None = Field(None, validation_alias=named("REDIS_HOST"))
+    redis_port: int = Field(6379, ge=1, le=65_535, validation_alias=named("REDIS_PORT"))
     storage_url: str | None = None
     s3_endpoint_url: str | None = Field(
-        None, validation_alias=_named("S3_ENDPOINT_URL", "MINIO_ENDPOINT")
+        None, validation_alias=named("S3_ENDPOINT_URL", "MINIO_ENDPOINT")
     )
     s3_public_endpoint_url: str | None = Field(
-        None, validation_alias=_named("S3_PUBLIC_ENDPOINT_URL", "MINIO_PUBLIC_ENDPOINT")
+        None, validation_alias=named("S3_PUBLIC_ENDPOINT_URL", "MINIO_PUBLIC_ENDPOINT")
     )
     s3_access_key: SecretStr | None = Field(
-        None, validation_alias=_named("S3_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_ROOT_USER")
+        None, validation_alias=named("S3_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_ROOT_USER")
     )
     s3_secret_key: SecretStr | None = Field(
-        None, validation_alias=_named("S3_SECRET_KEY", "MINIO_SECRET_KEY", "MINIO_ROOT_PASSWORD")
+        None, validation_alias=named("S3_SECRET_KEY", "MINIO_SECRET_KEY", "MINIO_ROOT_PASSWORD")
     )
-    s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION", "MINIO_REGION"))
-    minio_secure: bool = Field(False, validation_alias=_named("MINIO_SECURE"))
-    secret_key: SecretStr | None = Field(None, validation_alias=_named("SECRET_KEY"))
+    s3_region: str = Field("us-east-1", validation_alias=named("S3_REGION", "MINIO_REGION"))
+    minio_secure: bool = Field(False, validation_alias=named("MINIO_SECURE"))
+    secret_key: SecretStr | None = Field(None, validation_alias=named("SECRET_KEY"))
     access_token_expire_minutes: float = Field(
-        30, gt=0, le=24 * 60, validation_alias=_named("ACCESS_TOKEN_EXPIRE_MINUTES")
+        30, gt=0, le=24 * 60, validation_alias=named("ACCESS_TOKEN_EXPIRE_MINUTES")
     )
 
     session_days: float = Field(30, gt=0, le=3650)
@@ -118,13 +107,13 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
 
     first_superuser_username: str | None = Field(
-        None, validation_alias=_named("FIRST_SUPERUSER_USERNAME")
+        None, validation_alias=named("FIRST_SUPERUSER_USERNAME")
     )
     first_superuser_password: SecretStr | None = Field(
-        None, validation_alias=_named("FIRST_SUPERUSER_PASSWORD")
+        None, validation_alias=named("FIRST_SUPERUSER_PASSWORD")
     )
     first_superuser_api_key: SecretStr | None = Field(
-        None, validation_alias=_named("FIRST_SUPERUSER_API_KEY")
+        None, validation_alias=named("FIRST_SUPERUSER_API_KEY")
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

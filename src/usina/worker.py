@@ -32,7 +32,7 @@ from celery.signals import (
 )
 from celery.worker import state
 
-from usina.app import registry_of
+from usina.catalogue import registry_of
 from usina.faces.cli.failure import CommandError
 from usina.faces.cli.setting import settings_with
 from usina.ground import (

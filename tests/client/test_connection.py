@@ -104,7 +104,7 @@ async def test_a_problem_becomes_the_error_of_its_status(
     client: Any, platform: FakePlatform, status: int, error: type[ApiError]
 ) -> None:
     errors = [{"pointer": "/params/size", "message": "must be at least 1"}]
-    platform.on(JOB, problem(status, "some_code", "Wrong.", errors=errors, retry_after=7))
+    platform.on(JOB, problem(status, "some_code", "Wrong.", errors=errors, retry_after=1))
 
     with pytest.raises(error) as caught:
         await done(client.jobs.get(JOB_ID))
@@ -112,7 +112,7 @@ async def test_a_problem_becomes_the_error_of_its_status(
     assert type(caught.value) is error
     assert (caught.value.status, caught.value.code) == (status, "some_code")
     assert caught.value.request_id == "req-1"
-    assert caught.value.retry_after_seconds == 7
+    assert caught.value.retry_after_seconds == 1
     assert [(e.pointer, e.message) for e in caught.value.errors] == [
         ("/params/size", "must be at least 1")
     ]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.profiles import shared
-from usina.app import platform_on, registry_of
+from usina.app import platform_on
+from usina.catalogue import registry_of
 from usina.ground import distributed_ground
 from usina.kernel.db.session import Session
 from usina.kernel.dispatch.hint import BusDispatch

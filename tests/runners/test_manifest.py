@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.runners.stage import HEAD
-from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest, probe
+from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest
+from usina.kernel.runners.probe import probe
+from usina.settings import Settings
 
 GOOD = """\
 name = "model"
@@ -196,3 +198,92 @@ async def test_a_probe_says_why_not(tmp_path: Path) -> None:
     assert await probe(manifest) == "There is no GPU; set X."
     (tmp_path / "probe.py").write_text("import sys\nsys.exit(3)")
     assert await probe(manifest) == "The probe ended with exit code 3."
+
+
+ABROAD = """
+[environment]
+python = "$ABROAD_PYTHON"
+pass = ["ABROAD_WEIGHTS"]
+[resources]
+gpu = 1
+gpu_memory_bytes = 6_000_000_000
+cpu = true
+[terms]
+commercial = false
+excluded_territories = ["EU", "KR"]
+notice = "Powered by Example"
+[[weights]]
+name = "abroad"
+source = "hf:example/abroad@main"
+file = "parts/model.bin"
+setting = "ABROAD_WEIGHTS"
+[[weights]]
+name = "abroad"
+source = "https://example.org/files/config.yaml?raw=1"
+[install]
+git = "https://example.org/abroad.git"
+commit = "0123456789abcdef0123456789abcdef01234567"
+requirements = ["{source}/requirements.txt"]
+settings = {ABROAD_PYTHON = "{python}"}
+"""
+
+
+def test_what_a_model_asks_of_its_operator_is_read(tmp_path: Path) -> None:
+    manifest = load(tmp_path, ABROAD)
+    assert manifest.terms is not None
+    assert (manifest.terms.commercial, manifest.terms.excluded_territories) == (False, ("EU", "KR"))
+    assert [str(each.path) for each in manifest.weights] == [
+        "abroad/parts/model.bin",
+        "abroad/config.yaml",
+    ]
+    assert manifest.resources.cpu
+    assert not load(tmp_path, "[resources]\ngpu = 1\n").resources.cpu
+    assert load(tmp_path, "").resources.cpu
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        ("[terms]\nexcluded_territories = ['Europe']\n", "terms.excluded_territories.0"),
+        ("[terms]\nprice = 3\n", "terms.price: unknown key"),
+        ("[[weights]]\nname = 'a'\nsource = 'hf:a/b'\n", "which one of the repository?"),
+        ("[[weights]]\nname = 'a'\nsource = 'hf:a/b'\nfile = '../x'\n", "leads out of"),
+        ("[[weights]]\nname = 'a'\nsource = 'file:///etc/passwd'\n", "weights.0.source"),
+        ("[install]\ngit = 'https://example.org/a.git'\n", "git and commit go together"),
+        ("[install]\nrequirements = ['no.txt']\n", "'no.txt' is not in the runner's folder"),
+        ("[install]\nrequirements = ['{source}/../a']\n", "leads out of"),
+        ("[resources]\ncpu = false\n", "cpu = false needs gpu"),
+    ],
+)
+def test_what_it_asks_is_held_to_its_shape(tmp_path: Path, more: str, fault: str) -> None:
+    with pytest.raises(ManifestError) as refused:
+        load(tmp_path, more)
+    assert fault in str(refused.value)
+
+
+async def test_a_home_in_env_does_what_one_in_the_environment_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "import os, sys; sys.exit(os.environ.get('SF3D_SCRIPT_PATH'))"
+    probing = (
+        "[environment]\npython = '$SF3D_PYTHON_PATH'\npass = ['SF3D_SCRIPT_PATH']\n"
+        f"""[probe]\ncommand = ["{{python}}", "-c", "{program}"]\n"""
+    )
+    folder = tmp_path / "there"
+    folder.mkdir()
+    load(folder, probing)
+    (tmp_path / ".env").write_text(
+        f"SF3D_PYTHON_PATH={sys.executable}\nSF3D_SCRIPT_PATH=/somewhere/run.py\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    here = load_manifest(folder, Settings().homes())
+
+    assert here.argv()[0] == sys.executable
+    assert here.passed({"PATH": "/bin"}) == {"SF3D_SCRIPT_PATH": "/somewhere/run.py"}
+    assert await probe(here) == "/somewhere/run.py", "the probe is told it too"
+    monkeypatch.setenv("SF3D_SCRIPT_PATH", "/elsewhere/run.py")
+    assert await probe(here) == "/elsewhere/run.py", "the environment wins"
+    bare = load_manifest(folder)
+    assert await probe(bare) == (
+        "SF3D_PYTHON_PATH is not set; set it to the Python of the model's environment."
+    )

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.worker.conftest import until
-from usina.app import platform_on, registry_of
+from usina.app import platform_on
+from usina.catalogue import registry_of
 from usina.ground import distributed_ground
 from usina.kernel.dispatch.hint import BusDispatch
 from usina.kernel.jobs.job import Job, JobRequest

@@ -12,11 +12,12 @@ from typing import Any, Final
 import structlog
 
 from usina.kernel.runners.form import Form, suggestion
-from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest, probe
+from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest
+from usina.kernel.runners.probe import probe
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ENTRY_POINTS: Final = "usina.apps"
-_NO_ROUTES: Final[Mapping[str, str]] = {}
+_NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Resources:
     gpu: int
     memory_bytes: int
     slots: int
+    gpu_memory_bytes: int
+    cpu: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,16 @@ def discover_apps(package: str) -> list[App]:
 
 
 async def load_registry(
-    apps: Sequence[App], folders: Sequence[Path], routes: Mapping[str, str] = _NO_ROUTES
+    apps: Sequence[App],
+    folders: Sequence[Path],
+    routes: Mapping[str, str] = _NONE,
+    homes: Mapping[str, str] = _NONE,
 ) -> Registry:
     """Reads every manifest and asks every model whether it can run here.
 
     A broken manifest of an added folder is a problem to report, not a reason to stop. ``routes``
-    names the queues of models that have another one than their need for a GPU gives them.
+    names the queues of models that have another one than their need for a GPU gives them;
+    ``homes`` are variables of programs where the environment does not name them.
     """
     places = [place for app in apps for place in _runner_folders(app.runners)]
     places.extend(place for folder in folders for place in _runner_folders(folder))
@@ -139,7 +146,7 @@ async def load_registry(
     problems: list[str] = []
     for place in places:
         try:
-            manifest = load_manifest(place)
+            manifest = load_manifest(place, homes)
         except ManifestError as error:
             problems.append(str(error))
             continue
@@ -181,9 +188,7 @@ async def model_of(manifest: Manifest, queue: str | None = None) -> Model:
         input_schema=manifest.input_schema(),
         params_schema=form.params_schema,
         default_params=form.defaults,
-        resources=Resources(
-            manifest.resources.gpu, manifest.resources.memory_bytes, manifest.resources.slots
-        ),
+        resources=Resources(**manifest.resources.model_dump()),
         timeout_seconds=manifest.timeout_seconds,
         available=reason is None,
         unavailable_reason=reason,

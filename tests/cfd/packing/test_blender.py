@@ -16,7 +16,8 @@ from usina.apps.cfd.app import app
 from usina.apps.cfd.particles import read_particles
 from usina.apps.cfd.surface import read_stl, volume_of
 from usina.kernel.runners.gate import judge
-from usina.kernel.runners.manifest import load_manifest, probe
+from usina.kernel.runners.manifest import load_manifest
+from usina.kernel.runners.probe import probe
 
 SMALL: dict[str, Any] = {"diameter_m": 0.03, "particle_count": 12, "frames": 300, "seed": 3}
 

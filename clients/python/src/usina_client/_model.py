@@ -71,6 +71,30 @@ class Resources(Answer):
     memory_bytes: int
     slots: int
     gpu: int = 0
+    gpu_memory_bytes: int = 0
+    cpu: bool = True
+
+
+class Terms(Answer):
+    """What a model's licence says beyond its name."""
+
+    url: str | None = None
+    commercial: bool = True
+    revenue_limit_usd: int | None = None
+    excluded_territories: list[str] = []
+    gated: bool = False
+    notice: str | None = None
+
+
+class Weights(Answer):
+    """One file of a model's weights."""
+
+    name: str
+    source: str
+    file: str = ""
+    sha256: str | None = None
+    bytes: int | None = None
+    setting: str | None = None
 
 
 class DeclaredGate(Answer):
@@ -94,6 +118,9 @@ class Model(Answer):
     default_params: dict[str, JsonValue] = {}
     resources: Resources
     timeout_seconds: float
+    terms: Terms | None = None
+    weights: list[Weights] = []
+    installable: bool = False
     gates: list[DeclaredGate] = []
     available: bool
     unavailable_reason: str | None = None

@@ -7,6 +7,8 @@ import typer
 from usina.faces.cli.output import JsonFlag, show, show_json, show_list, show_pairs, size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from usina_client import Model
 
 
@@ -49,7 +51,10 @@ def _show_model(model: "Model") -> None:
             ("license", model.license),
             ("here", _available(model)),
             ("memory", size(model.resources.memory_bytes)),
+            ("gpu", _gpu(model)),
             ("timeout", f"{model.timeout_seconds:g} s"),
+            *(("terms", each) for each in _terms(model)),
+            *(("weights", each) for each in _weights(model)),
         ]
     )
     inputs = properties(model.input_schema)
@@ -65,6 +70,39 @@ def _show_model(model: "Model") -> None:
                 for each, schema in params.items()
             ]
         )
+
+
+def _gpu(model: "Model") -> str:
+    needs = model.resources
+    if not needs.gpu:
+        return "not needed"
+    memory = f" with {size(needs.gpu_memory_bytes)}" if needs.gpu_memory_bytes else ""
+    return f"{needs.gpu}{memory}" + (", or none" if needs.cpu else "")
+
+
+def _terms(model: "Model") -> "Iterator[str]":
+    terms = model.terms
+    if terms is None:
+        return
+    if not terms.commercial:
+        yield "no commercial use"
+    elif terms.revenue_limit_usd is not None:
+        yield f"commercial use below {terms.revenue_limit_usd:,} USD of revenue a year"
+    if terms.excluded_territories:
+        yield f"not valid in {', '.join(terms.excluded_territories)}"
+    if terms.gated:
+        yield "weights only for those who accept the terms"
+    if terms.notice:
+        yield f"results say: {terms.notice}"
+    if terms.url:
+        yield terms.url
+
+
+def _weights(model: "Model") -> "Iterator[str]":
+    for each in model.weights:
+        known = f", {size(each.bytes)}" if each.bytes is not None else ""
+        own = f"; {each.setting} names another" if each.setting else ""
+        yield f"{each.name} {each.file}".rstrip() + f" from {each.source}{known}{own}"
 
 
 def _default(model: "Model", param: str) -> str:

@@ -113,7 +113,7 @@ def _model(folder: Path) -> "Model":
     from usina.kernel.runners.manifest import ManifestError, load_manifest
 
     try:
-        model = asyncio.run(model_of(load_manifest(folder)))
+        model = asyncio.run(model_of(load_manifest(folder, _environment())))
     except ManifestError as error:
         raise CommandError(str(error), code="bad_manifest") from None
     if not model.available:
@@ -175,7 +175,8 @@ def _environment() -> dict[str, str]:
     """What a worker shows a program of the settings, where its manifest asks for it."""
     from usina.faces.cli.setting import settings_with
 
-    return {"USINA_MAX_IMAGE_PIXELS": str(settings_with().max_image_pixels)}
+    settings = settings_with()
+    return {**settings.homes(), "USINA_MAX_IMAGE_PIXELS": str(settings.max_image_pixels)}
 
 
 def _devices() -> tuple[str, ...]:

@@ -25,6 +25,28 @@ class ResourcesDocument(BaseModel):
     gpu: int
     memory_bytes: int
     slots: int
+    gpu_memory_bytes: int = Field(description="What one of its GPUs needs; 0 is not told.")
+    cpu: bool = Field(description="Whether it can run without a GPU.")
+
+
+class TermsDocument(BaseModel):
+    """What its licence says beyond its name."""
+
+    url: str | None
+    commercial: bool
+    revenue_limit_usd: int | None
+    excluded_territories: list[str] = Field(description="ISO 3166 codes, or `EU`.")
+    gated: bool = Field(description="Whether its weights are for those who accept its terms.")
+    notice: str | None = Field(description="To be shown with results.")
+
+
+class WeightsDocument(BaseModel):
+    name: str
+    source: str = Field(description="`hf:owner/repo`, or a web address.")
+    file: str
+    sha256: str | None
+    bytes: int | None
+    setting: str | None = Field(description="The variable that holds another path for it.")
 
 
 class DeclaredGateDocument(BaseModel):
@@ -46,6 +68,9 @@ class ModelDocument(BaseModel):
     default_params: dict[str, Any]
     resources: ResourcesDocument
     timeout_seconds: float
+    terms: TermsDocument | None
+    weights: list[WeightsDocument]
+    installable: bool = Field(description="Whether `usina models install` knows how.")
     gates: list[DeclaredGateDocument] = Field(description="What its results are held to.")
     available: bool = Field(description="Whether it can run in this deployment.")
     unavailable_reason: str | None = Field(
@@ -83,6 +108,7 @@ async def get_model(name: str, call: Reading) -> Response:
 
 def model_document(model: Model) -> dict[str, Any]:
     """The model as clients see it (:class:`ModelDocument`)."""
+    manifest = model.manifest
     return {
         "name": model.name,
         "version": model.version,
@@ -94,9 +120,12 @@ def model_document(model: Model) -> dict[str, Any]:
         "default_params": model.default_params,
         "resources": asdict(model.resources),
         "timeout_seconds": model.timeout_seconds,
+        "terms": manifest.terms and manifest.terms.model_dump(mode="json"),
+        "weights": [each.model_dump(mode="json") for each in manifest.weights],
+        "installable": manifest.install is not None,
         "gates": [
             {"name": name, "limit": gate.limit, "message": gate.message}
-            for name, gate in model.manifest.gates.items()
+            for name, gate in manifest.gates.items()
         ],
         "available": model.available,
         "unavailable_reason": model.unavailable_reason,

@@ -1,29 +1,20 @@
 """``runner.toml``: what a program is, takes, gives and needs (contract, section 14)."""
 
-import asyncio
-import contextlib
 import os
 import re
 import shutil
-import signal
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self
 
-import jsonschema_rs
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from usina.kernel.runners.fault import command_faults, param_faults
 from usina.kernel.runners.gate import GateSpec
 from usina.kernel.runners.seccomp import Network
+from usina.kernel.runners.terms import STRICT, Install, Terms, Weights
 
 Kind = Literal["model", "preview", "image", "video", "report", "data", "log"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -34,10 +25,8 @@ MediaType = Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]*$")]
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 
 FILE_NAME: Final = "runner.toml"
-_PROBE_SECONDS: Final = 60.0
-_REASON_LENGTH: Final = 500
 _PYTHON: Final = "{python}"
-_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_NO_HOMES: Final[Mapping[str, str]] = {}
 _SECRETS: Final = re.compile(
     r"(USINA_API_KEY|USINA_STORAGE_URL|SECRET_KEY|DATABASE_URL)"
     r"|(REDIS|POSTGRES|FIRST_SUPERUSER|S3|MINIO)_.*"
@@ -53,7 +42,7 @@ class NotInstalled(Exception):
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class Environment(_Table):
@@ -95,6 +84,20 @@ class Resources(_Table):
     memory_bytes: int = Field(default=1024**3, ge=16 * 1024**2)
     slots: int = Field(default=1, ge=1, le=1024)
     gpu: int = Field(default=0, ge=0, le=64)
+    gpu_memory_bytes: int = Field(default=0, ge=0)
+    cpu: bool = True
+    """Whether it can run without a GPU; unless told, as it asks for none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gpu_or_not(cls, told: dict[str, Any]) -> dict[str, Any]:
+        return {"cpu": not told.get("gpu"), **told}
+
+    @model_validator(mode="after")
+    def _runs_on_something(self) -> Self:
+        if not self.gpu and not self.cpu:
+            raise ValueError("cpu = false needs gpu to be 1 or more")
+        return self
 
 
 class ProbeSpec(_Table):
@@ -102,9 +105,11 @@ class ProbeSpec(_Table):
 
 
 class Manifest(_Table):
-    """One runner folder, read and checked by `load_manifest`."""
+    """One runner folder, read and checked by `load_manifest`; ``homes`` are variables that hold
+    for its program wherever the environment does not name them."""
 
     folder: Path
+    homes: dict[str, str] = {}
     name: Name
     version: str = Field(min_length=1, max_length=64)
     task: str = Field(min_length=1, max_length=64)
@@ -123,6 +128,9 @@ class Manifest(_Table):
     resources: Resources = Resources()
     gates: dict[Name, GateSpec] = {}
     probe: ProbeSpec | None = None
+    terms: Terms | None = None
+    weights: tuple[Weights, ...] = ()
+    install: Install | None = None
 
     def input_schema(self) -> dict[str, Any]:
         """JSON Schema of a job's ``inputs``: ids of files or artifacts by input name."""
@@ -150,7 +158,8 @@ class Manifest(_Table):
 
     def passed(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The variables that this program may see, of those that are set."""
-        return {name: environment[name] for name in self.environment.pass_ if name in environment}
+        told = {**self.homes, **environment}
+        return {name: told[name] for name in self.environment.pass_ if name in told}
 
     def reach(self, passed: Mapping[str, str]) -> Network:
         """The network of a program that sees these variables: the machine's where one of them names
@@ -177,7 +186,7 @@ class Manifest(_Table):
             return sys.executable
         path = declared
         if declared.startswith("$"):
-            path = os.environ.get(declared[1:], "")
+            path = os.environ.get(declared[1:]) or self.homes.get(declared[1:], "")
             if not path:
                 raise NotInstalled(
                     f"{declared[1:]} is not set; set it to the Python of the model's environment."
@@ -193,7 +202,7 @@ class Manifest(_Table):
         return f"The program {word!r} was not found; install it, or put it on PATH."
 
 
-def load_manifest(folder: Path) -> Manifest:
+def load_manifest(folder: Path, homes: Mapping[str, str] = _NO_HOMES) -> Manifest:
     """Reads ``folder/runner.toml``; raises `ManifestError`."""
     path = folder / FILE_NAME
     try:
@@ -202,10 +211,10 @@ def load_manifest(folder: Path) -> Manifest:
         raise ManifestError(f"{path}: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: not valid TOML: {error}") from None
-    if "folder" in told:
-        raise ManifestError(f"{path}: folder: unknown key")
+    for key in {"folder", "homes"} & told.keys():
+        raise ManifestError(f"{path}: {key}: unknown key")
     try:
-        manifest = Manifest.model_validate({**told, "folder": folder.absolute()})
+        manifest = Manifest.model_validate({**told, "folder": folder.absolute(), "homes": homes})
     except ValidationError as error:
         raise ManifestError(f"{path}: {_first_fault(error)}") from None
     for key, fault in _faults(manifest):
@@ -213,104 +222,17 @@ def load_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-async def probe(manifest: Manifest) -> str | None:
-    """Null when the program can run here, else the reason with what would fix it.
-
-    Without a probe of its own, a program that exists is taken to run.
-    """
-    try:
-        manifest.argv()
-        argv = manifest.probe_argv()
-    except NotInstalled as missing:
-        return str(missing)
-    return await _ask(manifest, argv) if argv else None
-
-
-async def _ask(manifest: Manifest, argv: Sequence[str]) -> str | None:
-    """Runs the probe: exit 0 is yes, else its last line of output is the reason."""
-    environment = {"PATH": os.environ.get("PATH", os.defpath), **manifest.passed(os.environ)}
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        cwd=manifest.folder,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(_PROBE_SECONDS):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        return f"The probe of {manifest.name} gave no answer within {_PROBE_SECONDS:g} s."
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    if process.returncode == 0:
-        return None
-    lines = said.decode("utf-8", "replace").split("\n")
-    reason = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return reason[:_REASON_LENGTH] or f"The probe ended with exit code {process.returncode}."
-
-
 def _faults(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    yield from _command_faults("command", manifest, manifest.command)
+    yield from command_faults("command", manifest.folder, manifest.command)
     if manifest.probe is not None:
-        yield from _command_faults("probe.command", manifest, manifest.probe.command)
+        yield from command_faults("probe.command", manifest.folder, manifest.probe.command)
+    if manifest.install is not None:
+        for file in manifest.install.requirements:
+            own = not file.startswith("{source}/")
+            if own and not (manifest.folder / file).is_file():
+                yield "install.requirements", f"{file!r} is not in the runner's folder"
     for name in manifest.params:
-        yield from _param_faults(name, manifest.params_schema()["properties"][name])
-
-
-def _command_faults(
-    key: str, manifest: Manifest, command: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    for place, word in enumerate(command):
-        if not word or "\0" in word:
-            yield key, f"word {place + 1} is empty or holds a NUL"
-        if word.startswith(("/", "-")) or "://" in word:
-            continue
-        inside = os.path.normpath(manifest.folder / word)
-        if "/" in word and not inside.startswith(f"{manifest.folder}{os.sep}"):
-            yield key, f"{word!r} leads out of the runner's folder"
-        elif _own_file(place, word) and not os.path.lexists(inside):
-            yield key, f"{word!r} is not in the runner's folder"
-
-
-def _own_file(place: int, word: str) -> bool:
-    """Whether a word can only mean a file of the runner itself."""
-    return word.endswith((".py", ".sh")) or (place == 0 and "/" in word)
-
-
-def _param_faults(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    key = f"params.{name}"
-    for reference in _references(schema):
-        if not reference.startswith("#"):
-            yield key, f"refers to {reference!r}; only references inside the schema are followed"
-            return
-    try:
-        jsonschema_rs.meta.validate({"$schema": _DIALECT, **schema})
-        validator = jsonschema_rs.validator_for(schema)
-    except jsonschema_rs.ValidationError as error:
-        place = ".".join(str(part) for part in error.instance_path)
-        yield key, f"no JSON Schema: {place}: {error.message}" if place else error.message
-        return
-    except ValueError as error:
-        yield key, f"no JSON Schema: {error}"
-        return
-    if "default" in schema and not validator.is_valid(schema["default"]):
-        yield key, f"its default {schema['default']!r} does not fit its own schema"
-
-
-def _references(schema: object) -> Iterator[str]:
-    if isinstance(schema, dict):
-        table = cast(dict[str, object], schema)
-        yield from (str(table[key]) for key in ("$ref", "$dynamicRef") if key in table)
-        for value in table.values():
-            yield from _references(value)
-    elif isinstance(schema, list):
-        for value in cast(list[object], schema):
-            yield from _references(value)
+        yield from param_faults(name, manifest.params_schema()["properties"][name])
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -203,15 +203,8 @@ def _endpoint(tx: Transaction, claimed: Claimed, attempt: Attempt) -> Endpoint |
 
 
 def _due(now: datetime, room: Room, taken: Sequence[str]) -> sa.Select[Any]:
-    table, earlier = webhook_deliveries, webhook_deliveries.alias("earlier")
-    before = sa.exists().where(
-        earlier.c.endpoint_id == table.c.endpoint_id,
-        earlier.c.job_id == table.c.job_id,
-        earlier.c.position < table.c.position,
-        earlier.c.attempt_count == 0,
-        earlier.c.status == sa.literal_column("'pending'"),
-    )
-    query = sa.select(table).where(PENDING, table.c.next_at <= now, ~before)
+    table = webhook_deliveries
+    query = sa.select(table).where(PENDING, table.c.next_at <= now, ~_waits_for_another())
     if taken:
         query = query.where(table.c.id.not_in(taken))
     if full := room.full_places:
@@ -220,6 +213,22 @@ def _due(now: datetime, room: Room, taken: Sequence[str]) -> sa.Select[Any]:
         query = query.where(table.c.organization_id.not_in(crowded))
     query = query.order_by(table.c.next_at, table.c.id).limit(room.free)
     return query.with_for_update(of=table, skip_locked=True)
+
+
+def _waits_for_another() -> sa.ColumnElement[bool]:
+    """Whether whoever is told has not been tried with an earlier event of the same job: an
+    endpoint, or the callback that the job itself names."""
+    table, earlier = webhook_deliveries, webhook_deliveries.alias("earlier")
+    before = (
+        earlier.c.job_id == table.c.job_id,
+        earlier.c.position < table.c.position,
+        earlier.c.attempt_count == 0,
+        earlier.c.status == sa.literal_column("'pending'"),
+    )
+    own = sa.and_(
+        table.c.endpoint_id.is_(None), sa.exists().where(earlier.c.endpoint_id.is_(None), *before)
+    )
+    return sa.or_(sa.exists().where(earlier.c.endpoint_id == table.c.endpoint_id, *before), own)
 
 
 def _parted(

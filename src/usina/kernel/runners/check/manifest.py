@@ -10,7 +10,7 @@ from usina.kernel.runners.check.case import EXAMPLES
 from usina.kernel.runners.check.finding import Broken, Check, Unchecked
 from usina.kernel.runners.check.output import FITTING
 from usina.kernel.runners.check.subject import Subject
-from usina.kernel.runners.manifest import probe
+from usina.kernel.runners.probe import probe
 
 _PLACEHOLDER: Final = re.compile(
     r"\W*(tbd|todo|fixme|unknown|unlicensed|none|n/?a|x+|\?+|license|licence|your .*)\W*",

@@ -64,7 +64,7 @@ async def examine(
     began = time.perf_counter()
     wanted = [check for check in CHECKS if not only or check.name in only]
     try:
-        told = load_manifest(folder)
+        told = load_manifest(folder, environment or {})
     except ManifestError as error:
         spent = time.perf_counter() - began
         first = "the manifest has to be right first"

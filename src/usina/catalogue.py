@@ -1,0 +1,30 @@
+"""Which models there are: the rooms', those that live in their own environments, the operator's."""
+
+from pathlib import Path
+from typing import Final
+
+import usina
+from usina.ground import CanNotStart
+from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
+from usina.settings import Settings
+
+_PACKAGE: Final = Path(usina.__file__).parent
+
+
+async def registry_of(settings: Settings) -> Registry:
+    """Every model, and whether it can run here; raises :class:`CanNotStart` where a route names
+    none of them."""
+    folders = (wrappers(), *settings.runners)
+    try:
+        return await load_registry(
+            discover_apps("usina.apps"), folders, settings.routes, settings.homes()
+        )
+    except UnknownRoute as unknown:
+        raise CanNotStart(str(unknown)) from unknown
+
+
+def wrappers() -> Path:
+    """The folder of the models that live in their own environments: ``runners`` of the package
+    that is installed, or of the checkout that is worked in."""
+    packed = _PACKAGE / "runners"
+    return packed if packed.is_dir() else _PACKAGE.parents[1] / "runners"

@@ -1,0 +1,44 @@
+"""Homes of real models: settings that their wrappers read, whichever of them is there.
+
+They are settings so that an entry of ``.env`` does what a variable of the environment does.
+"""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings
+
+
+def named(name: str, *others: str) -> AliasChoices:
+    """A setting whose variable has no ``USINA_`` in front; ``others`` are understood too."""
+    return AliasChoices(name, name.lower(), *others)
+
+
+class Homes(BaseSettings):
+    """One field a variable; a new model's home is a line here and in `docs/reference/settings.md`.
+
+    The names of the variables are those of the fields, in capitals.
+    """
+
+    sf3d_python_path: Path | None = Field(None, validation_alias=named("SF3D_PYTHON_PATH"))
+    sf3d_script_path: Path | None = Field(None, validation_alias=named("SF3D_SCRIPT_PATH"))
+    dreamfusion_python_path: Path | None = Field(
+        None, validation_alias=named("DREAMFUSION_PYTHON_PATH")
+    )
+    dreamfusion_script_path: Path | None = Field(
+        None, validation_alias=named("DREAMFUSION_SCRIPT_PATH")
+    )
+    dreamfusion_config: Path | None = Field(None, validation_alias=named("DREAMFUSION_CONFIG"))
+    stable_diffusion_url: str | None = Field(None, validation_alias=named("STABLE_DIFFUSION_URL"))
+    stable_diffusion_path: Path | None = Field(
+        None, validation_alias=named("STABLE_DIFFUSION_PATH")
+    )
+    yolo_model_path: Path | None = Field(None, validation_alias=named("YOLO_MODEL_PATH"))
+    detection_confidence_threshold: float | None = Field(
+        None, gt=0, lt=1, validation_alias=named("DETECTION_CONFIDENCE_THRESHOLD")
+    )
+
+    def homes(self) -> dict[str, str]:
+        """The variables of these that are set, as programs are told them."""
+        told = {name.upper(): getattr(self, name) for name in Homes.model_fields}
+        return {name: str(value) for name, value in told.items() if value is not None}

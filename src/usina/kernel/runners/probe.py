@@ -1,0 +1,54 @@
+"""Whether a program can run on this machine, as its own probe says."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from typing import Final
+
+from usina.kernel.runners.manifest import Manifest, NotInstalled
+
+_SECONDS: Final = 60.0
+_REASON_LENGTH: Final = 500
+
+
+async def probe(manifest: Manifest) -> str | None:
+    """Null when the program can run here, else the reason with what would fix it.
+
+    Without a probe of its own, a program that exists is taken to run.
+    """
+    try:
+        manifest.argv()
+        argv = manifest.probe_argv()
+    except NotInstalled as missing:
+        return str(missing)
+    return await _ask(manifest, argv) if argv else None
+
+
+async def _ask(manifest: Manifest, argv: Sequence[str]) -> str | None:
+    """Runs the probe: exit 0 is yes, else its last line of output is the reason."""
+    environment = {"PATH": os.environ.get("PATH", os.defpath), **manifest.passed(os.environ)}
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        cwd=manifest.folder,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        return f"The probe of {manifest.name} gave no answer within {_SECONDS:g} s."
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    if process.returncode == 0:
+        return None
+    lines = said.decode("utf-8", "replace").split("\n")
+    reason = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return reason[:_REASON_LENGTH] or f"The probe ended with exit code {process.returncode}."
