@@ -6,6 +6,7 @@ from typing import Final
 import usina
 from usina.ground import CanNotStart
 from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
+from usina.kernel.runners.policy import Policy
 from usina.settings import Settings
 
 _PACKAGE: Final = Path(usina.__file__).parent
@@ -17,10 +18,24 @@ async def registry_of(settings: Settings) -> Registry:
     folders = (wrappers(), *settings.runners)
     try:
         return await load_registry(
-            discover_apps("usina.apps"), folders, settings.routes, settings.homes()
+            discover_apps("usina.apps"),
+            folders,
+            settings.routes,
+            settings.homes(),
+            policy_of(settings),
         )
     except UnknownRoute as unknown:
         raise CanNotStart(str(unknown)) from unknown
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Whose terms the operator accepts."""
+    return Policy(
+        settings.use,
+        frozenset(settings.territories),
+        settings.revenue_usd,
+        frozenset(settings.accept_terms),
+    )
 
 
 def wrappers() -> Path:

@@ -31,7 +31,10 @@ _DATABASE_SKEW_SECONDS: Final = 2.0
 _PATIENCE: Final = 5.0
 _OLDEST_POSTGRES: Final = 150_000
 _LOW_DISK_BYTES: Final = 2 * 1024**3
-_LISTS: Final = {"warm_ahead", "webhook_allowed_networks", "cors_origins", "trusted_proxies"}
+_LISTS: Final = {
+    *("warm_ahead", "webhook_allowed_networks", "cors_origins", "trusted_proxies"),
+    *("territories", "accept_terms"),
+}
 _PASSWORD: Final = re.compile(r"(?<=:)[^:/@]*(?=@)")
 """In an address, between the user and the host."""
 

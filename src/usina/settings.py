@@ -21,6 +21,7 @@ from usina.kernel.db.address import address_of, check_address
 from usina.kernel.guard.reach import Network
 from usina.kernel.limits.rate import Rate
 from usina.kernel.queue import QUEUES
+from usina.kernel.runners.terms import Territory
 from usina.kernel.storage.s3_address import S3Place
 
 _GIB = 1024**3
@@ -58,6 +59,11 @@ class Settings(Homes):
     routes: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict[str, str])
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
+
+    use: Literal["commercial", "research"] = "commercial"
+    territories: Annotated[tuple[Territory, ...], NoDecode] = ()
+    revenue_usd: int | None = Field(None, ge=0)
+    accept_terms: Annotated[tuple[str, ...], NoDecode] = ()
 
     postgres_server: str | None = Field(
         None, validation_alias=named("POSTGRES_SERVER", "POSTGRES_HOST")
@@ -165,7 +171,10 @@ class Settings(Homes):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
         return value
 
-    @field_validator("warm_ahead", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        *("warm_ahead", "cors_origins", "trusted_proxies", "territories", "accept_terms"),
+        mode="before",
+    )
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):

@@ -93,6 +93,7 @@ class Job:
         }
         self.checkpoint: Path | None = folder / told["checkpoint"] if told["checkpoint"] else None
         self.cores: int = told["cores"]
+        self.notice: str | None = told.get("notice")
         self.outputs = folder / "outputs"
         self.fraction = 0.0
         self.seconds: dict[str, float] = {}
@@ -169,7 +170,8 @@ class Job:
 
     def report(self, content: dict[str, Any]) -> None:
         """Writes ``outputs/report.json`` and declares it: how the result came to be (model,
-        parameters, inputs with their SHA-256, seconds by stage) and the given keys."""
+        parameters, inputs with their SHA-256, seconds by stage, the notice that the model's terms
+        ask for) and the given keys."""
         seconds = {name: round(spent, 6) for name, spent in self.seconds.items()}
         seconds["total"] = round(time.perf_counter() - self._began, 6)
         report: dict[str, Any] = {
@@ -181,6 +183,8 @@ class Job:
             },
             "seconds": seconds,
         }
+        if self.notice is not None:
+            report["notice"] = self.notice
         report.update(content)
         try:
             text = json.dumps(report, default=_plain, allow_nan=False)

@@ -13,6 +13,7 @@ import structlog
 
 from usina.kernel.runners.form import Form, suggestion
 from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest
+from usina.kernel.runners.policy import OPEN, Policy
 from usina.kernel.runners.probe import probe
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -68,6 +69,8 @@ class Model:
     manifest: Manifest
     form: Form
     queue: str
+    refused: bool = False
+    """Whether its terms are not accepted here, which no worker elsewhere can change."""
 
 
 class UnknownRoute(Exception):
@@ -90,7 +93,7 @@ class Registry:
         there, and nothing where it can. A model can run if it can here or anywhere."""
         for name, model in self._own.items():
             reasons = [each[name] for each in told if name in each]
-            if reasons and not model.available:
+            if reasons and not model.available and not model.refused:
                 reason = min(reasons) or None
                 model = replace(model, available=reason is None, unavailable_reason=reason)
             self._models[name] = model
@@ -133,12 +136,14 @@ async def load_registry(
     folders: Sequence[Path],
     routes: Mapping[str, str] = _NONE,
     homes: Mapping[str, str] = _NONE,
+    policy: Policy = OPEN,
 ) -> Registry:
     """Reads every manifest and asks every model whether it can run here.
 
     A broken manifest of an added folder is a problem to report, not a reason to stop. ``routes``
     names the queues of models that have another one than their need for a GPU gives them;
-    ``homes`` are variables of programs where the environment does not name them.
+    ``homes`` are variables of programs where the environment does not name them. ``policy`` says
+    whose terms are accepted: other models are not even asked.
     """
     places = [place for app in apps for place in _runner_folders(app.runners)]
     places.extend(place for folder in folders for place in _runner_folders(folder))
@@ -161,7 +166,7 @@ async def load_registry(
                 f"USINA_ROUTES: there is no model named {name!r}.{suggestion(name, manifests)}"
             )
     models = await asyncio.gather(
-        *(model_of(manifest, routes.get(manifest.name)) for manifest in manifests.values())
+        *(model_of(each, routes.get(each.name), policy) for each in manifests.values())
     )
     return Registry(models, problems, apps)
 
@@ -172,12 +177,13 @@ def _runner_folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/runner.toml"))
 
 
-async def model_of(manifest: Manifest, queue: str | None = None) -> Model:
+async def model_of(manifest: Manifest, queue: str | None = None, policy: Policy = OPEN) -> Model:
     """The catalogue's entry of a runner folder; asks its probe whether it can run here.
 
     Its queue is ``gpu`` where it needs one and ``default`` where not, unless another is told.
     """
-    reason = await probe(manifest)
+    refusal = policy.refusal(manifest.name, manifest.license, manifest.terms)
+    reason = refusal or await probe(manifest)
     form = Form.of(manifest)
     return Model(
         name=manifest.name,
@@ -195,4 +201,5 @@ async def model_of(manifest: Manifest, queue: str | None = None) -> Model:
         manifest=manifest,
         form=form,
         queue=queue or ("gpu" if manifest.resources.gpu else "default"),
+        refused=refusal is not None,
     )

@@ -126,6 +126,7 @@ class Bench:
                 "inputs": _bring(work, request),
                 "checkpoint": None,
                 "cores": self._cores,
+                **manifest.told(),
             }
         )
         seconds = manifest.timeout_seconds if timeout_seconds is None else timeout_seconds

@@ -166,6 +166,10 @@ class Manifest(_Table):
         its server, else as declared."""
         return "outbound" if passed.get(self.environment.server or "") else self.network
 
+    def told(self) -> dict[str, str]:
+        """What a job's program is told for its report: the notice of the model's terms."""
+        return {"notice": self.terms.notice} if self.terms and self.terms.notice else {}
+
     def _resolved(self, command: Sequence[str]) -> tuple[str, ...]:
         program, *arguments = (self._absolute(word) for word in command)
         found = shutil.which(program)

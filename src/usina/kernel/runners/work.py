@@ -79,7 +79,7 @@ class WorkFolder:
 
     def write_job(self, job: Mapping[str, Any]) -> None:
         """Writes ``job.json``: ``{id, model, model_version, attempt, params, inputs, checkpoint,
-        cores}``, paths relative to this folder.
+        cores}`` and a ``notice`` where the model's terms have one, paths relative to this folder.
 
         A used folder holds the last job's: blanks cover what is longer of it, since cutting a file
         waits for the disk where a write does not.

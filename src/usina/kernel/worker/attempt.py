@@ -178,6 +178,7 @@ class Attempt:
                 "inputs": inputs,
                 "checkpoint": checkpoint,
                 "cores": self._shop.cores_of(manifest),
+                **manifest.told(),
             }
         )
         return work
