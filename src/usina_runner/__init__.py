@@ -101,6 +101,7 @@ class Job:
         self._began = time.perf_counter()
         self._stage: str | None = None
         self._next_progress = 0.0
+        self._next_metrics = time.monotonic() + _PROGRESS_EVERY_SECONDS
 
     @property
     def cancelled(self) -> bool:
@@ -147,10 +148,15 @@ class Job:
         self._channel.send({"type": "log", "level": level, "message": str(message)})
 
     def metric(self, name: str, value: float | str) -> None:
-        """A number or a word about the run. A number that is not finite is left out."""
+        """A number or a word about the run, seen while it runs; the same name again replaces what
+        it was. A number that is not finite is left out."""
         value = _plain(value) if hasattr(value, "tolist") else value
         if not isinstance(value, float) or math.isfinite(value):
             self._channel.defer({"type": "metric", "name": name, "value": value})
+            now = time.monotonic()
+            if now >= self._next_metrics:
+                self._next_metrics = now + _PROGRESS_EVERY_SECONDS
+                self._channel.flush()
 
     def artifact(self, path: str | os.PathLike[str], kind: str, name: str | None = None) -> None:
         """Declares a file in ``outputs/`` as a result; ``path`` may be relative to that folder.
@@ -230,13 +236,16 @@ class _Channel:
 
     def send(self, message: dict[str, Any]) -> None:
         self.defer(message)
+        self.flush()
+
+    def flush(self) -> None:
         data = b"".join(self._deferred)
         del self._deferred[:]
         while data:
             data = data[os.write(_OUT, data) :]
 
     def defer(self, message: dict[str, Any]) -> None:
-        """Leaves with the next line that is sent."""
+        """Leaves with the next line that is sent, or when the program looks for a cancel."""
         text = json.dumps(message, default=_plain, separators=(",", ":"))
         self._deferred.append(text.encode("ascii") + b"\n")
 
@@ -245,6 +254,7 @@ class _Channel:
             now = time.monotonic()
             if now >= self._next_look:
                 self._next_look = now + _LOOK_EVERY_SECONDS
+                self.flush()
                 self.wait(0)
         return self._cancelled
 
@@ -302,6 +312,9 @@ class _ByHand(_Channel):
         sys.stderr.write(json.dumps(message, default=_plain) + "\n")
 
     send = defer
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
 
 def run(main: Callable[..., None], load: Callable[[], Any] | None = None) -> None:
