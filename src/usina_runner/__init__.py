@@ -152,11 +152,13 @@ class Job:
         it was. A number that is not finite is left out."""
         value = _plain(value) if hasattr(value, "tolist") else value
         if not isinstance(value, float) or math.isfinite(value):
-            self._channel.defer({"type": "metric", "name": name, "value": value})
+            message = {"type": "metric", "name": name, "value": value}
             now = time.monotonic()
-            if now >= self._next_metrics:
+            if now < self._next_metrics:
+                self._channel.defer(message)
+            else:
                 self._next_metrics = now + _PROGRESS_EVERY_SECONDS
-                self._channel.flush()
+                self._channel.send(message)
 
     def artifact(self, path: str | os.PathLike[str], kind: str, name: str | None = None) -> None:
         """Declares a file in ``outputs/`` as a result; ``path`` may be relative to that folder.
@@ -236,9 +238,9 @@ class _Channel:
 
     def send(self, message: dict[str, Any]) -> None:
         self.defer(message)
-        self.flush()
+        self._flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         data = b"".join(self._deferred)
         del self._deferred[:]
         while data:
@@ -254,7 +256,7 @@ class _Channel:
             now = time.monotonic()
             if now >= self._next_look:
                 self._next_look = now + _LOOK_EVERY_SECONDS
-                self.flush()
+                self._flush()
                 self.wait(0)
         return self._cancelled
 
@@ -312,9 +314,6 @@ class _ByHand(_Channel):
         sys.stderr.write(json.dumps(message, default=_plain) + "\n")
 
     send = defer
-
-    def flush(self) -> None:
-        """Nothing waits."""
 
 
 def run(main: Callable[..., None], load: Callable[[], Any] | None = None) -> None:
