@@ -22,6 +22,7 @@ from typing import IO, Final
 
 import uvloop
 
+from usina.kernel.runners.gate import Value
 from usina.kernel.runners.manifest import Manifest, load_manifest
 from usina.kernel.runners.outcome import Outcome
 from usina.kernel.runners.pool import Assignment, RunnerLimits, RunnerPool, Sandbox, StopSignal
@@ -48,6 +49,8 @@ class _Silence:
     """A listener that wants to know nothing."""
 
     def progress(self, fraction: float, stage: str | None) -> None: ...
+
+    def metric(self, name: str, value: Value) -> None: ...
 
     def log(self, data: bytes) -> None: ...
 

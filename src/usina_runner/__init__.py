@@ -102,6 +102,7 @@ class Job:
         self._began = time.perf_counter()
         self._stage: str | None = None
         self._next_progress = 0.0
+        self._next_metrics = time.monotonic() + _PROGRESS_EVERY_SECONDS
 
     @property
     def cancelled(self) -> bool:
@@ -148,10 +149,17 @@ class Job:
         self._channel.send({"type": "log", "level": level, "message": str(message)})
 
     def metric(self, name: str, value: float | str) -> None:
-        """A number or a word about the run. A number that is not finite is left out."""
+        """A number or a word about the run, seen while it runs; the same name again replaces what
+        it was. A number that is not finite is left out."""
         value = _plain(value) if hasattr(value, "tolist") else value
         if not isinstance(value, float) or math.isfinite(value):
-            self._channel.defer({"type": "metric", "name": name, "value": value})
+            message = {"type": "metric", "name": name, "value": value}
+            now = time.monotonic()
+            if now < self._next_metrics:
+                self._channel.defer(message)
+            else:
+                self._next_metrics = now + _PROGRESS_EVERY_SECONDS
+                self._channel.send(message)
 
     def artifact(self, path: str | os.PathLike[str], kind: str, name: str | None = None) -> None:
         """Declares a file in ``outputs/`` as a result; ``path`` may be relative to that folder.
@@ -234,13 +242,16 @@ class _Channel:
 
     def send(self, message: dict[str, Any]) -> None:
         self.defer(message)
+        self._flush()
+
+    def _flush(self) -> None:
         data = b"".join(self._deferred)
         del self._deferred[:]
         while data:
             data = data[os.write(_OUT, data) :]
 
     def defer(self, message: dict[str, Any]) -> None:
-        """Leaves with the next line that is sent."""
+        """Leaves with the next line that is sent, or when the program looks for a cancel."""
         text = json.dumps(message, default=_plain, separators=(",", ":"))
         self._deferred.append(text.encode("ascii") + b"\n")
 
@@ -249,6 +260,7 @@ class _Channel:
             now = time.monotonic()
             if now >= self._next_look:
                 self._next_look = now + _LOOK_EVERY_SECONDS
+                self._flush()
                 self.wait(0)
         return self._cancelled
 

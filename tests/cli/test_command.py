@@ -311,13 +311,16 @@ def test_a_time_that_is_none(platform: FakePlatform, usina: Usina) -> None:
 
 
 def test_a_job_is_shown(platform: FakePlatform, usina: Usina) -> None:
-    platform.on(JOB, answer(job("FAILED", error=FAILED, artifacts=[artifact(b"x" * 2048)])))
+    told = {"told": {"residual": 0.000412345678, "field": "Ux"}}
+    failed = job("FAILED", error=FAILED, artifacts=[artifact(b"x" * 2048)], metrics=told)
+    platform.on(JOB, answer(failed))
 
     shown = usina("jobs", "get", JOB_ID)
 
     assert shown.code == 0
     assert "runner_failed: It broke." in shown.out
     assert "mesh.glb  2.0 KiB  a1" in shown.out
+    assert ["residual", "0.000412346"] in [line.split() for line in shown.out.splitlines()]
     assert usina("jobs", "get", JOB_ID, "--json").json["error"]["code"] == "runner_failed"
 
 

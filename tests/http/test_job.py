@@ -37,7 +37,7 @@ async def test_succeeded(api: Api) -> None:
     job = await api.finished(params={"artifacts": 2, "artifact_bytes": 10})
     assert set(job) == KEYS
     assert (job["status"], job["progress"], job["error"]) == ("SUCCEEDED", 1, None)
-    measured = {"queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox"}
+    measured = {"queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox", "told"}
     assert measured == set(job["metrics"])
     names = {artifact["name"]: artifact for artifact in job["artifacts"]}
     assert {"report.json", "artifact-1.bin", "artifact-2.bin"} <= set(names)

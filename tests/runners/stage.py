@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from usina.kernel.runners.gate import Value
 from usina.kernel.runners.manifest import Manifest, load_manifest
 from usina.kernel.runners.outcome import Outcome
 from usina.kernel.runners.pool import (
@@ -59,6 +60,7 @@ class Recorder:
     """Keeps all it is told; ``on_progress`` is called for each step."""
 
     steps: list[tuple[float, str | None]] = field(default_factory=list[tuple[float, str | None]])
+    metrics: list[tuple[str, Value]] = field(default_factory=list[tuple[str, Value]])
     output: bytearray = field(default_factory=bytearray)
     checkpoints: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
     """By name, with what was in them when they were told of."""
@@ -68,6 +70,9 @@ class Recorder:
     def progress(self, fraction: float, stage: str | None) -> None:
         self.steps.append((fraction, stage))
         self.on_progress(stage)
+
+    def metric(self, name: str, value: Value) -> None:
+        self.metrics.append((name, value))
 
     def log(self, data: bytes) -> None:
         self.output += data

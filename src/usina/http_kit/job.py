@@ -48,6 +48,10 @@ class JobMetricsDocument(BaseModel):
         description="The layers around the last attempt's program, and whether each was on; "
         "null before it has ended and where none was started."
     )
+    told: dict[str, float | int | str] = Field(
+        description="What the last attempt's program told by name, each as it was told last; "
+        "at most a second old while it runs."
+    )
 
 
 class JobDocument(BaseModel):
@@ -83,6 +87,7 @@ class JobDocument(BaseModel):
                     "run_seconds": None,
                     "peak_memory_bytes": None,
                     "sandbox": None,
+                    "told": {"residual": 0.0004},
                 },
             }
         }
@@ -147,6 +152,7 @@ def job_document(job: Job, link: Link) -> dict[str, Any]:
             "run_seconds": job.run_seconds,
             "peak_memory_bytes": job.peak_memory_bytes,
             "sandbox": job.sandbox,
+            "told": dict(job.metrics),
         },
     }
 

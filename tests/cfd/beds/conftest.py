@@ -44,18 +44,18 @@ class Lab(Api):
 
     async def simulated(self, simulation: dict[str, Any]) -> dict[str, Any]:
         """The simulation once it has ended."""
-        return await self._until(
+        return await self.until(
             f"/simulations/{simulation['id']}", lambda now: now["finished_at"] is not None
         )
 
     async def swept(self, sweep: dict[str, Any]) -> dict[str, Any]:
         """The sweep once it and all of its simulations have ended."""
-        return await self._until(
+        return await self.until(
             f"/simulations/sweeps/{sweep['id']}",
             lambda now: now["finished_at"] is not None and now["progress"] == 1,
         )
 
-    async def _until(self, path: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async def until(self, path: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Looks again with every event of the organization, and every second without one: what
         ends without a job is told by none."""
         with self.platform.bus.listen(self.caller.organization_id) as listener:

@@ -82,6 +82,10 @@ async def test_it_tells_what_it_does_while_it_does_it(flow: Flow) -> None:
     stages = list(dict.fromkeys(step["stage"] for step in steps))
 
     assert {"meshing", "solving velocity 1 of 2"} <= set(stages)
+    told = {name: value for step in steps for name, value in step.get("metrics", {}).items()}
+    assert {f"residual_{name}" for name in ("p", "Ux", "Uy", "Uz")} <= told.keys()
+    assert {"iteration", "velocity_m_s", "pressure_drop_pa"} <= told.keys()
+    assert flow.job["metrics"]["told"]["velocity_m_s"] == VELOCITIES[-1]
     assert all(one["progress"] <= other["progress"] for one, other in pairwise(steps))
     assert re.search(r"0\.05 m/s: [\d.]+ Pa, core [\d.]+ Pa/m after \d+ iterations", flow.log)
 

@@ -97,7 +97,7 @@ def test_every_file_is_there_and_the_field_keeps_mass(told: Any) -> None:
 def test_progress_follows_the_flow_and_its_residual_is_live(told: Any) -> None:
     steps = [message["progress"] for message in told[2].of("progress")]
     assert steps == sorted(steps)
-    left = [each["value"] for each in told[2].of("metric") if each["name"] == "residual"]
+    left = [each["value"] for each in told[2].of("metric") if each["name"] == "residual_flow"]
     assert left[0] == 1
     assert left[-1] <= 1e-4
     assert len(left) > 3

@@ -15,7 +15,7 @@ from usina.faces.cli.output import Data, json_wanted, say, show, show_json
 from usina.kernel.files.sniff import sniff
 from usina.kernel.runners.assignment import Listener
 from usina.kernel.runners.bench import Played, Request, bench
-from usina.kernel.runners.gate import Gate, judge
+from usina.kernel.runners.gate import Gate, Value, judge
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.outcome import Failure
 from usina.kernel.runners.work import Output
@@ -98,6 +98,9 @@ class _Show(Listener):
 
     def progress(self, fraction: float, stage: str | None) -> None:
         self.row.show(stage or "running", fraction)
+
+    def metric(self, name: str, value: Value) -> None:
+        """The outcome has them all."""
 
     def log(self, data: bytes) -> None:
         self._file.write(data)

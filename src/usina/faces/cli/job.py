@@ -163,6 +163,10 @@ def _time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _told(value: float | str) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def _show_job(job: "Job", json: bool) -> None:
     if json:
         show_json(job.model_dump(mode="json"))
@@ -182,6 +186,7 @@ def _show_job(job: "Job", json: bool) -> None:
         pairs.append(("finished", _time(job.finished_at)))
     if job.metrics.run_seconds is not None:
         pairs.append(("ran", f"{job.metrics.run_seconds:.2f} s"))
+    pairs += [(name, _told(value)) for name, value in job.metrics.told.items()]
     if job.error:
         pairs.append(("error", str(job.error)))
     pairs += [(f"{key}", value) for key, value in job.labels.items()]

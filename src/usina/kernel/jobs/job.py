@@ -8,7 +8,7 @@ from typing import Any
 from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import JobError, Status
-from usina.kernel.runners.gate import Gate
+from usina.kernel.runners.gate import Gate, Value
 
 InputIds = Mapping[str, str | list[str]]
 """By input name: the id of a file or artifact, or a list of them, as the caller gave it."""
@@ -63,6 +63,8 @@ class Job:
     needs: Room
     strict: bool = False
     gates: tuple[Gate, ...] = ()
+    metrics: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    """What the last attempt's program told by name, each as it was told last."""
     queue_position: int | None = None
     waiting_reason: str | None = None
     artifacts: tuple[Artifact, ...] = ()

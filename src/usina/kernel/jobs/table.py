@@ -40,6 +40,7 @@ jobs = sa.Table(
     sa.Column("lease_expires_at", Timestamp),
     sa.Column("strict", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("gates", Json),
+    sa.Column("metrics", Json),
     sa.Column("callback_url", sa.Text),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from usina.kernel.runners.gate import Value
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.outcome import CANCELLED, Failure
 from usina.kernel.runners.work import WorkFolder
@@ -27,6 +28,10 @@ class Listener(Protocol):
 
     def progress(self, fraction: float, stage: str | None) -> None:
         """The fraction is 0 to 1."""
+        ...
+
+    def metric(self, name: str, value: Value) -> None:
+        """Of at most ``metrics`` names; a name that comes again has a new value."""
         ...
 
     def log(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ class RunnerLimits:
     log_bytes: int = 10 * 1024**2
     line_bytes: int = 64 * 1024
     artifacts: int = 1000
-    metrics: int = 1000
+    metrics: int = 200
     processes: int = 512
     file_bytes: int = 20 * 1024**3
     open_files: int = 4096

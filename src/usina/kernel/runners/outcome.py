@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from usina.kernel.runners.gate import Value
 from usina.kernel.runners.protocol import DeclaredArtifact
 
 _HOST_PATH: Final = re.compile(r"(?<![\w./:])/(?:[^\s/'\":,;()<>\[\]]+/)+")
@@ -55,7 +56,7 @@ class Outcome:
 
     failure: Failure | None
     outputs: tuple[DeclaredArtifact, ...] = ()
-    metrics: dict[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+    metrics: Mapping[str, Value] = field(default_factory=dict[str, Value])
     exit: Exit | None = None
     peak_memory_bytes: int | None = None
     log_tail: str = ""

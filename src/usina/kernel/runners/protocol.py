@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from usina.kernel.runners.gate import Value
 from usina.kernel.text import without_nul
 
 ERROR_CODES: Final = frozenset(
@@ -23,6 +24,7 @@ _NAME: Final = 128
 _STAGE: Final = 200
 _PATH: Final = 4096
 _MESSAGE: Final = 4000
+_EXACT: Final = 2**53
 _COALESCED: Final = (b'{"type":"progress"', b'{"type": "progress"')
 
 
@@ -56,8 +58,10 @@ class DeclaredArtifact:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
+    """A whole number is exact up to 2^53, as JSON's readers take it; beyond it is a float."""
+
     name: str
-    value: float | int | str
+    value: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def parse(line: bytes) -> Message | None:
     try:
         told = from_json(line, allow_inf_nan=False)
         return _READERS[told["type"]](told)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 
@@ -168,7 +172,7 @@ def _metric(told: Mapping[str, Any]) -> Metric:
         value = int(value)
     return Metric(
         _text(told["name"], _NAME),
-        _text(value, _STAGE) if isinstance(value, str) else _finite(value),
+        _text(value, _STAGE) if isinstance(value, str) else _number(value),
     )
 
 
@@ -189,9 +193,16 @@ def _log_line(told: Mapping[str, Any]) -> LogLine:
 
 
 def _finite(value: object) -> float | int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(value)
+    if not math.isfinite(value):
+        raise ValueError(value)
     return value
+
+
+def _number(value: object) -> float | int:
+    number = _finite(value)
+    return number if abs(number) <= _EXACT else float(number)
 
 
 def _text(value: object, bound: int) -> str:

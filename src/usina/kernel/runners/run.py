@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
+from usina.kernel.runners.gate import Value
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.lodging import Lodging
 from usina.kernel.runners.outcome import (
@@ -66,7 +67,7 @@ class Run:
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._timers: list[asyncio.TimerHandle] = []
         self._outputs: dict[str, DeclaredArtifact] = {}
-        self._metrics: dict[str, float | int | str] = {}
+        self._metrics: dict[str, Value] = {}
         self._answer: Result | Error | None = None
         self._stopped: Failure | None = None
         self._given = False
@@ -131,8 +132,9 @@ class Run:
                     inside = path.removeprefix(f"{self._work.path}/")
                     self._outputs[name] = replace(message, path=inside)
             case Metric(name, value):
-                if len(self._metrics) < self._limits.metrics:
+                if name in self._metrics or len(self._metrics) < self._limits.metrics:
                     self._metrics[name] = value
+                    self._tell(self._listener.metric, name, value)
             case Checkpoint(path):
                 self._tell_checkpoint(path)
             case _:

@@ -234,6 +234,7 @@ class Attempt:
             sandbox=outcome.sandbox,
             stage=self._reporter.stage if self._reporter else None,
             gates=gates,
+            metrics=outcome.metrics,
             log_kept=self._reporter is not None and self._reporter.chunks_written,
         )
 

@@ -1,7 +1,7 @@
-"""What a running program tells, on its way to the log: progress, output, fine steps.
+"""What a running program tells, on its way to the log: progress, metrics, output, fine steps.
 
-Progress is a row at most once a second; finer steps are hints. Output is gathered and written as
-chunk rows every half second, and whole into the work folder's log file for the artifact.
+Progress and metrics are a row at most once a second; finer steps are hints. Output is gathered and
+written as chunk rows every half second, and whole into the work folder's log file for the artifact.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from usina.kernel.failpoints import reach
 from usina.kernel.jobs.service import log_topic
 from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.store.lease import Chunk, Step, append_log, record_steps
+from usina.kernel.runners.gate import Value
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ROW_EVERY_SECONDS: Final = 1.0
@@ -64,7 +65,8 @@ class Reporter:
         self._log: BinaryIO | None = None
         self._unwritten = bytearray()
         self._written = 0
-        self._step: Step | None = None
+        self._fraction = 0.0
+        self._metrics: dict[str, Value] = {}
         self._loop = asyncio.get_running_loop()
         self._row_timer: asyncio.TimerHandle | None = None
         self._chunk_timer: asyncio.TimerHandle | None = None
@@ -86,11 +88,14 @@ class Reporter:
 
     def progress(self, fraction: float, stage: str | None) -> None:
         self.stage = stage if stage is not None else self.stage
-        self._step = Step(self._lease, fraction, self.stage)
+        self._fraction = fraction
         data = {"progress": fraction, "stage": self.stage}
         self._bus.hint(Hint(self._lease.job_id, "job.progress", data))
-        if self._row_timer is None:
-            self._row_timer = self._loop.call_later(self._row_delay, self._write_step)
+        self._write_soon()
+
+    def metric(self, name: str, value: Value) -> None:
+        self._metrics[name] = value
+        self._write_soon()
 
     def log(self, data: bytes) -> None:
         if self._log is None:
@@ -141,12 +146,15 @@ class Reporter:
             if timer is not None:
                 timer.cancel()
 
+    def _write_soon(self) -> None:
+        if self._row_timer is None:
+            self._row_timer = self._loop.call_later(self._row_delay, self._write_step)
+
     def _write_step(self) -> None:
-        step, self._step = self._step, None
         self._row_timer = None
-        if step is not None:
-            self._row_delay = _ROW_EVERY_SECONDS
-            self._spawn(self._store_step(step))
+        self._row_delay = _ROW_EVERY_SECONDS
+        step = Step(self._lease, self._fraction, self.stage, dict(self._metrics))
+        self._spawn(self._store_step(step))
 
     def _write_chunk(self) -> None:
         self._chunk_timer = None

@@ -67,8 +67,7 @@ def solved(piece: Piece, grid: Grid, flow: Stokes, settling: Settling) -> Solved
     """What a settled flow says, in metres."""
     mobility = np.zeros((3, *grid.fluid.shape))
     mobility.reshape(3, -1)[:, flow.domain.nodes] = flow.mobility() * grid.voxel_m**2
-    layers = flow.through_layers() * grid.voxel_m**2
-    area = np.pi / 4 * (piece.tube_diameter_m / grid.voxel_m) ** 2
+    layers = flow.through_layers()
     return Solved(
         piece=piece,
         grid=grid,
@@ -76,9 +75,23 @@ def solved(piece: Piece, grid: Grid, flow: Stokes, settling: Settling) -> Solved
         cells=len(flow.domain.nodes),
         steps=flow.steps,
         mobility=mobility,
-        permeability_m2=float(layers.mean() / area),
+        permeability_m2=_permeability(float(layers.mean()), piece, grid),
         uneven=unevenness(layers),
     )
+
+
+def drop_by(piece: Piece, grid: Grid, question: Question, through: float) -> float:
+    """The pressure drop at the first velocity, in Pa, if so much, in voxels, flows through each
+    layer."""
+    velocity = question.velocities_m_s[0]
+    viscous = question.viscosity_pa_s * velocity / _permeability(through, piece, grid)
+    resistance = eisfeld_schnitzlein_resistance(piece.bed, piece.kind)
+    return (viscous + resistance.inertial_pa_m(question.flow(velocity))) * piece.bed_height_m
+
+
+def _permeability(through: float, piece: Piece, grid: Grid) -> float:
+    area = np.pi / 4 * (piece.tube_diameter_m / grid.voxel_m) ** 2
+    return through * grid.voxel_m**2 / area
 
 
 def results(found: Solved, question: Question) -> list[dict[str, Any]]:

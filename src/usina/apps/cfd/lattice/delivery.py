@@ -18,10 +18,12 @@ from usina.apps.cfd.lattice.answer import (
 )
 from usina.apps.cfd.lattice.picture import draw_cuts, draw_gradient, draw_radial, draw_settling
 from usina.apps.cfd.lattice.question import Question
+from usina.apps.cfd.lattice.stokes import LOOK_EVERY
 from usina.apps.cfd.lattice.volume import write_volume
 from usina.apps.cfd.report import Fact, Figure, Judged, Report, Section, Table, render
 from usina_runner import Job
 
+_MOST_RESIDUALS: Final = 500
 _PICTURES: Final = {
     "slice.png": "preview",
     "radial_velocity.png": "image",
@@ -83,9 +85,18 @@ def _told(found: Solved, question: Question, rows: list[dict[str, Any]]) -> dict
         "resolution": question.resolution,
         "steps": found.steps,
         "change_left": found.settling.left(),
+        "residuals": _residuals(found),
         "layer_difference": found.uneven,
         "warnings": _warnings(rows),
     }
+
+
+def _residuals(found: Solved) -> dict[str, list[float]]:
+    """By look, as far as they fit: what was still to come of the flow."""
+    left = found.settling.residuals()
+    every = -(-len(left) // _MOST_RESIDUALS)
+    looks = [LOOK_EVERY * look for look in range(1, len(left) + 1)]
+    return {"iteration": [*map(float, looks[::every])], "flow": left[::every]}
 
 
 def _warnings(rows: list[dict[str, Any]]) -> list[dict[str, str]]:

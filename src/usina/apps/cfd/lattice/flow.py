@@ -1,10 +1,11 @@
 """bed-flow-lbm from a bed's file to its answer."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 from usina.apps.cfd.jit import set_threads
-from usina.apps.cfd.lattice.answer import solved
+from usina.apps.cfd.lattice.answer import drop_by, solved
 from usina.apps.cfd.lattice.checkpoint import Keeper
 from usina.apps.cfd.lattice.delivery import deliver
 from usina.apps.cfd.lattice.domain import connect, leads_through
@@ -46,12 +47,15 @@ def flow_through(job: Job) -> None:
         _needs_a_way(grid)
         flow = Stokes(connect(grid.fluid, "mirrored", job.check_cancelled), job.cores, _VISCOSITY)
     with job.stage("flow", upto=_SETTLED):
-        settling = _settled(job, flow, question)
+        settling = _settled(job, flow, question, partial(drop_by, piece, grid, question))
     deliver(job, solved(piece, grid, flow, settling), question)
 
 
-def _settled(job: Job, flow: Stokes, question: Question) -> Settling:
-    """The flow, brought to rest, or as far as the steps allow."""
+def _settled(
+    job: Job, flow: Stokes, question: Question, drop_of: Callable[[float], float]
+) -> Settling:
+    """The flow, brought to rest, or as far as the steps allow; ``drop_of`` a flow through a layer
+    is the pressure drop that is told meanwhile."""
     settling = Settling()
     keeper = Keeper(job, flow, settling)
     if keeper.resume():
@@ -62,17 +66,19 @@ def _settled(job: Job, flow: Stokes, question: Question) -> Settling:
         tolerance=question.tolerance,
         most_steps=_MOST_STEPS,
         between=job.check_cancelled,
-        look=partial(_look, job, keeper, question),
+        look=partial(_look, job, keeper, question, drop_of),
     )
     return settling
 
 
-def _look(job: Job, keeper: Keeper, question: Question) -> None:
+def _look(job: Job, keeper: Keeper, question: Question, drop_of: Callable[[float], float]) -> None:
     """Tell how far it is: on a scale on which the change that is left falls evenly."""
     left = max(keeper.settling.left(), 1e-12)
     done = min(1.0, math.log(left) / math.log(question.tolerance))
-    job.metric("residual", left)
-    job.metric("steps", keeper.flow.steps)
+    job.metric("residual_flow", left)
+    job.metric("iteration", keeper.flow.steps)
+    job.metric("velocity_m_s", question.velocities_m_s[0])
+    job.metric("pressure_drop_pa", drop_of(keeper.settling.flows[-1]))
     reached = min(_SETTLED, _BEGUN + (_SETTLED - _BEGUN) * done)
     job.progress(max(job.fraction, reached), "flow")
     keeper.keep_now_and_then()

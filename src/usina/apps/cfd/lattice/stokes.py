@@ -91,13 +91,21 @@ class Settling:
         """The relative change that is still to come, at most 1, which it is too as long as nothing
         can be told. The change falls by about the same factor from look to look, so its rest is
         the sum of a geometric series (Aitken)."""
-        if len(self.flows) < 4 or not self.flows[-1]:
+        return self._left_at(len(self.flows))
+
+    def residuals(self) -> list[float]:
+        """What `left` was at each look."""
+        return [self._left_at(look) for look in range(1, len(self.flows) + 1)]
+
+    def _left_at(self, look: int) -> float:
+        seen = self.flows[max(0, look - 3) : look]
+        if look < 4 or not seen[-1]:
             return 1.0
-        before, last = self.flows[-2] - self.flows[-3], self.flows[-1] - self.flows[-2]
+        before, last = seen[1] - seen[0], seen[2] - seen[1]
         ratio = abs(last / before) if before else float(bool(last))
         if ratio >= 1:
             return 1.0
-        change = abs(last / self.flows[-1])
+        change = abs(last / seen[-1])
         return min(1.0, change * max(1.0, ratio / (1 - ratio)))
 
 

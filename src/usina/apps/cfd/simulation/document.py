@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from usina.apps.cfd.simulation.live import residuals_so_far, solving
 from usina.apps.cfd.simulation.simulation import Sweep
 from usina.apps.cfd.simulation.state import SimulationState
 from usina.http_kit.job import ArtifactDocument, JobErrorDocument, Link, artifact_document
@@ -37,6 +38,14 @@ class ResultDocument(BaseModel):
     gates: list[GateDocument]
 
 
+class SolvingDocument(BaseModel):
+    """At most a second old."""
+
+    velocity_m_s: float
+    iteration: float | None
+    pressure_drop_pa: float | None = Field(description="As it stands, not yet as it will be.")
+
+
 class SimulationDocument(BaseModel):
     """A simulation; all keys are always there."""
 
@@ -51,7 +60,13 @@ class SimulationDocument(BaseModel):
     status: Status = Field(description="As its job's; QUEUED too while it waits for its bed.")
     progress: float
     stage: str | None
-    residuals: Any = Field(description="As the solver's report tells them; null before its end.")
+    solving: SolvingDocument | None = Field(
+        description="What the solver is at, or was when it stopped; null before and at its end."
+    )
+    residuals: dict[str, list[float | None]] | None = Field(
+        description="By field, with the `iteration` of each: the last one alone while it runs, at "
+        "its end those of the report. Null where the solver has told none."
+    )
     results: list[ResultDocument] = Field(description="Empty before its end.")
     error: JobErrorDocument | None
     artifacts: list[ArtifactDocument]
@@ -79,7 +94,8 @@ def simulation_document(state: SimulationState, link: Link) -> dict[str, Any]:
         "status": state.status.value,
         "progress": job.progress if job else 0.0,
         "stage": job.stage if job else None,
-        "residuals": state.told.get("residuals"),
+        "solving": solving(job) if job else None,
+        "residuals": state.told.get("residuals") or (residuals_so_far(job) if job else None),
         "results": results if isinstance(results, list) else [],
         "error": error,
         "artifacts": _artifacts(job, link),

@@ -68,6 +68,7 @@ def reopen(tx: Transaction, organization_id: str, job_id: str, announce: Announc
         stage=None,
         error=None,
         gates=None,
+        metrics=None,
         available_at=None,
         finished_at=None,
         cancel_requested_at=None,

@@ -275,6 +275,7 @@ _FRESH: Final[dict[str, Any]] = {
     "error": None,
     "peak_memory_bytes": None,
     "gates": None,
+    "metrics": None,
     "sandbox": None,
 }
 """How an attempt begins."""

@@ -6,7 +6,7 @@ events and artifacts can not drift apart.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +24,7 @@ from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.store.lane import Lane, Moves, count
 from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import RUNNING, job_logs, jobs
-from usina.kernel.runners.gate import Gate
+from usina.kernel.runners.gate import Gate, Value
 
 Settle = Callable[[Job], None]
 """Told of every job that ended, on the event loop, after the commit."""
@@ -43,6 +43,8 @@ class Ending:
     sandbox: Mapping[str, bool] | None = None
     stage: str | None = None
     gates: tuple[Gate, ...] = ()
+    metrics: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    """All that the program told; empty leaves what was written while it ran."""
     log_kept: bool = True
     """The log is among the artifacts (or empty), so its chunk rows may go."""
 
@@ -120,6 +122,7 @@ def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
         error=verdict.error,
         peak_memory_bytes=ending.peak_memory_bytes if ending else None,
         gates=ending.gates if ending else (),
+        metrics=_metrics(ended) or {},
         sandbox=_layers(ending),
         artifacts=(*of_jobs(tx, [row.id]).get(row.id, ()),)
         if row.attempt > 1
@@ -264,6 +267,7 @@ _CHANGED: Final = (
     "sandbox",
     "last_seq",
     "gates",
+    "metrics",
 )
 _VALUES: Final[dict[str, Any]] = {
     **{name: sa.bindparam(f"new_{name}") for name in _CHANGED},
@@ -293,8 +297,16 @@ def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:
         "sandbox": _layers(ending),
         "last_seq": row.last_seq + events,
         "gates": [gate.as_json() for gate in ending.gates] if ending and ending.gates else None,
+        "metrics": _metrics(ended),
     }
     return {"the_id": row.id} | {f"new_{name}": value for name, value in values.items()}
+
+
+def _metrics(ended: _Ended) -> Mapping[str, Value] | None:
+    """What is known of the attempt, even of one that was lost."""
+    if ended.ending is None or not ended.ending.metrics:
+        return ended.row.metrics
+    return dict(ended.ending.metrics)
 
 
 def _layers(ending: Ending | None) -> dict[str, bool] | None:

@@ -18,6 +18,7 @@ from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.store.lane import Lane, Moves, count
 from usina.kernel.jobs.table import RUNNING, job_logs, jobs, workers
+from usina.kernel.runners.gate import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,12 @@ def forget_worker(tx: Transaction, worker_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far an attempt is."""
+    """How far an attempt is, and all that its program has told of it."""
 
     lease: Lease
     progress: float
     stage: str | None
+    metrics: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +130,22 @@ def record_steps(tx: Transaction, steps: Sequence[Step], announce: Announce) -> 
     told.sort(key=lambda pair: pair[0].id)
     _STEP.run_many(
         tx,
-        [{"job": row.id, "fraction": step.progress, "now_at": step.stage} for row, step in told],
+        [
+            {"job": row.id, "fraction": step.progress, "now_at": step.stage}
+            | {"told": dict(step.metrics) or None}
+            for row, step in told
+        ],
     )
     append(tx, [_progressed(row, step) for row, step in told], announce)
 
 
 def _progressed(row: Any, step: Step) -> NewEvent:
-    data = {"progress": step.progress, "stage": step.stage}
+    """With the metrics that differ from those of the event before."""
+    data: dict[str, Any] = {"progress": step.progress, "stage": step.stage}
+    known: Mapping[str, Value] = row.metrics or {}
+    news = {name: value for name, value in step.metrics.items() if known.get(name) != value}
+    if news:
+        data["metrics"] = news
     return NewEvent(row.organization_id, row.id, row.last_seq + 1, "job.progress", data)
 
 
@@ -196,7 +207,8 @@ def release(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> Non
 
 _HELD: Final = Prepared(
     sa.select(
-        *(jobs.c.id, jobs.c.organization_id, jobs.c.attempt, jobs.c.lease_token, jobs.c.last_seq)
+        *(jobs.c.id, jobs.c.organization_id, jobs.c.attempt, jobs.c.lease_token, jobs.c.last_seq),
+        jobs.c.metrics,
     )
     .where(among(jobs.c.id, "job_ids"), RUNNING)
     .order_by(jobs.c.id)
@@ -208,6 +220,7 @@ _STEP: Final = Prepared(
     .values(
         progress=sa.bindparam("fraction"),
         stage=sa.bindparam("now_at"),
+        metrics=sa.bindparam("told"),
         last_seq=jobs.c.last_seq + 1,
     )
 )

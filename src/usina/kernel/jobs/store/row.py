@@ -44,4 +44,5 @@ def job_of(row: sa.Row[Any]) -> Job:
         needs=Room(row.slots, row.memory_bytes, row.gpus),
         strict=row.strict,
         gates=tuple(Gate(**gate) for gate in row.gates or ()),
+        metrics=row.metrics or {},
     )

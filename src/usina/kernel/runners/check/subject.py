@@ -11,6 +11,7 @@ from usina.kernel.runners.bench import Bench, Played, Request, bench
 from usina.kernel.runners.check.case import Case
 from usina.kernel.runners.check.finding import Unchecked
 from usina.kernel.runners.form import Form
+from usina.kernel.runners.gate import Value
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.manifest import Manifest
 
@@ -33,6 +34,9 @@ class Witness:
     def progress(self, fraction: float, stage: str | None) -> None:
         self.fractions.append(fraction)
         self.on_progress(fraction)
+
+    def metric(self, name: str, value: Value) -> None:
+        """The outcome has them all."""
 
     def log(self, data: bytes) -> None:
         self.written += data[: max(0, self.kept_bytes - len(self.written))]

@@ -198,7 +198,7 @@ class Gate(_message.Message):
     def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., limit: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Metrics(_message.Message):
-    __slots__ = ("queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox")
+    __slots__ = ("queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox", "told")
     class SandboxEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -206,15 +206,24 @@ class Metrics(_message.Message):
         key: str
         value: bool
         def __init__(self, key: _Optional[str] = ..., value: _Optional[bool] = ...) -> None: ...
+    class ToldEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _struct_pb2.Value
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
     QUEUED_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RUN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     SANDBOX_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
     queued_seconds: float
     run_seconds: float
     peak_memory_bytes: int
     sandbox: _containers.ScalarMap[str, bool]
-    def __init__(self, queued_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., peak_memory_bytes: _Optional[int] = ..., sandbox: _Optional[_Mapping[str, bool]] = ...) -> None: ...
+    told: _containers.MessageMap[str, _struct_pb2.Value]
+    def __init__(self, queued_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., peak_memory_bytes: _Optional[int] = ..., sandbox: _Optional[_Mapping[str, bool]] = ..., told: _Optional[_Mapping[str, _struct_pb2.Value]] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("id", "job_id", "seq", "type", "at", "data")
