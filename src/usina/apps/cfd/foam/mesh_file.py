@@ -127,8 +127,8 @@ def _told(archive: zipfile.ZipFile) -> dict[str, Any]:
     entry = archive.getinfo(_TOLD)
     if entry.file_size > _MOST_TOLD:
         raise ValueError(f"its {_TOLD} is too large")
-    told = json.loads(archive.read(entry))
-    if not isinstance(told, dict) or told["format"] != FORMAT:
+    told: dict[str, Any] = json.loads(archive.read(entry))
+    if told["format"] != FORMAT:
         raise ValueError("it was written by another version")
     return told
 
