@@ -54,9 +54,14 @@ def defaults() -> dict[str, Any]:
 
 
 def prepare(
-    folder: Path, bed: bytes, channel: Channel, checkpoint: Path | None = None, **params: Any
+    folder: Path,
+    bed: bytes,
+    channel: Channel,
+    checkpoint: Path | None = None,
+    made: Path | None = None,
+    **params: Any,
 ) -> usina_runner.Job:
-    """A job in a fresh work folder, on one core."""
+    """A job in a fresh work folder, on one core; ``made`` is a mesh for it."""
     (folder / "inputs").mkdir(parents=True)
     (folder / "outputs").mkdir()
     (folder / "inputs" / "bed.csv").write_bytes(bed)
@@ -66,7 +71,7 @@ def prepare(
         "model_version": "1.0.0",
         "attempt": 1,
         "params": defaults() | params,
-        "inputs": {"bed": ["inputs/bed.csv"]},
+        "inputs": {"bed": ["inputs/bed.csv"]} | ({"mesh": [str(made)]} if made else {}),
         "checkpoint": None if checkpoint is None else os.path.relpath(checkpoint, folder),
         "cores": 1,
     }

@@ -77,6 +77,20 @@ async def test_a_mesh_that_is_too_coarse_fails_its_gate_and_no_other_of_the_mesh
         assert gates["eisfeld_schnitzlein_range"]["ok"] is True
 
 
+async def test_the_gates_of_the_job_are_those_of_the_report(flow: Flow) -> None:
+    """One by name for all velocities, held to the same limit: `strict` judges what people read."""
+    rows = [{gate["name"]: gate for gate in row["gates"]} for row in flow.report["results"]]
+    told = {gate["name"]: gate for gate in flow.job["gates"]}
+
+    assert told.keys() == rows[0].keys() - {"ergun_range"}, "a narrow tube is beyond Ergun's"
+    for name, spec in manifest().gates.items():
+        assert told[name]["ok"] is all(row[name]["ok"] for row in rows)
+        bound = spec.at_least if spec.at_most is None else spec.at_most
+        assert {row[name]["limit"] for row in rows} == {bound}, name
+    assert told["cells_per_diameter"]["ok"] is False
+    assert told["stationary"]["value"] == max(row["stationary"]["value"] for row in rows)
+
+
 async def test_it_tells_what_it_does_while_it_does_it(flow: Flow) -> None:
     steps = [event["data"] for event in flow.events if event["type"] == "job.progress"]
     stages = list(dict.fromkeys(step["stage"] for step in steps))

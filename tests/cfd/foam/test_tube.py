@@ -9,7 +9,7 @@ from tests.cfd.foam.program import workshop
 from usina.apps.cfd.foam.case import Control, write_case, write_control
 from usina.apps.cfd.foam.field import read_cells, read_pressure, slope_of
 from usina.apps.cfd.foam.log import Monitor
-from usina.apps.cfd.foam.mesh import make_mesh
+from usina.apps.cfd.foam.mesh import begin_fields, make_mesh
 from usina.apps.cfd.verification.empty import FLUID, LENGTH, RADIUS, VELOCITY, layout_of
 
 
@@ -18,6 +18,7 @@ def test_an_empty_tube_agrees_with_hagen_and_poiseuille(tmp_path: Path) -> None:
     shop = workshop(tmp_path / "case")
     write_case(shop.folder, layout, FLUID, VELOCITY)
     quality = make_mesh(shop, 1, empty=True, tell=lambda share: None)
+    begin_fields(shop, 1)
     write_control(shop.folder, Control(150))
     monitor = Monitor(VELOCITY**2)
     shop.run("simpleFoam", reason="solver_failed", hear=monitor.hear)

@@ -70,9 +70,13 @@ class Environment(_Table):
 
 
 class InputSpec(_Table):
+    """``made_by`` names the model whose output of this input's name a room may make and put here,
+    where nobody gives one."""
+
     media_types: tuple[MediaType, ...] = ()
     required: bool = True
     many: bool = False
+    made_by: Name | None = None
 
 
 class OutputSpec(_Table):

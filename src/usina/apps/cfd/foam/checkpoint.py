@@ -20,11 +20,13 @@ _STATE: Final = "state.json"
 class State:
     """``mark`` says of which bed and parameters; ``parts`` in how many the case is cut; ``done``
     holds what was found for the velocities that are finished; ``start`` is the iteration that the
-    current one began at; ``mesh`` what ``checkMesh`` said; ``version`` is OpenFOAM's."""
+    current one began at; ``mesh`` what ``checkMesh`` said; ``source`` the job that made the mesh,
+    as the report tells it; ``version`` is OpenFOAM's."""
 
     mark: str
     parts: int
     mesh: dict[str, Any]
+    source: dict[str, Any]
     version: str
     done: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     start: int = 0
@@ -58,6 +60,7 @@ def pack(target: Path, folder: Path, state: State, time: int) -> None:
             "mark": state.mark,
             "parts": state.parts,
             "mesh": state.mesh,
+            "source": state.source,
             "version": state.version,
             "done": state.done,
             "start": state.start,

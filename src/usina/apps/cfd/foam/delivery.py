@@ -1,19 +1,18 @@
 """What a flow is handed over as: figures, a page for people, plots, fields and the case itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from usina.apps.cfd.foam.chart import draw_drop, draw_pressure, draw_residuals, draw_slice
 from usina.apps.cfd.foam.checkpoint import State
-from usina.apps.cfd.foam.layout import Layout
-from usina.apps.cfd.foam.option import Option
+from usina.apps.cfd.foam.log import MeshQuality
+from usina.apps.cfd.foam.meshing import Wanted, hand_on
 from usina.apps.cfd.foam.package import write_package
 from usina.apps.cfd.foam.workshop import Workshop
 from usina.apps.cfd.gate import Gate, passed
-from usina.apps.cfd.particles import Particles
-from usina.apps.cfd.report import Fact, Figure, Judged, Report, Section, Table, render
+from usina.apps.cfd.report import Fact, Figure, Judged, Report, Section, Table, number, render
 from usina_runner import Job
 
 PLANE: Final = "slice.npz"
@@ -34,9 +33,7 @@ _FIELDS: Final = {
 class Flowed:
     """A flow that was solved; ``rows`` are its results, ``warnings`` what a reader has to know."""
 
-    particles: Particles
-    layout: Layout
-    option: Option
+    wanted: Wanted
     state: State
     warnings: Sequence[str]
 
@@ -46,38 +43,41 @@ class Flowed:
 
 
 def deliver(job: Job, shop: Workshop, flow: Flowed) -> None:
-    outputs = job.outputs
+    outputs, wanted = job.outputs, flow.wanted
     with job.stage("plots", upto=0.97):
-        draw_pressure(outputs / "pressure.png", flow.rows, flow.layout)
+        draw_pressure(outputs / "pressure.png", flow.rows, wanted.layout)
         draw_drop(
             outputs / "pressure_drop.png",
             flow.rows,
-            flow.layout,
-            flow.particles.shape,
-            flow.option.fluid,
+            wanted.layout,
+            wanted.particles.shape,
+            wanted.option.fluid,
         )
         draw_residuals(outputs / "residuals.png", flow.state.history)
         if (shop.folder / PLANE).is_file():
-            draw_slice(outputs / "slice.png", shop.folder / PLANE, flow.layout)
+            draw_slice(outputs / "slice.png", shop.folder / PLANE, wanted.layout)
         for name in _PLOTS:
             job.artifact(name, "image")
     with job.stage("package", upto=0.98):
         longest = max(row["iterations"] for row in flow.rows)
-        write_package(
-            outputs / "case.zip", shop.folder, flow.option.velocity_m_s, longest, flow.state.version
-        )
+        velocities, version = wanted.option.velocity_m_s, flow.state.version
+        write_package(outputs / "case.zip", shop.folder, velocities, longest, version)
         job.artifact("case.zip", "data")
+        source = flow.state.source
+        if not source["reused"]:
+            quality, seconds = MeshQuality(**flow.state.mesh), source["meshing_seconds"]
+            hand_on(job, shop, wanted, quality, seconds)
     for name, kind in _FIELDS.items():
         if (outputs / name).is_file():
             job.artifact(name, kind)
     with job.stage("report", upto=0.99):
-        (outputs / "report.html").write_text(render(_page(outputs, flow)), "utf-8")
+        (outputs / "report.html").write_text(render(_page(outputs, flow, job.seconds)), "utf-8")
         job.artifact("report.html", "report")
     job.report(_told(shop, flow))
 
 
 def _told(shop: Workshop, flow: Flowed) -> dict[str, Any]:
-    layout = flow.layout
+    layout = flow.wanted.layout
     history = flow.state.history
     step = max(1, -(-len(history.iterations) // _MOST_ROWS))
     return {
@@ -86,10 +86,11 @@ def _told(shop: Workshop, flow: Flowed) -> dict[str, Any]:
         "diameter_m": layout.diameter_m,
         "diameter_from": "parameter" if layout.told_diameter else "particles",
         "height_m": layout.top_m,
-        "particle_count": len(flow.particles),
+        "particle_count": len(flow.wanted.particles),
         "equivalent_diameter_m": layout.particle_m,
         "core_m": [layout.core_low_m, layout.core_high_m],
         "mesh": flow.state.mesh,
+        "mesh_source": flow.state.source,
         "cells_per_diameter": layout.cells_per_diameter,
         "parts": flow.state.parts,
         "residuals": {
@@ -101,15 +102,16 @@ def _told(shop: Workshop, flow: Flowed) -> dict[str, Any]:
     }
 
 
-def _page(outputs: Path, flow: Flowed) -> Report:
-    rows, layout = flow.rows, flow.layout
+def _page(outputs: Path, flow: Flowed, seconds: Mapping[str, float]) -> Report:
+    rows, layout, fluid = flow.rows, flow.wanted.layout, flow.wanted.option.fluid
     gates = [[Gate(**gate) for gate in row["gates"]] for row in rows]
-    shape = flow.particles.shape
+    particles = flow.wanted.particles
+    shape = particles.shape
     kept = sum(passed(each) for each in gates)
     subtitle = (
-        f"{len(flow.particles)} particles ({shape.kind}) of {1e3 * shape.diameter_m:.4g} mm in a "
-        f"tube of {1e3 * layout.diameter_m:.4g} mm; {flow.option.fluid.density_kg_m3:.4g} kg/m³, "
-        f"{flow.option.fluid.viscosity_pa_s:.4g} Pa s"
+        f"{len(particles)} particles ({shape.kind}) of {1e3 * shape.diameter_m:.4g} mm in a "
+        f"tube of {1e3 * layout.diameter_m:.4g} mm; {fluid.density_kg_m3:.4g} kg/m³, "
+        f"{fluid.viscosity_pa_s:.4g} Pa s"
     )
     last = rows[-1]
     return Report(
@@ -131,6 +133,7 @@ def _page(outputs: Path, flow: Flowed) -> Report:
                 for row, each in zip(rows, gates, strict=True)
             ),
             Section("How it was found", _method(flow)),
+            Section("Where the time went", _times(flow, seconds)),
         ],
         flow.warnings,
         f"bed-flow-openfoam; OpenFOAM {flow.state.version}, simpleFoam, laminar, steady.",
@@ -183,14 +186,17 @@ def _pictures(outputs: Path) -> list[Section]:
 
 
 def _method(flow: Flowed) -> list[str | Table]:
-    layout, mesh, row = flow.layout, flow.state.mesh, flow.rows[-1]
+    layout, mesh, row = flow.wanted.layout, flow.state.mesh, flow.rows[-1]
     told = "as told" if layout.told_diameter else "what the particles touch"
+    source = flow.state.source
+    whence = f"taken from job {source['job_id']}" if source["reused"] else "made by this job"
     facts: list[list[str | float | int | None]] = [
         ["Tube", f"{1e3 * layout.diameter_m:.5g} mm, {told}"],
         ["Height of the bed", f"{1e3 * layout.top_m:.5g} mm"],
         ["Core", f"{1e3 * layout.core_low_m:.4g} to {1e3 * layout.core_high_m:.4g} mm"],
         ["Porosity of the geometry", f"{layout.porosity:.4f}, exact, used by the correlations"],
         ["Porosity of the mesh", f"{row['porosity_mesh']:.4f}, contacts closed; shown only"],
+        ["Mesh", f"{number(mesh['cells'])} cells, {whence}"],
         ["Particles made smaller by", f"{100 * layout.option.shrink:.3g} %"],
         ["Cells per particle diameter", f"{layout.cells_per_diameter:.3g} at the surface"],
         [
@@ -204,3 +210,17 @@ def _method(flow: Flowed) -> list[str | Table]:
         "particles. A velocity is done when the pressure drop has stood still for 30 iterations.",
         Table(["What", "Value"], facts),
     ]
+
+
+def _times(flow: Flowed, seconds: Mapping[str, float]) -> list[str | Table]:
+    """Of this attempt, by stage; one that goes on from another's fields has not meshed."""
+    rows = [[name.capitalize(), f"{spent:.1f}"] for name, spent in seconds.items()]
+    source = flow.state.source
+    told: list[str | Table] = [Table(["Stage", "Seconds"], rows)]
+    if source["reused"]:
+        told.append(
+            f"The mesh was taken from job {source['job_id']}, which took "
+            f"{source['meshing_seconds']:.1f} s to make it: that is "
+            f"{max(0.0, source['saved_seconds']):.1f} s saved here."
+        )
+    return told

@@ -2,16 +2,29 @@
 
 Debian's package needs nothing but ``WM_PROJECT_DIR``; its ``bashrc`` is broken and is not used. An
 OpenFOAM of one's own is named by that same variable: its programs lie in ``platforms/*/bin``.
+
+There are two lines of OpenFOAM. That of openfoam.com is written for, from v1912 on; that of
+openfoam.org has had other names of files and programs since its version 8 (``momentumTransport``,
+``physicalProperties``, ``foamRun``) and is told so before anything is written.
 """
 
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "WM_PROJECT_DIR"
+OLDEST: Final = 1912
+"""Of openfoam.com; a version is the year and the month."""
+
+_ASKED: Final = "blockMesh"
+_SECONDS: Final = 30
+_COM: Final = re.compile(r"Using: +OpenFOAM-\S* *\(v?(\d{4})\d*\).*openfoam\.com")
+_ORG: Final = re.compile(r"Using: +OpenFOAM-(\S+).*openfoam\.org")
 _DEBIAN: Final = Path("/usr/share/openfoam")
 _SERIAL: Final = (
     "blockMesh",
@@ -43,11 +56,14 @@ class NotInstalled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """``programs`` are paths by name; ``environment`` is all that they get."""
+    """``programs`` are paths by name; ``environment`` is all that they get. ``version`` is as
+    ``v1912``; ``long_labels`` whether its meshes count with 64 bits."""
 
     project: Path
     programs: Mapping[str, str]
     environment: Mapping[str, str]
+    version: str
+    long_labels: bool
 
 
 def find_installation(environment: Mapping[str, str] = os.environ) -> Installation:
@@ -61,6 +77,23 @@ def find_installation(environment: Mapping[str, str] = os.environ) -> Installati
         )
     places = [*sorted(str(path) for path in project.glob("platforms/*/bin"))]
     path = os.pathsep.join([*places, environment.get("PATH", os.defpath)])
+    libraries = [str(lib) for lib in project.glob("platforms/*/lib*")]
+    libraries += [str(lib) for lib in project.glob("platforms/*/lib/*openmpi*")]
+    given = {
+        **_MPI,
+        VARIABLE: str(project),
+        "PATH": path,
+        "LANG": "C",
+        "TMPDIR": "/dev/shm",  # noqa: S108  # as above
+        **({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}),
+    }
+    said = _ask(project, path, given)
+    version = _version(project, said) if said is not None else ""
+    programs = _programs(project, path)
+    return Installation(project, programs, given, version, "label=64" in (said or ""))
+
+
+def _programs(project: Path, path: str) -> dict[str, str]:
     found = {name: shutil.which(name, path=path) for name in (*_SERIAL, *_PARALLEL)}
     missing = [name for name, place in found.items() if place is None]
     if missing:
@@ -68,17 +101,51 @@ def find_installation(environment: Mapping[str, str] = os.environ) -> Installati
             f"OpenFOAM at {project} lacks {', '.join(missing)}: install the whole package "
             "(apt-get install openfoam openmpi-bin)."
         )
-    libraries = [str(lib) for lib in project.glob("platforms/*/lib*")]
-    libraries += [str(lib) for lib in project.glob("platforms/*/lib/*openmpi*")]
-    return Installation(
-        project,
-        {name: place for name, place in found.items() if place is not None},
-        {
-            **_MPI,
-            VARIABLE: str(project),
-            "PATH": path,
-            "LANG": "C",
-            "TMPDIR": "/dev/shm",  # noqa: S108  # as above
-            **({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}),
-        },
-    )
+    return {name: place for name, place in found.items() if place is not None}
+
+
+def _ask(project: Path, path: str, environment: Mapping[str, str]) -> str | None:
+    """What a program says of itself; null where it is not there."""
+    program = shutil.which(_ASKED, path=path)
+    if program is None:
+        return None
+    try:
+        asked = subprocess.run(
+            [program, "-help"],
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotInstalled(f"OpenFOAM at {project} does not start: {error}") from None
+    return asked.stdout + asked.stderr
+
+
+def _version(project: Path, said: str) -> str:
+    """Raises `NotInstalled` for a version that this program does not write for."""
+    if (org := _ORG.search(said)) is not None:
+        raise NotInstalled(
+            f"OpenFOAM at {project} is version {org[1]} of openfoam.org, whose cases are written "
+            f"otherwise: set {VARIABLE} to one of openfoam.com, v{OLDEST} or newer "
+            "(apt-get install openfoam)."
+        )
+    if "scalar=32" in said:
+        raise NotInstalled(
+            f"OpenFOAM at {project} computes in single precision, which is too coarse for a "
+            f"pressure drop: set {VARIABLE} to one built with double precision (WM_DP)."
+        )
+    com = _COM.search(said)
+    if com is None:
+        lines = [line for line in said.splitlines() if line.strip()]
+        raise NotInstalled(
+            f"OpenFOAM at {project} does not say its version ({lines[-1] if lines else 'silent'}): "
+            f"set {VARIABLE} to one of openfoam.com, v{OLDEST} or newer."
+        )
+    if int(com[1]) < OLDEST:
+        raise NotInstalled(
+            f"OpenFOAM at {project} is v{com[1]}, too old: v{OLDEST} or newer is needed; set "
+            f"{VARIABLE} to such a one."
+        )
+    return f"v{com[1]}"

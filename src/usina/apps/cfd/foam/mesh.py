@@ -24,7 +24,7 @@ def parts_for(layout: Layout, cores: int) -> int:
 def make_mesh(
     shop: Workshop, parts: int, *, empty: bool = False, tell: Callable[[float], None]
 ) -> MeshQuality:
-    """The finished mesh, its fields at 0 and the places and volumes of its cells, in ``parts``.
+    """The finished mesh, whole, worked on in ``parts``; what ``checkMesh`` says of it.
 
     ``empty`` is a tube without a bed. ``tell`` hears what share is done. Raises ``Failure``.
     """
@@ -35,14 +35,19 @@ def make_mesh(
     if not empty:
         _cut_out(shop, parts)
     tell(0.85)
-    quality = _quality(shop)
+    return _quality(shop)
+
+
+def begin_fields(shop: Workshop, parts: int) -> None:
+    """The fields at 0 and the places and volumes of the cells of a mesh that is whole, in
+    ``parts``. Raises ``Failure``."""
+    write_control(shop.folder, Control(1))
+    write_parts(shop.folder, parts)
     shutil.copytree(shop.folder / "0.orig", shop.folder / "0")
     if parts > 1:
         shop.run("decomposePar", reason="mesh_failed")
-    tell(0.95)
     measure = "(writeCellCentres writeCellVolumes)"
     shop.run("postProcess", "-funcs", measure, "-time", "0", reason="mesh_failed", parts=parts)
-    return quality
 
 
 def _cut_out(shop: Workshop, parts: int) -> None:

@@ -1,5 +1,6 @@
 """What a velocity comes to: its figures beside the correlations', and the gates that judge them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,11 +21,15 @@ from usina.apps.cfd.foam.solver import STILL_ITERATIONS, STILL_SHARE, mean_press
 from usina.apps.cfd.gate import Gate, at_least, at_most
 from usina.apps.cfd.particles import Shape
 
+FROM_BELOW: Final = frozenset({"cells_per_diameter", "core_length", "slope_fit"})
+"""Gates whose limit is the least; that of all others is the most, in size."""
+
 LEAST_CELLS: Final = 16.0
 MOST_NON_ORTHOGONALITY: Final = 70.0
 MOST_SKEWNESS: Final = 4.0
 MOST_IMBALANCE: Final = 0.005
 LEAST_FIT: Final = 0.97
+LEAST_CORE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,20 @@ def tell(
     }
 
 
+def worst(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """By gate the value of the velocity that keeps it least, which the gates of the manifest are
+    judged by; none of a gate whose value could not be found somewhere."""
+    values: dict[str, list[float | None]] = {}
+    for row in rows:
+        for gate in row["gates"]:
+            values.setdefault(gate["name"], []).append(gate["value"])
+    return {
+        name: min(known) if name in FROM_BELOW else max(map(abs, known))
+        for name, found in values.items()
+        if len(known := [value for value in found if value is not None]) == len(found)
+    }
+
+
 def mesh_gates(layout: Layout, quality: MeshQuality) -> list[Gate]:
     return [
         at_least(
@@ -152,7 +171,7 @@ def _flow_gates(layout: Layout, slope: Slope, monitor: Monitor) -> list[Gate]:
         at_least(
             "core_length",
             (layout.core_high_m - layout.core_low_m) / layout.particle_m if layout.has_core else 0,
-            1.0,
+            LEAST_CORE,
             "The bed has a core, in particle diameters, that its ends do not reach.",
             "The bed is too low for a core that its ends do not reach: its middle half is taken.",
         ),

@@ -1,5 +1,6 @@
 """Where a case is worked on: the folder, OpenFOAM's programs in it, and how their ends are told."""
 
+import errno
 import shutil
 import tempfile
 import time
@@ -9,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from usina.apps.cfd.foam.installation import Installation
+from usina.apps.cfd.foam.installation import Installation, NotInstalled, find_installation
 from usina.apps.cfd.foam.process import Program, Silent, tail_of
-from usina_runner import Failure
+from usina_runner import Failure, Job
 
 LEAST_FREE_BYTES: Final = 64 << 20
 """Less free room than this ends a run before OpenFOAM writes half a field."""
 
+_CASE: Final = "case"
 _LINES: Final = 12
 _SIGXFSZ: Final = 25
 _FULL: Final = ("No space left on device", "Disk quota exceeded", "File too large")
@@ -67,6 +69,14 @@ class Workshop:
     def log_of(self, name: str) -> Path:
         return self.folder / f"log.{name}"
 
+    def empty(self) -> None:
+        """Leaves nothing of what was done."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
     def check_disk(self) -> None:
         """Raises ``Failure`` when hardly anything more could be written."""
         if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
@@ -100,6 +110,30 @@ class Workshop:
             number = -code if code < 0 else code - 128
             return self.failure("solver_killed", f"{name} was ended by signal {number}.", name)
         return self.failure(reason, f"{name} ended with exit code {code}.", name)
+
+
+@contextmanager
+def working(job: Job, silence_seconds: float) -> Generator[Workshop]:
+    """The workshop of a job, in a folder that goes with the context. A disk that is full is told
+    as ``disk_full``, an OpenFOAM that is missing as ``model_not_installed``."""
+    folder = job.outputs.parent / _CASE
+    folder.mkdir()
+    try:
+        with plain_path(folder) as path:
+            yield Workshop(path, _installation(), silence_seconds, job.check_cancelled)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise Failure("runner_failed", "disk_full", _DISK, False) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _installation() -> Installation:
+    try:
+        return find_installation()
+    except NotInstalled as missing:
+        raise Failure("unavailable", "model_not_installed", str(missing)) from None
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class SimulationDocument(BaseModel):
     velocity_m_s: float | list[float]
     mesh: dict[str, Any] = Field(description="With the solver's defaults.")
     over: dict[str, Any] = Field(description="The values that its sweep has chosen for it.")
-    status: Status = Field(description="As its job's; QUEUED too while it waits for its bed.")
+    status: Status = Field(description="As its job's; QUEUED too while it waits for bed or mesh.")
     progress: float
     stage: str | None
     solving: SolvingDocument | None = Field(
@@ -70,7 +70,10 @@ class SimulationDocument(BaseModel):
     results: list[ResultDocument] = Field(description="Empty before its end.")
     error: JobErrorDocument | None
     artifacts: list[ArtifactDocument]
-    job_id: str | None = Field(description="Null while it waits for its bed.")
+    job_id: str | None = Field(description="Null while it waits for its bed or its mesh.")
+    mesh_job_id: str | None = Field(
+        description="The job that makes the mesh it waits for, or made that which it was given."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -93,17 +96,23 @@ def simulation_document(state: SimulationState, link: Link) -> dict[str, Any]:
         "over": dict(simulation.over),
         "status": state.status.value,
         "progress": job.progress if job else 0.0,
-        "stage": job.stage if job else None,
+        "stage": job.stage if job else _waiting_for(state),
         "solving": solving(job) if job else None,
         "residuals": state.told.get("residuals") or (residuals_so_far(job) if job else None),
         "results": results if isinstance(results, list) else [],
         "error": error,
         "artifacts": _artifacts(job, link),
         "job_id": simulation.job_id,
+        "mesh_job_id": simulation.mesh_job_id,
         "created_at": rfc3339(simulation.created_at),
         "started_at": _moment(job.started_at if job else None),
         "finished_at": _moment(ended),
     }
+
+
+def _waiting_for(state: SimulationState) -> str | None:
+    waits = state.status is Status.QUEUED and state.simulation.mesh_job_id is not None
+    return "waiting for its mesh" if waits else None
 
 
 class SweepDocument(BaseModel):

@@ -10,6 +10,7 @@ from usina.apps.cfd.bed.bed import Bed, Generation
 from usina.apps.cfd.bed.service import Beds
 from usina.apps.cfd.bed.state import BedState
 from usina.apps.cfd.simulation import store
+from usina.apps.cfd.simulation.mesh import release
 from usina.apps.cfd.simulation.settings import Settings, params_of
 from usina.apps.cfd.simulation.simulation import Simulation
 from usina.apps.cfd.simulation.start import start
@@ -92,6 +93,7 @@ class Simulations:
                 return ended
 
             if await self.platform.database.write(end, tenant=self._owner):
+                await release(self.platform, self._owner, [before.simulation.mesh_job_id])
                 return before.status, await self.get(simulation_id)
             before = await self.get(simulation_id)
         if before.simulation.job_id is not None:
@@ -115,6 +117,7 @@ def new_simulation(
         solver=solver,
         params=params,
         over={},
+        mesh_job_id=None,
         job_id=None,
         error=None,
         created_at=now,

@@ -12,6 +12,7 @@ from usina.kernel.errors import FieldError, Invalid
 from usina.kernel.registry import Model, Registry
 
 INPUT: Final = "bed"
+VELOCITY: Final = "velocity_m_s"
 _MOST_VELOCITIES: Final = 64
 _AIR: Final = (1.2, 1.8e-5)
 """kg/m3 and Pa s, at 20 C."""
@@ -84,7 +85,7 @@ class SweepPlan(Settings):
 def params_of(settings: Settings, plan: BedPlan, registry: Registry) -> dict[str, Any]:
     """What the solver is given, with its defaults. Raises ``Invalid``: ``unknown_model``,
     ``model_unavailable``, or what the solver does not take, at its place in the request."""
-    model = chosen(settings.solver, "solver", registry, _takes_a_bed)
+    model = chosen(settings.solver, "solver", registry, _solves)
     given = _given(settings, plan.cfd)
     if "diameter_m" in model.form.params_schema["properties"]:
         given["diameter_m"] = plan.diameter_m
@@ -110,11 +111,11 @@ def _given(settings: Settings, cfd: Cfd) -> dict[str, Any]:
             "density_kg_m3": density or cfd.fluid_density_kg_m3 or _AIR[0],
             "viscosity_pa_s": viscosity or cfd.fluid_viscosity_pa_s or _AIR[1],
         },
-        "velocity_m_s": velocity or cfd.inlet_velocity_m_s or _CALM,
+        VELOCITY: velocity or cfd.inlet_velocity_m_s or _CALM,
     }
     return {**given, "mesh": settings.mesh} if settings.mesh else given
 
 
-def _takes_a_bed(model: Model) -> bool:
-    """Any model that does is a solver."""
-    return INPUT in model.manifest.inputs
+def _solves(model: Model) -> bool:
+    """Any model that takes a bed and a velocity is a solver."""
+    return INPUT in model.manifest.inputs and VELOCITY in model.form.params_schema["properties"]

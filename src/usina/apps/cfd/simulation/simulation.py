@@ -8,8 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """``params`` are what the solver is given, ``over`` the fields that its sweep varies. ``error``
-    is of one that ended without a job."""
+    """``params`` are what the solver is given, ``over`` the fields that its sweep varies.
+    ``mesh_job_id`` makes the mesh that it waits for or was given. ``error`` is of one that ended
+    without a job."""
 
     id: str
     organization_id: str
@@ -19,6 +20,7 @@ class Simulation:
     solver: str
     params: Mapping[str, Any]
     over: Mapping[str, Any]
+    mesh_job_id: str | None
     job_id: str | None
     error: Mapping[str, Any] | None
     created_at: datetime

@@ -6,6 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from usina.apps.cfd.bed.table import bed_generations, beds
+from usina.apps.cfd.simulation import mesh_store
 from usina.apps.cfd.simulation.simulation import Simulation, Sweep
 from usina.apps.cfd.simulation.table import simulations, sweeps
 from usina.kernel.db.unit_of_work import Transaction
@@ -94,10 +95,10 @@ def members(tx: Transaction, sweep_ids: Sequence[str]) -> dict[str, list[Simulat
     return found
 
 
-def attach_job(tx: Transaction, simulation_id: str, job_id: str) -> bool:
+def attach_job(tx: Transaction, simulation_id: str, job_id: str, mesh_job_id: str | None) -> bool:
     """In the transaction that makes the job; false where the simulation waits no more."""
     mine = sa.update(simulations).where(simulations.c.id == simulation_id, _WAITING)
-    return tx.execute(mine.values(job_id=job_id)).rowcount == 1
+    return tx.execute(mine.values(job_id=job_id, mesh_job_id=mesh_job_id)).rowcount == 1
 
 
 def end_without_job(tx: Transaction, simulation_id: str, error: JobError) -> bool:
@@ -107,13 +108,19 @@ def end_without_job(tx: Transaction, simulation_id: str, error: JobError) -> boo
 
 
 def ready_to_start(tx: Transaction, limit: int) -> list[tuple[Simulation, str | None, str | None]]:
-    """Waiting simulations of anybody whose generation waits no more: with its job's state, null
-    where there is no job, and the file in place of one."""
+    """Waiting simulations of anybody whose generation, and whose mesh, waits no more: with the
+    state of the generation's job, null where there is no job, and the file in place of one."""
+    mesh = jobs.alias("mesh")
     query = (
         sa.select(*_SIMULATION, jobs.c.status, bed_generations.c.file_id)
         .outerjoin(bed_generations, bed_generations.c.id == simulations.c.generation_id)
         .outerjoin(jobs, jobs.c.id == bed_generations.c.job_id)
-        .where(_WAITING, sa.or_(jobs.c.id.is_(None), jobs.c.finished_at.is_not(None)))
+        .outerjoin(mesh, mesh.c.id == simulations.c.mesh_job_id)
+        .where(
+            _WAITING,
+            sa.or_(jobs.c.id.is_(None), jobs.c.finished_at.is_not(None)),
+            sa.or_(mesh.c.id.is_(None), mesh.c.finished_at.is_not(None)),
+        )
         .order_by(simulations.c.id)
     )
     found: list[tuple[Simulation, str | None, str | None]] = []
@@ -160,15 +167,17 @@ def settle(tx: Transaction, sweep_id: str, job_id: str | None) -> bool:
 def close_bed(tx: Transaction, bed_id: str) -> None:
     """Nothing of the bed is started any more."""
     _stop_waiting(tx, simulations.c.bed_id == bed_id)
+    mesh_store.pass_on(tx, bed_id)
     alone = sa.update(sweeps).where(sweeps.c.id.in_(_sweeps_only_of(bed_id)))
     tx.execute(alone.where(sweeps.c.settled_at.is_(None)).values(settled_at=tx.now))
 
 
 def jobs_of_bed(tx: Transaction, bed_id: str) -> list[str]:
-    """Of its simulations, and of the sweeps that have no other bed."""
+    """Of its simulations, of their meshes, and of the sweeps that have no other bed."""
     own = sa.select(simulations.c.job_id).where(simulations.c.bed_id == bed_id)
     tables = sa.select(sweeps.c.job_id).where(sweeps.c.id.in_(_sweeps_only_of(bed_id)))
     found = [*tx.execute(own).scalars(), *tx.execute(tables).scalars()]
+    found += mesh_store.jobs_of_bed(tx, bed_id)
     return [job_id for job_id in found if job_id is not None]
 
 
@@ -176,13 +185,14 @@ def forget_bed(tx: Transaction, bed_id: str) -> None:
     alone = list(tx.execute(_sweeps_only_of(bed_id)).scalars())
     tx.execute(sa.delete(simulations).where(simulations.c.bed_id == bed_id))
     tx.execute(sa.delete(sweeps).where(sweeps.c.id.in_(alone)))
+    mesh_store.forget_bed(tx, bed_id)
 
 
 def forget_lost(tx: Transaction) -> int:
-    """Simulations whose job was deleted by itself."""
+    """Simulations and meshes whose job was deleted by itself."""
     lost = sa.select(simulations.c.id).outerjoin(jobs, jobs.c.id == simulations.c.job_id)
     gone = sa.delete(simulations).where(simulations.c.id.in_(lost.where(_LOST).limit(500)))
-    return tx.execute(gone).rowcount
+    return tx.execute(gone).rowcount + mesh_store.forget_lost(tx)
 
 
 def _of_beds(organization_id: str) -> sa.Select[Any]:

@@ -9,6 +9,7 @@ from usina.apps.cfd.bed.service import Beds
 from usina.apps.cfd.bed.state import BedState
 from usina.apps.cfd.simulation import store
 from usina.apps.cfd.simulation.combination import Combination, combinations, in_sweep
+from usina.apps.cfd.simulation.mesh import release
 from usina.apps.cfd.simulation.service import new_simulation
 from usina.apps.cfd.simulation.settings import SweepPlan, params_of
 from usina.apps.cfd.simulation.simulation import Simulation, Sweep
@@ -137,12 +138,14 @@ class Sweeps:
             sweep = store.find_sweep(tx, self._owner, sweep_id)
             if sweep.settled_at is not None or sweep.cancelled_at is not None:
                 return sweep, ()
+            unended = store.unended(tx, sweep.id)
             store.cancel_sweep(tx, sweep)
             note(tx)
-            return sweep, store.unended(tx, sweep.id)
+            return sweep, unended
 
-        before, running = await self.platform.database.write(mark, tenant=self._owner)
-        await stop(self.platform, running)
+        before, unended = await self.platform.database.write(mark, tenant=self._owner)
+        await stop(self.platform, unended)
+        await release(self.platform, self._owner, [each.mesh_job_id for each in unended])
         open_before = before.settled_at is None and before.cancelled_at is None
         return open_before, await self.get(sweep_id)
 

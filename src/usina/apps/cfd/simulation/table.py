@@ -38,6 +38,7 @@ simulations = sa.Table(
     sa.Column("solver", sa.String(128), nullable=False),
     sa.Column("params", Json, nullable=False),
     sa.Column("over", Json, nullable=False),
+    sa.Column("mesh_job_id", Id),
     sa.Column("job_id", Id),
     sa.Column("error", Json),
     sa.Column("created_at", Timestamp, nullable=False),
@@ -47,6 +48,7 @@ simulations = sa.Table(
     sa.Index("ix_simulations_generation_id", "generation_id"),
     sa.Index("ix_simulations_sweep_id", "sweep_id", "id"),
     sa.Index("ix_simulations_job_id", "job_id"),
+    sa.Index("ix_simulations_mesh_job_id", "mesh_job_id"),
     sa.Index(
         "ix_simulations_waiting",
         "generation_id",
@@ -54,5 +56,22 @@ simulations = sa.Table(
         postgresql_where=sa.text("job_id IS NULL AND error IS NULL"),
     ),
 )
-"""Without a ``job_id`` it waits for the particles of its generation, or, with an ``error``, has
-ended without a job at ``ended_at``. ``params`` are the solver's, ``over`` what a sweep varies."""
+"""Without a ``job_id`` it waits for the particles of its generation or for the mesh of
+``mesh_job_id``, or, with an ``error``, has ended without a job at ``ended_at``. ``params`` are the
+solver's, ``over`` what a sweep varies."""
+
+bed_meshes = sa.Table(
+    "bed_meshes",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("organization_id", Id, sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("bed_id", Id, sa.ForeignKey("beds.id"), nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("job_id", Id, nullable=False),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Index("ix_bed_meshes_organization_id_key", "organization_id", "key"),
+    sa.Index("ix_bed_meshes_bed_id", "bed_id"),
+    sa.Index("ix_bed_meshes_job_id", "job_id"),
+)
+"""Meshes that simulations share: the job that makes one, by the hash of all that it depends on. It
+goes with its bed, or with another whose simulations have it."""

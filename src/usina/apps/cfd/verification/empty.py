@@ -9,7 +9,7 @@ from usina.apps.cfd.foam.case import Control, write_case, write_control
 from usina.apps.cfd.foam.field import read_cells, read_pressure, slope_of
 from usina.apps.cfd.foam.installation import find_installation
 from usina.apps.cfd.foam.layout import Grid, Layout
-from usina.apps.cfd.foam.mesh import make_mesh
+from usina.apps.cfd.foam.mesh import begin_fields, make_mesh
 from usina.apps.cfd.foam.option import Fluid, MeshOption
 from usina.apps.cfd.foam.workshop import Workshop
 from usina.apps.cfd.verification.part import Part, Row
@@ -46,6 +46,7 @@ def _tube(across: int) -> Row:
         shop = Workshop(folder, find_installation(), 600, lambda: None)
         write_case(folder, layout_of(across), FLUID, VELOCITY)
         quality = make_mesh(shop, 1, empty=True, tell=lambda share: None)
+        begin_fields(shop, 1)
         write_control(folder, Control(_ITERATIONS))
         shop.run("simpleFoam", reason="solver_failed")
         pressure = read_pressure([folder / str(_ITERATIONS)])

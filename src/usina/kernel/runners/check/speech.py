@@ -55,7 +55,7 @@ async def every_example(subject: Subject) -> str:
         raise Unchecked("there is one")
     faults: list[str] = []
     for case in subject.cases[1:]:
-        act = await subject.play(case.request(subject.form))
+        act = await subject.example(case)
         if act.played.failure is not None:
             faults.append(f"{case.name}: {act.ending}")
     if faults:

@@ -88,6 +88,7 @@ class Subject:
         self.bench = ground
         self.timeout_seconds = timeout_seconds or manifest.timeout_seconds
         self._first: Act | None = None
+        self._examples: dict[str, Act] = {}
         self._left: list[Played] = []
 
     @property
@@ -119,6 +120,15 @@ class Subject:
             self._first = await self.play(self.request)
             self._left.clear()
         return self._first
+
+    async def example(self, case: Case) -> Act:
+        """The run of one of the examples; each is run once. Of those after the first only what they
+        told is left."""
+        if case is self.case:
+            return await self.first()
+        if case.name not in self._examples:
+            self._examples[case.name] = await self.play(case.request(self.form))
+        return self._examples[case.name]
 
     async def patience(self) -> float:
         """Seconds after which a run that should end soon is taken to hang."""
