@@ -294,6 +294,16 @@ class Settings(Homes):
         return 0 if any_port else self.grpc_port
 
     @property
+    def added_runners(self) -> Path:
+        """Where commands put runner folders that they make."""
+        return self.data / "runners"
+
+    @property
+    def runner_folders(self) -> tuple[Path, ...]:
+        """Where models are looked for besides the rooms."""
+        return (*self.runners, self.added_runners)
+
+    @property
     def database_path(self) -> Path:
         """The SQLite file of the embedded platform."""
         return self.data / "usina.sqlite"
