@@ -55,6 +55,7 @@ class Settings(Homes):
     )
     memory_bytes: int | None = Field(None, ge=64 * 1024**2)
     gpus: str | None = None
+    gpu_seconds: float = Field(30, gt=0, le=3600)
     routes: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict[str, str])
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
