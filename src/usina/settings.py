@@ -56,6 +56,7 @@ class Settings(Homes):
     )
     memory_bytes: int | None = Field(None, ge=64 * 1024**2)
     gpus: str | None = None
+    gpu_seconds: float = Field(30, gt=0, le=3600)
     routes: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict[str, str])
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
@@ -301,6 +302,16 @@ class Settings(Homes):
         """Who asks for any free port gets one for gRPC too, unless that is told."""
         any_port = self.port == 0 and "grpc_port" not in self.model_fields_set
         return 0 if any_port else self.grpc_port
+
+    @property
+    def added_runners(self) -> Path:
+        """Where commands put runner folders that they make."""
+        return self.data / "runners"
+
+    @property
+    def runner_folders(self) -> tuple[Path, ...]:
+        """Where models are looked for besides the rooms."""
+        return (*self.runners, self.added_runners)
 
     @property
     def database_path(self) -> Path:

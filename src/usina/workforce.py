@@ -25,8 +25,10 @@ from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, clear_l
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.trial import missing, try_sandbox
 from usina.kernel.worker.attempt import Workshop
+from usina.kernel.worker.gpu.cards import Cards
 from usina.kernel.worker.machine import this_machine
-from usina.kernel.worker.worker import Worker, WorkerOptions
+from usina.kernel.worker.option import WorkerOptions
+from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -49,7 +51,9 @@ async def make_worker(
     death will be told by the end of a session of the database.
     """
     settings, bus = ground.settings, ground.bus
-    pool, layers = await _enclosed_pool(ground, work_root)
+    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
+    cards = Cards(machine.gpus)
+    pool, layers = await _enclosed_pool(ground, work_root, cards)
     workshop = Workshop(
         database=ground.database,
         bus=bus,
@@ -70,8 +74,8 @@ async def make_worker(
         folders=FolderStash(work_root),
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
         quotas=ground.quotas,
+        cards=cards,
     )
-    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     options = WorkerOptions(
         queues=tuple(queues),
         machine=machine,
@@ -80,6 +84,7 @@ async def make_worker(
         poll_seconds=settings.poll_seconds,
         grace_seconds=grace_seconds,
         rescue_seconds=_RESCUE_SECONDS if holds_session else _LEASE_LOOK_SECONDS,
+        gpu_seconds=settings.gpu_seconds,
     )
     row = WorkerRow(
         new_id(),
@@ -144,7 +149,9 @@ def _locked(path: Path, *, wait: bool = False) -> Generator[bool]:
         os.close(descriptor)
 
 
-async def _enclosed_pool(ground: Ground, work_root: Path) -> tuple[RunnerPool, dict[str, str]]:
+async def _enclosed_pool(
+    ground: Ground, work_root: Path, cards: Cards
+) -> tuple[RunnerPool, dict[str, str]]:
     """The pool, and what of the sandbox this machine allows."""
     settings, parts = ground.settings, ground.parts
     clear_leftovers(work_root)
@@ -159,6 +166,7 @@ async def _enclosed_pool(ground: Ground, work_root: Path) -> tuple[RunnerPool, d
         environment={"USINA_MAX_IMAGE_PIXELS": str(settings.max_image_pixels)},
         sandbox=sandbox,
         held=settings.warm_ahead,
+        devices=cards,
     )
     parts.push_async_callback(pool.close)
     return pool, layers

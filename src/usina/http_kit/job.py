@@ -44,6 +44,9 @@ class JobMetricsDocument(BaseModel):
     queued_seconds: float | None = Field(description="To the start of the last attempt.")
     run_seconds: float | None = Field(description="Of the last attempt, once it has ended.")
     peak_memory_bytes: int | None
+    peak_gpu_memory_bytes: int | None = Field(
+        description="On the GPUs that it had; null where it had none, or nobody could tell."
+    )
     sandbox: dict[str, bool] | None = Field(
         description="The layers around the last attempt's program, and whether each was on; "
         "null before it has ended and where none was started."
@@ -86,6 +89,7 @@ class JobDocument(BaseModel):
                     "queued_seconds": 0.012,
                     "run_seconds": None,
                     "peak_memory_bytes": None,
+                    "peak_gpu_memory_bytes": None,
                     "sandbox": None,
                     "told": {"residual": 0.0004},
                 },
@@ -151,6 +155,7 @@ def job_document(job: Job, link: Link) -> dict[str, Any]:
             "queued_seconds": job.queued_seconds,
             "run_seconds": job.run_seconds,
             "peak_memory_bytes": job.peak_memory_bytes,
+            "peak_gpu_memory_bytes": job.peak_gpu_memory_bytes,
             "sandbox": job.sandbox,
             "told": dict(job.metrics),
         },

@@ -98,6 +98,16 @@ class Registry:
                 model = replace(model, available=reason is None, unavailable_reason=reason)
             self._models[name] = model
 
+    async def look_again(self, name: str) -> bool:
+        """Asks the model's probe once more; whether the answer is another one."""
+        model = self._own[name]
+        reason = await probe(model.manifest)
+        if reason == model.unavailable_reason:
+            return False
+        changed = replace(model, available=reason is None, unavailable_reason=reason)
+        self._own[name] = self._models[name] = changed
+        return True
+
     def reasons(self) -> dict[str, str]:
         """By name why a model can not run here, and nothing where it can."""
         return {name: model.unavailable_reason or "" for name, model in self._own.items()}
@@ -194,7 +204,7 @@ async def model_of(manifest: Manifest, queue: str | None = None, policy: Policy 
         input_schema=manifest.input_schema(),
         params_schema=form.params_schema,
         default_params=form.defaults,
-        resources=Resources(**manifest.resources.model_dump()),
+        resources=Resources(**manifest.resources.model_dump(exclude={"at_once"})),
         timeout_seconds=manifest.timeout_seconds,
         available=reason is None,
         unavailable_reason=reason,

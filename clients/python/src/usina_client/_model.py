@@ -177,6 +177,7 @@ class Metrics(Answer):
     queued_seconds: float | None = None
     run_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    peak_gpu_memory_bytes: int | None = None
     told: dict[str, float | int | str] = {}
     """What the program tells while it runs, each name as it was told last."""
 

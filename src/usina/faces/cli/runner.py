@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from usina.faces.cli.add_cog import add_cog
 from usina.faces.cli.failure import CommandError, ExitCode
 from usina.faces.cli.output import JsonFlag, say, show_json, show_table
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from usina.kernel.runners.check.case import Case
     from usina.kernel.runners.check.finding import Finding
 
-app = typer.Typer(help="Runner folders: check, run.", no_args_is_help=True)
+app = typer.Typer(help="Runner folders: check, run, add.", no_args_is_help=True)
+app.command("add-cog")(add_cog)
 
 _STYLES: Final = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
 

@@ -1,6 +1,5 @@
 """The workers: what they are and hold; to drain them."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from usina.http_kit.problem import problems
 from usina.http_kit.query import parameters, read_query
 from usina.http_kit.reply import json_response
 from usina.kernel.clock import rfc3339
+from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.store.worker import SeenWorker
 from usina.kernel.runners.sandbox import LAYERS
 from usina.kernel.tenancy.permission import Permission
@@ -39,6 +39,17 @@ class RoomDocument(BaseModel):
     gpus: int
 
 
+class CardDocument(BaseModel):
+    """A GPU of a worker."""
+
+    id: str = Field(description="As `CUDA_VISIBLE_DEVICES` takes it.")
+    name: str = Field(description="Empty where the driver's tool does not know it.")
+    memory_bytes: int | None = Field(description="Null where nobody says.")
+    used_bytes: int | None = Field(description="When it was looked at last.")
+    in_service: bool
+    reason: str | None = Field(description="Why it is out of service.")
+
+
 class WorkerDocument(BaseModel):
     """A worker that is there."""
 
@@ -47,7 +58,8 @@ class WorkerDocument(BaseModel):
     queues: list[str] = Field(description="Those that it serves.")
     slots: int
     memory_bytes: int = Field(description="What all its jobs together may declare.")
-    gpus: int
+    gpus: int = Field(description="In service.")
+    cards: list[CardDocument] = Field(description="Its GPUs, those out of service too.")
     free: RoomDocument = Field(description="What no job has now.")
     models: list[str] = Field(description="Those that it can run.")
     warm_models: list[str] = Field(description="Models whose programs wait loaded.")
@@ -107,6 +119,10 @@ async def resume_worker(worker_id: WorkerId, call: Operating) -> Response:
     return json_response(_document(worker))
 
 
+def _room(room: Room) -> dict[str, int]:
+    return {"slots": room.slots, "memory_bytes": room.memory_bytes, "gpus": room.gpus}
+
+
 def _document(worker: SeenWorker) -> dict[str, Any]:
     unknown = "it did not say"
     reasons = {name: worker.sandbox.get(name, unknown) for name in LAYERS}
@@ -114,8 +130,9 @@ def _document(worker: SeenWorker) -> dict[str, Any]:
         "id": worker.id,
         "name": worker.name,
         "queues": list(worker.queues),
-        **asdict(worker.room),
-        "free": asdict(worker.free),
+        **_room(worker.room),
+        "cards": [{**card, "in_service": card["reason"] is None} for card in worker.cards],
+        "free": _room(worker.free),
         "models": list(worker.models),
         "warm_models": list(worker.warm),
         "draining": worker.draining,

@@ -57,6 +57,7 @@ class Job:
     cancel_requested_at: datetime | None
     error: JobError | None
     peak_memory_bytes: int | None
+    peak_gpu_memory_bytes: int | None
     sandbox: dict[str, bool] | None
     """Layers that were around the last attempt's program, and whether they were on."""
     last_seq: int

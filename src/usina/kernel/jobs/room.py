@@ -1,15 +1,17 @@
 """Room: what jobs take of a machine while they run, and what a worker has of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Slots, bytes of memory and GPUs."""
+    """Slots, bytes of memory and GPUs. ``gpu_memory_bytes`` is what each GPU of a job has to have,
+    and of a worker's what the largest has."""
 
     slots: int
     memory_bytes: int
     gpus: int = 0
+    gpu_memory_bytes: int = 0
 
     def holds(self, other: "Room") -> bool:
         """Whether the other fits in here."""
@@ -17,6 +19,7 @@ class Room:
             other.slots <= self.slots
             and other.memory_bytes <= self.memory_bytes
             and other.gpus <= self.gpus
+            and (not other.gpus or other.gpu_memory_bytes <= self.gpu_memory_bytes)
         )
 
     def less(self, taken: "Room") -> "Room":
@@ -25,6 +28,7 @@ class Room:
             max(0, self.slots - taken.slots),
             max(0, self.memory_bytes - taken.memory_bytes),
             max(0, self.gpus - taken.gpus),
+            self.gpu_memory_bytes,
         )
 
     def plus(self, given: "Room") -> "Room":
@@ -32,8 +36,9 @@ class Room:
             self.slots + given.slots,
             self.memory_bytes + given.memory_bytes,
             self.gpus + given.gpus,
+            self.gpu_memory_bytes,
         )
 
     def of(self, whole: "Room") -> "Room":
         """What a job that needs this takes of a machine: with fewer slots than it asks for, all."""
-        return Room(min(self.slots, whole.slots), self.memory_bytes, self.gpus)
+        return replace(self, slots=min(self.slots, whole.slots))

@@ -15,6 +15,7 @@ jobs = sa.Table(
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("memory_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("gpus", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("gpu_memory_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("progress", sa.Float, nullable=False),
     sa.Column("stage", sa.String(200)),
@@ -33,6 +34,7 @@ jobs = sa.Table(
     sa.Column("cancel_requested_at", Timestamp),
     sa.Column("error", Json),
     sa.Column("peak_memory_bytes", sa.BigInteger),
+    sa.Column("peak_gpu_memory_bytes", sa.BigInteger),
     sa.Column("sandbox", Json),
     sa.Column("last_seq", sa.Integer, nullable=False),
     sa.Column("worker_id", Id),
@@ -63,6 +65,7 @@ _partial(
     jobs.c.id,
     jobs.c.memory_bytes,
     jobs.c.gpus,
+    jobs.c.gpu_memory_bytes,
     where=READY,
 )
 _partial(
@@ -74,6 +77,7 @@ _partial(
     jobs.c.id,
     jobs.c.memory_bytes,
     jobs.c.gpus,
+    jobs.c.gpu_memory_bytes,
     where=READY,
 )
 _partial("ix_jobs_waiting", jobs.c.created_at, jobs.c.queue, where=READY)
@@ -178,6 +182,8 @@ workers = sa.Table(
     sa.Column("draining", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("memory_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("gpus", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("gpu_memory_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("cards", Json),
 )
 
 schedules = sa.Table(

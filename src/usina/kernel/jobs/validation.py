@@ -94,7 +94,7 @@ def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Sourc
         model=model.name,
         model_version=model.version,
         queue=model.queue,
-        needs=Room(needs.slots, needs.memory_bytes, needs.gpu),
+        needs=Room(needs.slots, needs.memory_bytes, needs.gpu, needs.gpu_memory_bytes),
         params=checked.params,
         inputs={k: list(v) if isinstance(v, list) else v for k, v in request.inputs.items()},
         references=tuple(_references(checked, sources)),

@@ -1,6 +1,6 @@
 """What a caller gives to a run: the job, who listens, and the way to stop it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,18 @@ class Listener(Protocol):
     def checkpoint(self, name: str, descriptor: int) -> None:
         """A plain file that the next attempt may go on from, open for reading; the listener closes
         it."""
+        ...
+
+
+class Devices(Protocol):
+    """GPUs as programs find them."""
+
+    async def freed(self, ids: Sequence[str]) -> str | None:
+        """Waits until nothing of an earlier program is left on them; why not, if that fails."""
+        ...
+
+    def used(self, ids: Collection[str]) -> None:
+        """A program begins on them."""
         ...
 
 

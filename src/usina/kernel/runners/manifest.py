@@ -87,6 +87,8 @@ class OutputSpec(_Table):
 class Resources(_Table):
     memory_bytes: int = Field(default=1024**3, ge=16 * 1024**2)
     slots: int = Field(default=1, ge=1, le=1024)
+    at_once: int | None = Field(default=None, ge=1, le=1024)
+    """How many of its jobs a worker runs beside each other, null for as many as it has room."""
     gpu: int = Field(default=0, ge=0, le=64)
     gpu_memory_bytes: int = Field(default=0, ge=0)
     cpu: bool = True
@@ -105,7 +107,10 @@ class Resources(_Table):
 
 
 class ProbeSpec(_Table):
+    """``every_seconds`` is how often a worker asks again; once where it is null."""
+
     command: Argv
+    every_seconds: float | None = Field(default=None, ge=1, le=86_400)
 
 
 class Manifest(_Table):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
+from usina.kernel.runners.assignment import Assignment, Devices, Listener, StopSignal
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.line import Key, Line, Warm
 from usina.kernel.runners.lodging import Guests
@@ -20,7 +20,7 @@ from usina.kernel.runners.outcome import Failure, Outcome
 from usina.kernel.runners.program import Order, Program
 from usina.kernel.runners.run import Run
 from usina.kernel.runners.sandbox import Sandbox
-from usina.kernel.runners.tree import kill_strays
+from usina.kernel.runners.tree import kill_strays, tree_of
 from usina.kernel.runners.work import WorkFolder, empty, sweep
 
 __all__ = [
@@ -54,16 +54,19 @@ class RunnerPool:
         environment: Mapping[str, str] | None = None,
         sandbox: Sandbox | None = None,
         held: Collection[str] = (),
+        devices: Devices | None = None,
     ) -> None:
         """``environment`` holds variables that a manifest may name besides the process's own;
-        ``held`` names models of which a warm program stays, however long nobody needs it."""
+        ``held`` names models of which a warm program stays, however long nobody needs it;
+        ``devices`` says whether GPUs are free for a program."""
         self._limits = limits
         self._sandbox = sandbox or Sandbox()
         self._root = root
         self._environment = {**os.environ, **(environment or {})}
         self._guests = Guests()
         self._line = Line(limits, self._retire, held)
-        self._programs: set[Program] = set()
+        self._devices = devices
+        self._programs: dict[Program, tuple[str, ...]] = {}
         self._records: WeakKeyDictionary[Program, dict[str, bool]] = WeakKeyDictionary()
         self._dismissals: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -74,16 +77,17 @@ class RunnerPool:
         Cancelling the call kills the program's whole tree before it returns.
         """
         try:
-            await self._clear(assignment)
+            if (reason := await self._clear(assignment)) is not None:
+                return Outcome.failed(Failure("unavailable", "gpu_out_of_service", reason))
             if assignment.manifest.mode == "warm":
                 return await self._run_warm(assignment, listener, stop)
             return await self._run_cold(assignment, listener, stop)
         except NotInstalled as missing:
             return Outcome.failed(Failure("unavailable", "model_not_installed", str(missing)))
 
-    async def _clear(self, assignment: Assignment) -> None:
+    async def _clear(self, assignment: Assignment) -> str | None:
         """Ends programs that wait on the job's GPUs and can not take it: their memory is its own
-        now."""
+        now. Answers why the GPUs are not free, if they are not."""
         mine = set(assignment.devices)
         manifest, owner = assignment.manifest, assignment.organization_id
         key = _key(manifest, owner, assignment.cores, assignment.devices)
@@ -91,6 +95,20 @@ class RunnerPool:
         for warm in in_the_way:
             self._line.leave(warm)
         await asyncio.gather(*(self._dismiss(warm) for warm in in_the_way))
+        if not mine or self._devices is None or self._line.waits(key):
+            return None
+        reason = await self._devices.freed(assignment.devices)
+        self._devices.used(assignment.devices)
+        return reason
+
+    def waits_on(self, devices: Collection[str]) -> bool:
+        """Whether a program waits loaded on one of the GPUs."""
+        return any(not set(devices).isdisjoint(warm.key.devices) for warm in self._line)
+
+    def pids_on(self, devices: Collection[str]) -> set[int]:
+        """The processes of programs on the GPUs. Blocks for some milliseconds."""
+        there = [p for p, given in self._programs.items() if not set(devices).isdisjoint(given)]
+        return set[int]().union(*(tree_of(program.mark) for program in there))
 
     def warm(self) -> frozenset[tuple[str, str | None]]:
         """Models that wait loaded, each with the organization that it may serve, null for any."""
@@ -124,7 +142,7 @@ class RunnerPool:
         key = _key(manifest, organization_id, cores, devices)
         if manifest.mode != "warm" or not self._limits.warm_count or self._line.waits(key):
             return
-        if manifest.resources.gpu > len(devices):
+        if manifest.resources.gpu > len(devices) or (devices and self.waits_on(devices)):
             return
         with contextlib.suppress(NotInstalled, OSError):
             self._line.keep(self._start_warm(key, manifest))
@@ -214,7 +232,7 @@ class RunnerPool:
 
     def _lost(self, program: Program) -> None:
         """The program is gone; one that waited is no longer counted on."""
-        self._programs.discard(program)
+        self._programs.pop(program, None)
         for warm in self._line:
             if warm.program is program:
                 self._line.leave(warm)
@@ -247,7 +265,7 @@ class RunnerPool:
             sandbox=self._sandbox.order(manifest, argv, passed, self._root),
         )
         program = Program(order, self._lost)
-        self._programs.add(program)
+        self._programs[program] = key.devices
         return program
 
     def _allowed(self, manifest: Manifest, key: Key, home: Path) -> dict[str, str]:

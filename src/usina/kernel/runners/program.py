@@ -125,6 +125,11 @@ class Program:
         self._loop.add_reader(status, self._read_status)
 
     @property
+    def mark(self) -> bytes:
+        """What stands in the environment of every process that it began."""
+        return f"{_MARK}={self._mark}".encode()
+
+    @property
     def ready(self) -> bool:
         """Whether a warm program has loaded; not before it is known how it was started."""
         return self._loaded and self.pid is not None
@@ -295,7 +300,7 @@ class Program:
         if self._ending is not None:
             self._conclude(self._ending)
             return
-        mark = f"{_MARK}={self._mark}".encode()
+        mark = self.mark
         killing = self._loop.run_in_executor(None, kill_strays, mark, self.pid)
         killing.add_done_callback(lambda _: self._conclude(Exit(cause="launcher_lost")))
 

@@ -10,6 +10,7 @@ import structlog
 
 from usina.kernel.runners.assignment import Assignment, Listener, StopSignal
 from usina.kernel.runners.gate import Value
+from usina.kernel.runners.gpu_failure import told_apart
 from usina.kernel.runners.limits import RunnerLimits
 from usina.kernel.runners.lodging import Lodging
 from usina.kernel.runners.outcome import (
@@ -250,6 +251,10 @@ class Run:
         )
 
     def _failure(self, ended: Exit | None, tail: str) -> Failure | None:
+        failure = self._told_failure(ended, tail)
+        return failure and told_apart(failure, tail)
+
+    def _told_failure(self, ended: Exit | None, tail: str) -> Failure | None:
         """The first reason that holds, from the surest to the vaguest."""
         memory = self._assignment.manifest.resources.memory_bytes
         answer = self._answer

@@ -52,6 +52,11 @@ def carriers(mark: bytes) -> set[int]:
     return {found.pid for found in _living() if _carries(found.pid, mark)}
 
 
+def tree_of(mark: bytes) -> set[int]:
+    """Every living process that began with ``mark`` in its environment, and all below it."""
+    return _strays(mark, None)
+
+
 def _strays(mark: bytes, session: int | None) -> set[int]:
     seen = _living()
     strays = {found.pid for found in seen if found.session == session or _carries(found.pid, mark)}

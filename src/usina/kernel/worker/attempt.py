@@ -34,6 +34,7 @@ from usina.kernel.storage.store import Store
 from usina.kernel.telemetry import JOBS_FINISHED
 from usina.kernel.tenancy.quota import Quotas
 from usina.kernel.worker.checkpoint import Checkpoints
+from usina.kernel.worker.gpu.cards import UNKNOWN_BYTES, Cards
 from usina.kernel.worker.reporter import Reporter, Reports
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -58,6 +59,7 @@ class Workshop:
     """Of one slot."""
 
     quotas: Quotas
+    cards: Cards
 
     def cores_of(self, manifest: Manifest) -> int:
         """For a program: those of every slot that it takes, at most the machine's."""
@@ -83,6 +85,9 @@ class Attempt:
         """The program is gone; what is left is storing and writing."""
         self.interrupted = False
         """It ended without a verdict: the job is to be handed back."""
+        self.unavailable = False
+        """What its model needs was not there."""
+        self._peak_gpu_bytes: int | None = None
         self._shop = workshop
         self._reports = reports
         self._checkpoints = Checkpoints(
@@ -157,7 +162,17 @@ class Attempt:
             cores=self._shop.cores_of(manifest),
             devices=self.devices,
         )
-        return await self._shop.pool.run(assignment, self._reporter, self.stop)
+        return await self._run(assignment, self._reporter)
+
+    async def _run(self, assignment: Assignment, reporter: Reporter) -> Outcome:
+        """The program, with an eye on the GPUs that are lent to it."""
+        pool, cards = self._shop.pool, self._shop.cards
+        async with cards.watched(self.devices, lambda: pool.pids_on(self.devices)) as peak:
+            outcome = await pool.run(assignment, reporter, self.stop)
+        self._peak_gpu_bytes = peak.bytes
+        cards.note(self.devices, outcome.failure)
+        self.unavailable = outcome.failure is not None and outcome.failure.code == "unavailable"
+        return outcome
 
     async def _prepare(self, manifest: Manifest) -> WorkFolder:
         """The private work folder with ``job.json`` and the inputs, their hashes checked."""
@@ -231,12 +246,19 @@ class Attempt:
             error,
             artifacts=tuple(staged),
             peak_memory_bytes=outcome.peak_memory_bytes,
+            peak_gpu_memory_bytes=self._peak_gpu_bytes,
+            gpu_memory_bytes=self._gpu_size(),
             sandbox=outcome.sandbox,
             stage=self._reporter.stage if self._reporter else None,
             gates=gates,
             metrics=outcome.metrics,
             log_kept=self._reporter is not None and self._reporter.chunks_written,
         )
+
+    def _gpu_size(self) -> int | None:
+        """Of the smallest GPU that it had; null where it had none, or nobody knows."""
+        size = min(map(self._shop.cards.size, self.devices), default=UNKNOWN_BYTES)
+        return None if size == UNKNOWN_BYTES else size
 
     async def _stage(self, outcome: Outcome, error: JobError | None) -> Sequence[Artifact]:
         if self._work is None:

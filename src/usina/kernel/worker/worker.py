@@ -8,8 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -21,9 +20,11 @@ from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, Lease, 
 from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import Taken, hand_back, rescue
 from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
-from usina.kernel.telemetry import JOB_SECONDS, JOBS_FINISHED, JOBS_RESCUED, SLOTS_BUSY
+from usina.kernel.telemetry import JOB_SECONDS, JOBS_FINISHED, JOBS_RESCUED
 from usina.kernel.worker.attempt import Attempt, Workshop
-from usina.kernel.worker.machine import Machine
+from usina.kernel.worker.lender import Lender
+from usina.kernel.worker.lookout import Lookout
+from usina.kernel.worker.option import WorkerOptions
 from usina.kernel.worker.pace import Pace
 from usina.kernel.worker.reporter import gathered
 
@@ -32,19 +33,6 @@ _BEGIN_WITHIN_SECONDS: Final = 0.1
 _TOLD_SECONDS: Final = 4.0
 """A program that was told is killed after three seconds."""
 _ENDING_SECONDS: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerOptions:
-    queues: tuple[str, ...]
-    machine: Machine
-    lease: timedelta
-    heartbeat_seconds: float
-    poll_seconds: float
-    rescue_seconds: float
-    """How often leases are looked over, at least three times in one."""
-    grace_seconds: float
-    """How long jobs may run on once the worker is stopped."""
 
 
 class Worker:
@@ -56,8 +44,14 @@ class Worker:
         self._options = options
         self._pace = Pace()
         self._reports = gathered(workshop.database, workshop.bus)
-        self._whole = self._free = options.machine.room
-        self._devices = list(options.machine.gpus)
+        self._lender = Lender(
+            *(options.machine, workshop.registry, workshop.pool, workshop.cards),
+            self._room_came,
+        )
+        self._lookout = Lookout(
+            *(workshop.registry, workshop.cards, options.gpu_seconds), self._abilities_changed
+        )
+        workshop.cards.changed = self._abilities_changed
         self._backlog: deque[Claimed] = deque()
         self._active: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._cancelled: set[str] = set()
@@ -67,6 +61,8 @@ class Worker:
         self._looked: asyncio.Future[None] | None = None
         self._exhausted = False
         """The last look found no more than it took, and nothing was told since."""
+        self._held_back = False
+        """The last look passed by models that have no turn left."""
         self._loops: list[asyncio.Task[None]] = []
         self._claiming = asyncio.Lock()
         self._draining = False
@@ -136,11 +132,13 @@ class Worker:
         by the database is taken back at once."""
         if take_over:
             await self._rescue(everything=True)
+        await self._shop.cards.begin()
         await self._beat()
         loops: tuple[Callable[[], Coroutine[None, None, None]], ...] = (
             self._serve,
             self._beat_for_ever,
             self._rescue_for_ever,
+            self._lookout.turn,
         )
         self._loops = [asyncio.create_task(_kept_alive(loop)) for loop in loops]
 
@@ -161,6 +159,7 @@ class Worker:
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._lender.close()
         await self._shop.database.write(lambda tx: forget_worker(tx, self._row.id))
 
     def hurry(self) -> None:
@@ -204,11 +203,11 @@ class Worker:
             seconds = self._options.poll_seconds
             self._wakeup.clear()
             self._exhausted = False
-            if self._free.slots > 0 and not self._backlog and self._taking:
+            if self._lender.free.slots > 0 and not self._backlog and self._taking:
                 claims = await asyncio.shield(self._claim())
                 if self._looked is not None and not self._looked.done():
                     self._looked.set_result(None)
-                self._exhausted = claims.exhausted
+                self._exhausted = claims.exhausted and not self._held_back
                 if claims.taken and not claims.exhausted:
                     continue
                 if claims.next_due is not None:
@@ -222,13 +221,17 @@ class Worker:
         """Claims and begins in one unbroken step, so that a stop can not lose what was claimed."""
         bus = self._shop.bus
         await self._shop.quotas.learn()
+        free, turns = self._lender.free, self._lender.turns
+        at_most = {name for name, more in turns.items() if more <= 0}
+        self._held_back = bool(at_most)
         request = ClaimRequest(
             worker_id=self._row.id,
             queues=self._options.queues,
-            models=self._shop.registry.served(),
-            free=self._free,
-            capacity=self._whole,
-            most=self._free.slots * self._pace.batch(),
+            models=self._shop.registry.served() - at_most,
+            turns=turns,
+            free=free,
+            capacity=self._lender.whole,
+            most=free.slots * self._pace.batch(),
             small=self._pace.small(),
             lease=self._options.lease,
             warm=self._shop.pool.warm(),
@@ -249,29 +252,25 @@ class Worker:
     def _begin(self) -> None:
         """Starts what there is room for."""
         while self._backlog and self._taking:
-            if not self._free.holds(self._backlog[0].needs):
+            if not self._lender.has_room(self._backlog[0]):
                 return
             claimed = self._backlog.popleft()
-            self._free = self._free.less(claimed.needs)
-            SLOTS_BUSY.set(self._whole.slots - self._free.slots)
-            attempt = Attempt(self._shop, claimed, self._reports, self._lend(claimed))
+            attempt = Attempt(self._shop, claimed, self._reports, self._lender.lend(claimed))
             if claimed.job.id in self._cancelled:
                 self._cancelled.discard(claimed.job.id)
                 attempt.stop.request()
             task = asyncio.create_task(self._run(attempt))
             self._active[claimed.job.id] = (attempt, task)
 
-    def _lend(self, claimed: Claimed) -> tuple[str, ...]:
-        """GPUs for the job, those on which its program waits loaded before others."""
-        job, count = claimed.job, claimed.needs.gpus
-        model = self._shop.registry.get(job.model) if count else None
-        if model is None:
-            return ()
-        loaded = self._shop.pool.warm_devices(model.manifest, job.organization_id)
-        free = [devices for devices in loaded if set(devices) <= set(self._devices)]
-        lent = free[0] if free else tuple(self._devices[:count])
-        self._devices = [device for device in self._devices if device not in lent]
-        return lent
+    def _room_came(self) -> None:
+        self._begin()
+        if self._lender.free.slots > 0 and not self._exhausted:
+            self._wakeup.set()
+
+    def _abilities_changed(self) -> None:
+        """What can run here is not what it was: told at once."""
+        self._wakeup.set()
+        self._beat_now.set()
 
     async def _run(self, attempt: Attempt) -> None:
         job = attempt.job
@@ -282,16 +281,14 @@ class Worker:
             seconds = loop.time() - began
             self._pace.record(job.model, seconds)
             JOB_SECONDS.labels(job.model).observe(seconds)
-            self._free = self._free.plus(attempt.claimed.needs)
-            self._devices.extend(attempt.devices)
-            SLOTS_BUSY.set(self._whole.slots - self._free.slots)
-            self._begin()
-            if self._free.slots > 0 and not self._exhausted:
-                self._wakeup.set()
+            self._lender.take_back(attempt.claimed, attempt.devices)
+            self._room_came()
 
         try:
             if await attempt.go(free_slot) is Status.QUEUED:
                 self._wakeup.set()
+            if attempt.unavailable:
+                self._lookout.ask(job.model)
             if attempt.interrupted:
                 await self._hand_back([attempt.claimed.lease])
         finally:
@@ -332,7 +329,13 @@ class Worker:
         held = dict(self._active)
         leases = [attempt.claimed.lease for attempt, _ in held.values()]
         leases.extend(claimed.lease for claimed in self._backlog)
-        row = replace(self._row, warm=sorted({model for model, _ in self._shop.pool.warm()}))
+        row = replace(
+            self._row,
+            room=self._lender.whole,
+            models=self._shop.registry.reasons(),
+            warm=sorted({model for model, _ in self._shop.pool.warm()}),
+            gpus=self._shop.cards.told(),
+        )
         standing = await self._shop.database.write(
             lambda tx: heartbeat(tx, row, leases, self._options.lease)
         )

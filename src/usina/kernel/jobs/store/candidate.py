@@ -78,7 +78,7 @@ def first_look(tx: Transaction, worker: Abilities, queues: Sequence[str], most: 
         return First(_NEXT_DUE.all(tx)[0].due, lane.in_turn(tx, queues, most), {})
     room = worker.capacity
     values = {**lane.names_of(queues), "most": most, "served": sorted(worker.models)}
-    values |= {"memory": room.memory_bytes, "gpus_most": room.gpus}
+    values |= fitting(room)
     found = _first(len(queues)).all(tx, values)
     turn: dict[Lane, set[str]] = {}
     rows: dict[Lane, list[Any]] = {}
@@ -117,13 +117,19 @@ def best_of(
     return found
 
 
+def fitting(room: Room) -> dict[str, Any]:
+    """What binds the most that a job may need there."""
+    most = {"memory": room.memory_bytes, "gpus_most": room.gpus}
+    return most | {"gpu_memory": room.gpu_memory_bytes}
+
+
 def _read(
     tx: Transaction, worker: Abilities, asked: Asked, share: int
 ) -> dict[Lane, list[Candidate]]:
     """Up to ``share`` jobs of each lane that this worker can run; no other claim looks at them
     meanwhile."""
     room = worker.capacity
-    values: dict[str, Any] = {"share": share, "memory": room.memory_bytes, "gpus_most": room.gpus}
+    values: dict[str, Any] = {"share": share} | fitting(room)
     rows = [*_rows_of_whole(tx, values, asked), *_rows_of_some(tx, values, asked)]
     return _candidates(worker, asked, rows, share)
 
@@ -133,7 +139,8 @@ def _candidates(
 ) -> dict[Lane, list[Candidate]]:
     found: dict[Lane, list[Candidate]] = {one: [] for one in asked}
     for row in rows:
-        needs = Room(row.slots, row.memory_bytes, row.gpus).of(worker.capacity)
+        needs = Room(row.slots, row.memory_bytes, row.gpus, row.gpu_memory_bytes)
+        needs = needs.of(worker.capacity)
         where = Lane(row.queue, row.organization_id)
         if row.model in worker.models:  # another may have come since the lane was looked at
             found[where].append(Candidate(row.id, where, needs, row))
@@ -212,6 +219,7 @@ def _best(queue: Any, owner: Any, share: Any) -> sa.Select[*tuple[Any, ...]]:
             READY,
             jobs.c.memory_bytes <= sa.bindparam("memory"),
             jobs.c.gpus <= sa.bindparam("gpus_most"),
+            jobs.c.gpu_memory_bytes <= sa.bindparam("gpu_memory"),
         )
         .order_by(jobs.c.priority.desc(), jobs.c.id)
         .limit(share)

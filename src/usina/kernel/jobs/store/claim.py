@@ -6,7 +6,7 @@ the worker can run. Several jobs are taken in one go, one from each lane in turn
 
 from collections import Counter as Tally
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 from typing import Any, Final
@@ -72,6 +72,8 @@ class ClaimRequest:
     warm: Collection[tuple[str, str | None]] = frozenset()
     running_jobs: Callable[[str], int | None] = lambda _: None
     """How many jobs an organization may have running at once, by its id; null for any number."""
+    turns: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many more jobs of a model may begin there; of others any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class _Look:
         self.at_quota: set[Lane] = set()
         """Lanes whose organization has all running that it may."""
         self.left_some = False
-        """Jobs were found that no quota lets begin, in the place of others perhaps."""
+        """Jobs were found that no quota or turn lets begin, in the place of others perhaps."""
         self._may_begin: dict[str, int] = {}
 
     @property
@@ -221,11 +223,15 @@ class _Look:
         self.chosen, self.waiting, self.left = [], set(), request.free
         all_small = True
         begun: Tally[str] = Tally()
+        of_model: Tally[str] = Tally()
         for candidate in self._in_turn():
             if len(self.chosen) >= request.most:
                 return
             owner = candidate.lane.organization_id
             if begun[owner] >= self._may_begin.get(owner, request.most):
+                self.left_some = True
+                continue
+            if of_model[candidate.model] >= request.turns.get(candidate.model, request.most):
                 self.left_some = True
                 continue
             if candidate.lane in self.waiting:
@@ -235,6 +241,7 @@ class _Look:
             if in_a_while or self.left.holds(candidate.needs):
                 self.chosen.append(candidate)
                 begun[owner] += 1
+                of_model[candidate.model] += 1
             elif self.waiting:
                 self.waiting.add(candidate.lane)
                 continue
@@ -274,6 +281,7 @@ _FRESH: Final[dict[str, Any]] = {
     "stage": None,
     "error": None,
     "peak_memory_bytes": None,
+    "peak_gpu_memory_bytes": None,
     "gates": None,
     "metrics": None,
     "sandbox": None,

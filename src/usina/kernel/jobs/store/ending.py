@@ -23,11 +23,15 @@ from usina.kernel.jobs.state import MAX_LOST, ErrorCode, JobError, Status, retry
 from usina.kernel.jobs.store.claim import Lease
 from usina.kernel.jobs.store.lane import Lane, Moves, count
 from usina.kernel.jobs.store.row import job_of
-from usina.kernel.jobs.table import RUNNING, job_logs, jobs
+from usina.kernel.jobs.table import RUNNING, job_logs, jobs, workers
 from usina.kernel.runners.gate import Gate, Value
+from usina.kernel.runners.gpu_failure import OUT_OF_GPU
 
 Settle = Callable[[Job], None]
 """Told of every job that ended, on the event loop, after the commit."""
+
+_SEEN: Final = timedelta(minutes=2)
+"""Workers that were heard of so lately may have a larger GPU."""
 
 _JITTER: Final = random.Random()  # noqa: S311  # spreads retries, guards nothing
 
@@ -40,6 +44,9 @@ class Ending:
     error: JobError | None
     artifacts: tuple[Artifact, ...] = ()
     peak_memory_bytes: int | None = None
+    peak_gpu_memory_bytes: int | None = None
+    gpu_memory_bytes: int | None = None
+    """Of the smallest GPU that it had, as far as that is known."""
     sandbox: Mapping[str, bool] | None = None
     stage: str | None = None
     gates: tuple[Gate, ...] = ()
@@ -57,6 +64,8 @@ class Verdict:
     error: JobError | None
     charged: bool = True
     delay_seconds: float = 0.0
+    gpu_memory_bytes: int = 0
+    """What a GPU has to have for the next attempt, where the last one had too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,8 @@ def finish(
         if row is None or not _stands(row, ending.lease):
             states.append(None)
             continue
-        verdict = _judge(row, ending.error, retry_seconds)
+        verdict = _judge(row, _elsewhere(tx, row, ending), retry_seconds)
+        verdict = _larger(verdict, ending)
         ended.append(_Ended(row, verdict, _with_kept(ending, verdict.status)))
         states.append(verdict.status)
     _write(tx, ended, announce)
@@ -121,6 +131,7 @@ def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
         finished_at=tx.now,
         error=verdict.error,
         peak_memory_bytes=ending.peak_memory_bytes if ending else None,
+        peak_gpu_memory_bytes=ending.peak_gpu_memory_bytes if ending else None,
         gates=ending.gates if ending else (),
         metrics=_metrics(ended) or {},
         sandbox=_layers(ending),
@@ -201,6 +212,27 @@ def _judge(row: sa.Row[Any], error: JobError | None, retry_seconds: float) -> Ve
     return Verdict(Status.FAILED, error)
 
 
+def _elsewhere(tx: Transaction, row: sa.Row[Any], ending: Ending) -> JobError | None:
+    """The error; one for want of memory of a GPU is worth another attempt where some worker has a
+    larger one, and only there."""
+    error, size = ending.error, ending.gpu_memory_bytes
+    if error is None or error.reason != OUT_OF_GPU or size is None:
+        return error
+    larger = sa.select(workers.c.id).where(
+        workers.c.seen_at > tx.now - _SEEN,
+        workers.c.gpus >= row.gpus,
+        workers.c.gpu_memory_bytes > size,
+    )
+    return replace(error, retryable=tx.execute(larger.limit(1)).one_or_none() is not None)
+
+
+def _larger(verdict: Verdict, ending: Ending) -> Verdict:
+    error, size = ending.error, ending.gpu_memory_bytes
+    if verdict.status is not Status.QUEUED or error is None or size is None:
+        return verdict
+    return replace(verdict, gpu_memory_bytes=size + 1) if error.reason == OUT_OF_GPU else verdict
+
+
 def _lost(row: sa.Row[Any]) -> Verdict:
     error = JobError.of(
         "worker_lost", None, "The worker that ran the job was lost; the job starts again.", True
@@ -264,6 +296,8 @@ _CHANGED: Final = (
     "finished_at",
     "error",
     "peak_memory_bytes",
+    "peak_gpu_memory_bytes",
+    "gpu_memory_bytes",
     "sandbox",
     "last_seq",
     "gates",
@@ -294,6 +328,8 @@ def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:
         "finished_at": None if again else tx.now,
         "error": verdict.error.as_json() if verdict.error and not again else None,
         "peak_memory_bytes": ending.peak_memory_bytes if ending else None,
+        "peak_gpu_memory_bytes": ending.peak_gpu_memory_bytes if ending else None,
+        "gpu_memory_bytes": verdict.gpu_memory_bytes or row.gpu_memory_bytes,
         "sandbox": _layers(ending),
         "last_seq": row.last_seq + events,
         "gates": [gate.as_json() for gate in ending.gates] if ending and ending.gates else None,

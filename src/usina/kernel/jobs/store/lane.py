@@ -99,6 +99,7 @@ def have_ready(
     """Whether a job of the models that fits there is ready in one of the lanes, whoever looks at
     it."""
     able = {"memory_bytes": fitting.memory_bytes, "gpus": fitting.gpus, "models": [*models]}
+    able |= {"gpu_memory_bytes": fitting.gpu_memory_bytes}
     owners: dict[str, list[str]] = {}
     for one in asked:
         owners.setdefault(one.queue, []).append(one.organization_id)
@@ -233,6 +234,7 @@ _SOME_READY: Final = Prepared(
             among(jobs.c.model, "models"),
             jobs.c.memory_bytes <= sa.bindparam("memory_bytes"),
             jobs.c.gpus <= sa.bindparam("gpus"),
+            jobs.c.gpu_memory_bytes <= sa.bindparam("gpu_memory_bytes"),
         ),
     )
     .limit(1)

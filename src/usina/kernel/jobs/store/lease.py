@@ -44,6 +44,8 @@ class WorkerRow:
     """By name why a model can not run there, and nothing where it can."""
     warm: Sequence[str] = ()
     """Models whose programs wait loaded."""
+    gpus: Sequence[Mapping[str, Any]] = ()
+    """What it knows of each of its GPUs."""
 
 
 def heartbeat(
@@ -85,13 +87,14 @@ def heartbeat(
 def _be_seen(tx: Transaction, worker: WorkerRow) -> bool:
     """Renews the worker's row, or makes it; whether the worker is asked to drain."""
     told: dict[str, Any] = {"seen_at": tx.now, "warm": list(worker.warm)}
+    told |= {**asdict(worker.room), "models": dict(worker.models), "cards": [*worker.gpus]}
     known = sa.update(workers).where(workers.c.id == worker.id).values(told)
     row = tx.execute(known.returning(workers.c.draining)).one_or_none()
     if row is not None:
         return row.draining
-    new: dict[str, Any] = {"id": worker.id, "name": worker.name, **asdict(worker.room)}
+    new: dict[str, Any] = {"id": worker.id, "name": worker.name, "started_at": tx.now}
     new |= {"sandbox": dict(worker.sandbox), "holds_session": worker.holds_session}
-    new |= {"queues": list(worker.queues), "models": dict(worker.models), "started_at": tx.now}
+    new |= {"queues": list(worker.queues)}
     tx.execute(sa.insert(workers), new | told)
     return False
 

@@ -39,9 +39,10 @@ def job_of(row: sa.Row[Any]) -> Job:
             ErrorCode(error["code"]), error["reason"], error["message"], error["retryable"]
         ),
         peak_memory_bytes=row.peak_memory_bytes,
+        peak_gpu_memory_bytes=row.peak_gpu_memory_bytes,
         sandbox=row.sandbox,
         last_seq=row.last_seq,
-        needs=Room(row.slots, row.memory_bytes, row.gpus),
+        needs=Room(row.slots, row.memory_bytes, row.gpus, row.gpu_memory_bytes),
         strict=row.strict,
         gates=tuple(Gate(**gate) for gate in row.gates or ()),
         metrics=row.metrics or {},

@@ -34,6 +34,8 @@ class SeenWorker:
     started_at: datetime
     seen_at: datetime
     sandbox: Mapping[str, str]
+    cards: Sequence[Mapping[str, Any]] = ()
+    """What it knows of each of its GPUs, those out of service too."""
 
     @property
     def busy_slots(self) -> int:
@@ -135,14 +137,14 @@ class Ability:
 
 def fleet(tx: Transaction, alive: timedelta) -> Fleet:
     """As it is now."""
-    room = (workers.c.slots, workers.c.memory_bytes, workers.c.gpus)
+    room = (workers.c.slots, workers.c.memory_bytes, workers.c.gpus, workers.c.gpu_memory_bytes)
     columns = sa.select(workers.c.queues, workers.c.models, *room)
     rows = tx.execute(columns.where(_heard_of(tx, alive), ~workers.c.draining))
     living = {
         Ability(
             frozenset(row.queues or ()),
             frozenset(_served(row.models)),
-            Room(row.slots, row.memory_bytes, row.gpus),
+            Room(row.slots, row.memory_bytes, row.gpus, row.gpu_memory_bytes),
         )
         for row in rows
     }
@@ -169,7 +171,7 @@ def _seen(tx: Transaction, query: sa.Select[Any]) -> list[SeenWorker]:
         SeenWorker(
             id=row.id,
             name=row.name,
-            room=(room := Room(row.slots, row.memory_bytes, row.gpus)),
+            room=(room := Room(row.slots, row.memory_bytes, row.gpus, row.gpu_memory_bytes)),
             free=room.less(taken.get(row.id, Room(0, 0))),
             queues=row.queues or (),
             models=_served(row.models),
@@ -178,6 +180,7 @@ def _seen(tx: Transaction, query: sa.Select[Any]) -> list[SeenWorker]:
             started_at=row.started_at,
             seen_at=row.seen_at,
             sandbox=row.sandbox or {},
+            cards=row.cards or (),
         )
         for row in rows
     ]
