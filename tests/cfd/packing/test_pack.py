@@ -32,12 +32,24 @@ def core(made: Packed, diameter_m: float = 0.05) -> float:
     return found.value
 
 
-@pytest.mark.parametrize(("wide", "expected"), [(1.2, 0.5275), (1.8, 0.6571)])
+@pytest.mark.parametrize(("wide", "expected"), [(1.2, 0.5275), (1.5, 0.6579), (1.8, 0.6571)])
 def test_a_narrow_tube_gives_the_packing_of_geometry(wide: float, expected: float) -> None:
     made = packed(
         diameter_m=0.01 * wide, particle_diameter_m=0.01, particle_count=120, height_m=2.0
     )
-    assert core(made, 0.01 * wide) == pytest.approx(expected, abs=0.005)
+    assert core(made, 0.01 * wide) == pytest.approx(expected, abs=0.001)
+
+
+@pytest.mark.parametrize(("wide", "count"), [(1.8, 300), (1.95, 200)])
+def test_the_weight_of_a_tall_column_presses_nobody_into_another(wide: float, count: int) -> None:
+    made = packed(
+        800,
+        diameter_m=0.01 * wide,
+        particle_diameter_m=0.01,
+        particle_count=count,
+        height_m=3.0,
+    )
+    assert contacts(made.particles, 0.01 * wide).overlap < 1e-3
 
 
 def test_nobody_overlaps_and_all_are_inside() -> None:

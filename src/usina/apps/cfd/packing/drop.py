@@ -22,11 +22,19 @@ _PUSHES = 24
 
 @kernel
 def drop(
-    centres: Field, begun: int, upto: int, starts: Field, grid: Grid, first: Indices, after: Indices
+    centres: Field,
+    begun: int,
+    upto: int,
+    starts: Field,
+    grid: Grid,
+    first: Indices,
+    after: Indices,
+    still: float,
 ) -> None:
     """Let spheres ``begun`` to ``upto`` of ``centres`` ``(n, 3)`` fall, each from where ``starts``
-    ``(n, 2)`` says. ``first`` (a number for each cell) and ``after`` ``(n,)`` chain who lies in a
-    cell; -1 ends a chain."""
+    ``(n, 2)`` says. One lies still where it would fall by less than a share ``still`` of its step
+    any more. ``first`` (a number for each cell) and ``after`` ``(n,)`` chain who lies in a cell; -1
+    ends a chain."""
     inner = grid.radius - 0.5
     top = 0.5
     for one in range(begun):
@@ -39,7 +47,7 @@ def drop(
             trial[:] = place
             trial[2] -= step
             free = _freed(trial, centres, inner, grid, first, after)
-            if free and trial[2] < place[2] - 1e-3 * step:
+            if free and trial[2] < place[2] - still * step:
                 place[:] = trial
                 step = min(_STEP, 1.5 * step)
             else:

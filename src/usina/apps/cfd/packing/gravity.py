@@ -24,6 +24,11 @@ TOLERANCE: Final = 0.003
 OVERLAP: Final = 2e-4
 """The overlap at which a bed counts as clean, in particle diameters."""
 
+_FILE: Final = 1.0
+"""The radius below which spheres lie in single file. Each rests on those below it, so falling alone
+makes the bed; a press would bring the weight of all upon the lowest and crush two to one height."""
+
+_STILL, _STILL_IN_FILE = 1e-3, 1e-6
 _PRESS = Press(sink=6e-3, lift=0.07, shake=3e-2, keep=0.9, swift=0.05)
 _CALM = Press(sink=1e-3, lift=0.1, shake=0.0, keep=0.9, swift=0.01)
 _CLEAN = Press(sink=0.0, lift=0.2, shake=0.0, keep=0.9, swift=0.002)
@@ -55,13 +60,14 @@ class Bed:
 
     def press(self, upto: int) -> None:
         """Sweep until so many sweeps have been made."""
-        self._sweep(upto - self.swept, _PRESS)
+        if self.radius >= _FILE:
+            self._sweep(upto - self.swept, _PRESS)
         self.swept = upto
 
     def finished(self) -> Field:
         """``(n, 3)``: the centres as they come to rest from here, without overlap. The bed itself
         stays as it is, so it can be pressed further."""
-        if self.swept == 0:
+        if self.swept == 0 or self.radius < _FILE:
             return self.state.centres.copy()
         rest = Bed(self.radius, self.state.copied(), self.grid, self.between)
         rest._sweep(min(_CALM_SWEEPS, self.swept // 3), _CALM)
@@ -91,10 +97,11 @@ def dropped(radius: float, count: int, seed: int, between: Between) -> Field:
     centres = np.zeros((count, 3))
     first = np.full(grid.across**2 * grid.up, -1, dtype=np.int64)
     after = np.full(count, -1, dtype=np.int64)
+    still = _STILL_IN_FILE if radius < _FILE else _STILL
     done = 0
     for part in _parts(count, 250):
         between(done / count)
-        drop(centres, done, done + part, starts, grid, first, after)
+        drop(centres, done, done + part, starts, grid, first, after, still)
         done += part
     return centres
 
