@@ -70,6 +70,9 @@ def test_a_killed_solver_goes_on_from_the_fields_that_were_kept_last(tmp_path: P
     with pytest.raises(Failure) as raised:
         run(prepare(tmp_path / "first", bed, killed, **keeping))
     assert raised.value.reason == "solver_killed"
+    table, plot = (message["message"] for message in killed.of("log")[-2:])
+    assert table.startswith("Residuals:\n iteration")
+    assert plot.endswith("iteration; p pressure, x y z velocity")
 
     left = tmp_path / "first" / killed.of("checkpoint")[-1]["path"]
     again = Listening(lambda message: "solving" in str(message.get("stage")))

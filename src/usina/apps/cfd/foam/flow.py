@@ -17,6 +17,7 @@ from usina.apps.cfd.foam.option import Option, read_option
 from usina.apps.cfd.foam.outcome import refer, tell, worst
 from usina.apps.cfd.foam.render import NotDrawn, Order, render
 from usina.apps.cfd.foam.solver import Solver
+from usina.apps.cfd.foam.text_plot import draw_residuals
 from usina.apps.cfd.foam.workshop import Workshop, working
 from usina.apps.cfd.particles import read_particles
 from usina_runner import Failure, Job
@@ -46,6 +47,8 @@ def _work(job: Job, shop: Workshop, wanted: Wanted) -> None:
         job.log("error", failure.message)
         if state is not None and (table := state.history.table()):
             job.log("error", f"Residuals:\n{table}")
+            history = state.history
+            job.log("error", draw_residuals(history.iterations, history.residuals))
         raise
 
 
