@@ -32,6 +32,7 @@ from usina.imaging.opencv import set_threads
 from usina.imaging.picture import open_picture
 from usina.kernel.runners.bench import InputFile, Request, bench
 from usina.kernel.runners.form import Form
+from usina.kernel.runners.gate import Value
 from usina.kernel.runners.manifest import load_manifest
 
 ADDED_MOST_MS: Final = 10.0
@@ -59,6 +60,8 @@ for line in sys.stdin:
 
 class _Ear:
     def progress(self, fraction: float, stage: str | None) -> None: ...
+
+    def metric(self, name: str, value: Value) -> None: ...
 
     def log(self, data: bytes) -> None: ...
 
