@@ -10,7 +10,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 NAMES = (
     *("avatar", "cycle", "distributed", "heartbeat", "history", "identity", "lattice", "live"),
     *("openfoam", "packing", "parametric", "runner"),
-    *("scale", "solid", "start", "transfer"),
+    *("scale", "solid", "start", "transfer", "vision"),
 )
 
 

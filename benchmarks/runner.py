@@ -8,26 +8,23 @@ after which no process, descriptor or folder may be left.
 
 import argparse
 import asyncio
-import fcntl
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import uvloop
 
+from benchmarks.bare import Bare
 from usina.kernel.runners.gate import Value
 from usina.kernel.runners.manifest import Manifest, load_manifest
 from usina.kernel.runners.outcome import Outcome
 from usina.kernel.runners.pool import Assignment, RunnerLimits, RunnerPool, Sandbox, StopSignal
 from usina.kernel.runners.stash import FolderStash
-from usina.kernel.runners.work import WorkFolder
 
 WARM_MOST_MS: Final = 1.5
 COLD_MOST_MS: Final = 60.0
@@ -42,6 +39,7 @@ mode = "{mode}"
 """
 _PROGRAM: Final = "import usina_runner\nusina_runner.run(lambda job: None)\n"
 _JOB: Final = {"id": "1", "model": "bench", "model_version": "1", "attempt": 1, "params": {}}
+_ALONE: Final = {**_JOB, "inputs": {}, "checkpoint": None, "cores": 1}
 
 
 @dataclass
@@ -68,7 +66,7 @@ class _Ours:
     async def run(self) -> Outcome:
         home = self.pool.next_home(self._manifest, "one", 1)
         work = self._folders.take(self._manifest, "one", home)
-        work.write_job({**_JOB, "inputs": {}, "checkpoint": None, "cores": 1})
+        work.write_job(dict(_ALONE))
         assignment = Assignment(self._manifest, work, "one", 60.0, 1)
         outcome = await self.pool.run(assignment, _Silence(), StopSignal())
         assert outcome.failure is None, outcome
@@ -79,40 +77,11 @@ class _Ours:
         return outcome
 
 
-class _Bare:
-    """The same program without a platform."""
-
-    def __init__(self, root: Path, manifest: Manifest, mode: str) -> None:
-        self.work = WorkFolder.create(root, f"bare-{mode}")
-        self.work.write_job({**_JOB, "inputs": {}, "checkpoint": None, "cores": 1})
-        self._manifest = manifest
-        self._mode = mode
-
-    def start(self) -> tuple["subprocess.Popen[bytes]", IO[bytes], IO[bytes]]:
-        out, their_out = os.pipe()
-        their_in, inward = os.pipe()
-        high = [fcntl.fcntl(number, fcntl.F_DUPFD, 64) for number in (their_out, their_in)]
-
-        def place() -> None:
-            for target, number in enumerate(high, 3):
-                os.dup2(number, target)
-
-        program = subprocess.Popen(
-            self._manifest.argv(),
-            cwd=self.work.path,
-            preexec_fn=place,
-            pass_fds=(3, 4),
-            env={"USINA_RUNNER_MODE": self._mode, "PATH": os.defpath},
-        )
-        for number in (their_out, their_in, *high):
-            os.close(number)
-        return program, os.fdopen(out, "rb"), os.fdopen(inward, "wb", 0)
-
-    def once(self) -> None:
-        program, out, inward = self.start()
-        with out, inward:
-            assert b"result" in out.read()
-        assert program.wait() == 0
+def _once(bare: Bare) -> None:
+    program, out, inward = bare.start()
+    with out, inward:
+        assert b"result" in out.read()
+    assert program.wait() == 0
 
 
 def _runner(folder: Path, mode: str) -> Manifest:
@@ -130,10 +99,10 @@ async def _timed(act: Callable[[], Awaitable[object]]) -> float:
 
 async def _cold(root: Path, manifest: Manifest, pairs: int) -> list[float]:
     """Milliseconds over the bare start, by pair."""
-    ours, bare = _Ours(root, manifest), _Bare(root, manifest, "cold")
+    ours, bare = _Ours(root, manifest), Bare(root, manifest, "cold", _ALONE)
 
     async def alone() -> None:
-        bare.once()
+        _once(bare)
 
     over = [await _timed(ours.run) - await _timed(alone) for _ in range(pairs)]
     await ours.pool.close()
@@ -142,7 +111,7 @@ async def _cold(root: Path, manifest: Manifest, pairs: int) -> list[float]:
 
 async def _warm(root: Path, manifest: Manifest, pairs: int) -> list[float]:
     """Milliseconds over the bare round trip, by pair."""
-    ours, bare = _Ours(root, manifest), _Bare(root, manifest, "warm")
+    ours, bare = _Ours(root, manifest), Bare(root, manifest, "warm", _ALONE)
     await ours.run()
     program, out, inward = bare.start()
     assert b"ready" in out.readline()

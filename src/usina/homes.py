@@ -4,6 +4,7 @@ They are settings so that an entry of ``.env`` does what a variable of the envir
 """
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings
@@ -36,6 +37,9 @@ class Homes(BaseSettings):
     yolo_model_path: Path | None = Field(None, validation_alias=named("YOLO_MODEL_PATH"))
     detection_confidence_threshold: float | None = Field(
         None, gt=0, lt=1, validation_alias=named("DETECTION_CONFIDENCE_THRESHOLD")
+    )
+    detection_provider: Literal["auto", "cpu", "openvino", "cuda", "tensorrt"] | None = Field(
+        None, validation_alias=named("DETECTION_PROVIDER")
     )
 
     def homes(self) -> dict[str, str]:

@@ -172,6 +172,10 @@ class Job:
         else:
             self._channel.defer(message)
 
+    def records(self, path: str | os.PathLike[str]) -> None:
+        """Names the file in ``outputs/`` whose lines a room of the platform may keep as rows."""
+        self._channel.defer({"type": "records", "path": self._told_path(path)})
+
     def checkpoint_saved(self, path: str | os.PathLike[str]) -> None:
         """Names the file in ``outputs/`` that the next attempt may go on from."""
         self._channel.send({"type": "checkpoint", "path": self._told_path(path)})

@@ -3,12 +3,13 @@
 A new room's runner is found by itself; it brings its ``examples/``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.vision.network import detector
 from usina.kernel.registry import discover_apps
 from usina.kernel.runners.check.suite import examine
 from usina.kernel.runners.manifest import Manifest, load_manifest
@@ -48,9 +49,20 @@ def test_the_rooms_are_found() -> None:
     assert {"echo-v1", "inflate-v1", "relief-v1"} <= {folder.name for folder in FOLDERS}
 
 
+INSTALLED: Mapping[str, Callable[[Path], dict[str, str]]] = {
+    "yolo-onnx": lambda folder: {"YOLO_MODEL_PATH": str(detector(folder / "n.onnx", size=None))},
+}
+"""What an operator installs and sets before a program can run, made in a folder."""
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-async def test_every_built_in_runner_keeps_the_contract(folder: Path) -> None:
+async def test_every_built_in_runner_keeps_the_contract(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in INSTALLED.get(folder.name, lambda _: {})(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
     found = await examine(folder)
 
     assert [f"{each.name}: {each.why}" for each in found if each.verdict == "failed"] == []

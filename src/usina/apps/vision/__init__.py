@@ -1,0 +1,1 @@
+"""Things seen in pictures and films: found, followed, counted."""

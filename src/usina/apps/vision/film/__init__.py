@@ -1,0 +1,1 @@
+"""Frames out of hostile files, and films that browsers play."""

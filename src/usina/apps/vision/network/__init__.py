@@ -1,0 +1,1 @@
+"""Detectors of several families in ONNX files."""

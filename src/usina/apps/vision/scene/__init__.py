@@ -1,0 +1,1 @@
+"""Lines that are crossed and zones that are entered."""

@@ -1,0 +1,1 @@
+"""The same thing from frame to frame."""
