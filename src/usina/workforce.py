@@ -21,11 +21,13 @@ from usina.kernel.jobs.store.ending import finish
 from usina.kernel.jobs.store.lease import WorkerRow
 from usina.kernel.registry import Registry
 from usina.kernel.runners.cgroup import delegated_group
+from usina.kernel.runners.identity import Identities
 from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, clear_leftovers
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.trial import missing, try_sandbox
 from usina.kernel.worker.attempt import Workshop
 from usina.kernel.worker.machine import this_machine
+from usina.kernel.worker.reuse import Reuse
 from usina.kernel.worker.worker import Worker, WorkerOptions
 from usina.settings import Settings
 
@@ -50,12 +52,13 @@ async def make_worker(
     """
     settings, bus = ground.settings, ground.bus
     pool, layers = await _enclosed_pool(ground, work_root)
+    artifacts = Artifacts(ground.database, ground.store, ground.clock)
     workshop = Workshop(
         database=ground.database,
         bus=bus,
         registry=registry,
         store=ground.store,
-        artifacts=Artifacts(ground.database, ground.store, ground.clock),
+        artifacts=artifacts,
         pool=pool,
         endings=Batch(
             ground.database.write,
@@ -70,6 +73,7 @@ async def make_worker(
         folders=FolderStash(work_root),
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
         quotas=ground.quotas,
+        reuse=Reuse(ground.database, artifacts, Identities()),
     )
     machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     options = WorkerOptions(
