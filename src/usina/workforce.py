@@ -21,6 +21,7 @@ from usina.kernel.jobs.store.ending import finish
 from usina.kernel.jobs.store.lease import WorkerRow
 from usina.kernel.registry import Registry
 from usina.kernel.runners.cgroup import delegated_group
+from usina.kernel.runners.identity import Identities
 from usina.kernel.runners.pool import RunnerLimits, RunnerPool, Sandbox, clear_leftovers
 from usina.kernel.runners.stash import FolderStash
 from usina.kernel.runners.trial import missing, try_sandbox
@@ -28,6 +29,7 @@ from usina.kernel.worker.attempt import Workshop
 from usina.kernel.worker.gpu.cards import Cards
 from usina.kernel.worker.machine import this_machine
 from usina.kernel.worker.option import WorkerOptions
+from usina.kernel.worker.reuse import Reuse
 from usina.kernel.worker.worker import Worker
 from usina.settings import Settings
 
@@ -54,12 +56,13 @@ async def make_worker(
     machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     cards = Cards(machine.gpus)
     pool, layers = await _enclosed_pool(ground, work_root, cards)
+    artifacts = Artifacts(ground.database, ground.store, ground.clock)
     workshop = Workshop(
         database=ground.database,
         bus=bus,
         registry=registry,
         store=ground.store,
-        artifacts=Artifacts(ground.database, ground.store, ground.clock),
+        artifacts=artifacts,
         pool=pool,
         endings=Batch(
             ground.database.write,
@@ -75,6 +78,7 @@ async def make_worker(
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
         quotas=ground.quotas,
         cards=cards,
+        reuse=Reuse(ground.database, artifacts, Identities()),
     )
     options = WorkerOptions(
         queues=tuple(queues),

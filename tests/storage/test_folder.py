@@ -209,3 +209,16 @@ def test_what_goes_while_a_list_is_read_is_not_in_it(tmp_path: Path) -> None:
     store.delete([key for key in keys if key != first])
     assert list(listing) == []
     store.close()
+
+
+def test_a_copy_of_something_old_is_new(tmp_path: Path) -> None:
+    """A sweep would take it for nobody's, as long as no row names it."""
+    store = FolderStore(tmp_path / "store")
+    store.put("files/old", b"old")
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+    os.utime(tmp_path / "store/files/old", (long_ago, long_ago))
+    store.copy("files/old", "files/new")
+    [copied] = [each for each in store.list("files/") if each.key == "files/new"]
+    assert datetime.now(UTC) - copied.modified_at < _HOUR
+    store.delete(["files/old"])
+    assert store.size("files/new") == 3

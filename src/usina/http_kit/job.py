@@ -84,6 +84,8 @@ class JobDocument(BaseModel):
                 "error": None,
                 "artifacts": [],
                 "strict": False,
+                "reuse": False,
+                "reused_from": None,
                 "gates": [],
                 "metrics": {
                     "queued_seconds": 0.012,
@@ -120,6 +122,10 @@ class JobDocument(BaseModel):
     error: JobErrorDocument | None
     artifacts: list[ArtifactDocument]
     strict: bool = Field(description="Whether a gate that is not passed fails the job.")
+    reuse: bool = Field(description="Whether an earlier result of the same work will do.")
+    reused_from: str | None = Field(
+        description="The job that its artifacts were taken from, instead of a run of its own."
+    )
     gates: list[GateDocument] = Field(
         description="What the model holds its results to; empty until the last attempt has ended."
     )
@@ -150,6 +156,8 @@ def job_document(job: Job, link: Link) -> dict[str, Any]:
         "error": job.error and job.error.as_json(),
         "artifacts": [artifact_document(artifact, link) for artifact in job.artifacts],
         "strict": job.strict,
+        "reuse": job.reuse,
+        "reused_from": job.reused_from,
         "gates": [gate.as_json() for gate in job.gates],
         "metrics": {
             "queued_seconds": job.queued_seconds,

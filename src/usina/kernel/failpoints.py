@@ -24,6 +24,7 @@ NAMES: Final = frozenset(
         "checkpoint.after_put",
         "checkpoint.in_transaction",
         "collect.after_put",
+        "reuse.after_copy",
         "finish.before_transaction",
         "finish.in_transaction",
         "finish.after_commit",

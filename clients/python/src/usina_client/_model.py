@@ -204,6 +204,8 @@ class Job(Answer):
     error: JobError | None = None
     artifacts: list[Artifact] = []
     strict: bool = False
+    reuse: bool = False
+    reused_from: str | None = None
     gates: list[Gate] = []
     metrics: Metrics = Metrics()
 
@@ -307,6 +309,7 @@ class ScheduledJob(Answer):
     timeout_seconds: float | None = None
     labels: dict[str, str] = {}
     strict: bool = False
+    reuse: bool = False
     callback_url: str | None = None
 
 

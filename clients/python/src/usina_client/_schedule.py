@@ -52,6 +52,7 @@ def plan_of(schedule: Schedule) -> SchedulePlan:
         timeout_seconds=job.timeout_seconds,
         labels=job.labels,
         strict=job.strict,
+        reuse=job.reuse,
         callback_url=job.callback_url,
     )
     return SchedulePlan(

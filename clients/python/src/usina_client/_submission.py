@@ -39,6 +39,7 @@ class JobRequest:
     callback_url: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     strict: bool = False
+    reuse: bool = False
 
     def each_input(self) -> Iterator[tuple[str, InputValue]]:
         for name, value in self.inputs.items():
@@ -78,6 +79,8 @@ def body_of(job: JobRequest, inputs: Sent) -> dict[str, JsonValue]:
             body[name] = value
     if job.strict:
         body["strict"] = True
+    if job.reuse:
+        body["reuse"] = True
     if job.labels:
         body["labels"] = _plain(job.labels)
     return body

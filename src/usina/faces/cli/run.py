@@ -34,6 +34,9 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(min=0.0, metavar="S", help="Wait at most so many seconds.")
     ] = None,
+    reuse: Annotated[
+        bool, typer.Option("--reuse", help="Take an earlier result of the same work, if any.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail when a gate of the model is not passed.")
     ] = False,
@@ -51,7 +54,7 @@ def run(
     with address.client() as client:
         entry = entry_of(client, model)
         params, files = read_params(entry, param or []), read_inputs(entry, inputs or [])
-        job = _submit(client, entry, params, files, strict)
+        job = _submit(client, entry, params, files, strict=strict, reuse=reuse)
     if no_wait:
         show_one(job.model_dump(mode="json"), job.id)
         return
@@ -85,7 +88,9 @@ def _submit(
     model: "Model",
     params: "dict[str, JsonValue]",
     inputs: "dict[str, InputValue | list[InputValue]]",
+    *,
     strict: bool,
+    reuse: bool,
 ) -> "Job":
     """The job, submitted."""
     from usina.faces.cli.board import board
@@ -98,7 +103,7 @@ def _submit(
 
         with explained(model):
             return client.jobs.submit(
-                model.name, params, inputs, strict=strict, on_upload=on_upload
+                model.name, params, inputs, strict=strict, reuse=reuse, on_upload=on_upload
             )
 
 

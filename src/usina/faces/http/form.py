@@ -15,7 +15,7 @@ from usina.kernel.files.reception import Reception
 
 _TEXT: Final = frozenset({"model", "callback_url"})
 _JSON: Final = frozenset(
-    {"params", "labels", "priority", "max_attempts", "timeout_seconds", "strict"}
+    {"params", "labels", "priority", "max_attempts", "timeout_seconds", "strict", "reuse"}
 )
 
 

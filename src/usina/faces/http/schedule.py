@@ -85,6 +85,7 @@ class ScheduledJobDocument(BaseModel):
     timeout_seconds: float | None
     labels: dict[str, str]
     strict: bool
+    reuse: bool
     callback_url: str | None
 
 

@@ -64,6 +64,10 @@ class Submission(BaseModel):
     strict: bool = Field(
         False, description="Fail when a gate of the model is not passed, or could not be checked."
     )
+    reuse: bool = Field(
+        False,
+        description="Take an earlier result of the same work, where the model is deterministic.",
+    )
     labels: dict[str, str] = Field(
         {},
         description="Keys of 1 to 64 characters, values of at most 256.",
@@ -81,6 +85,7 @@ class Submission(BaseModel):
             timeout_seconds=self.timeout_seconds,
             labels=self.labels,
             strict=self.strict,
+            reuse=self.reuse,
             callback_url=self.callback_url,
             pointer=pointer,
         )

@@ -38,6 +38,7 @@ _FORM: Final[dict[str, Any]] = {
         "max_attempts": {"type": "integer"},
         "timeout_seconds": {"type": "number"},
         "strict": {"type": "boolean"},
+        "reuse": {"type": "boolean"},
         "callback_url": {"type": "string", "format": "uri"},
     },
     "additionalProperties": {"type": "string", "format": "binary"},

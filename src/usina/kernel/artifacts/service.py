@@ -1,6 +1,7 @@
 """Artifacts: outputs with their hashes. Objects come before rows and go after them."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from usina.kernel.artifacts import store as rows
@@ -10,7 +11,8 @@ from usina.kernel.artifacts.stage import NewArtifact, OutputRefused, stage, stag
 from usina.kernel.clock import Clock
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.errors import NotFound
-from usina.kernel.ids import is_id
+from usina.kernel.failpoints import reach
+from usina.kernel.ids import is_id, new_id
 from usina.kernel.storage.store import Presigned, Store
 
 __all__ = ["Artifacts", "NewArtifact", "OutputRefused"]
@@ -46,6 +48,33 @@ class Artifacts:
             self._store.delete([artifact.key for artifact in staged if not artifact.inline])
             raise
         return staged
+
+    async def copy(
+        self, artifacts: Sequence[Artifact], job_id: str, attempt: int
+    ) -> list[Artifact]:
+        """The same files for another job of the organization, staged as its own, all or none: the
+        first job may go. ``content`` of small ones has to be there.
+
+        Raises ``ObjectMissing`` when one has just gone, ``StorageFull``, ``Unavailable``.
+        """
+        now = self._clock.now()
+        pairs = [
+            (each, replace(each, id=new_id(), job_id=job_id, attempt=attempt, created_at=now))
+            for each in artifacts
+        ]
+        large = [(old.key, new.key) for old, new in pairs if not new.inline]
+        if large:
+            await self._store.run(lambda: self._copy_all(large))
+        return [new for _, new in pairs]
+
+    def _copy_all(self, keys: Sequence[tuple[str, str]]) -> None:
+        try:
+            for source, target in keys:
+                self._store.copy(source, target)
+                reach("reuse.after_copy")
+        except BaseException:
+            self._store.delete([target for _, target in keys])
+            raise
 
     async def discard(self, artifacts: Sequence[Artifact]) -> None:
         """Deletes what an attempt has staged that lost its job, unless rows name it after all: the

@@ -55,6 +55,15 @@ def artifact_in(row: Sequence[Any]) -> Artifact | None:
     return None if made[0] is None else Artifact(*made)
 
 
+def with_content(tx: Transaction, job_id: str) -> list[Artifact] | None:
+    """A job's artifacts with the content of the small ones; null when one of them is lost."""
+    query = sa.select(*_COLUMNS, artifacts.c.content, artifacts.c.missing_at)
+    rows = tx.execute(query.where(artifacts.c.job_id == job_id).order_by(artifacts.c.id)).all()
+    if any(row.missing_at is not None for row in rows):
+        return None
+    return [Artifact(*tuple(row)[:-1]) for row in rows]
+
+
 def find(tx: Transaction, artifact_id: str, organization_id: str | None) -> Artifact | None:
     """One artifact, with the content of a small one; without an organization only for a link that
     was signed for this very artifact."""

@@ -26,6 +26,8 @@ class JobRequest:
     timeout_seconds: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     strict: bool = False
+    reuse: bool = False
+    """Whether an earlier result of the same work will do."""
     callback_url: str | None = None
     """Told of each end of the job."""
     pointer: str = ""
@@ -63,6 +65,8 @@ class Job:
     last_seq: int
     needs: Room
     strict: bool = False
+    reuse: bool = False
+    reused_from: str | None = None
     gates: tuple[Gate, ...] = ()
     metrics: Mapping[str, Value] = field(default_factory=dict[str, Value])
     """What the last attempt's program told by name, each as it was told last."""

@@ -44,12 +44,18 @@ jobs = sa.Table(
     sa.Column("gates", Json),
     sa.Column("metrics", Json),
     sa.Column("callback_url", sa.Text),
+    sa.Column("reuse", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("recipe", sa.String(64)),
+    sa.Column("reused_from", Id),
 )
+"""``recipe`` says what a deterministic success follows from; ``reused_from`` is the job that its
+artifacts were taken from, which may be gone."""
 
 QUEUED = jobs.c.status == sa.literal_column("'QUEUED'")
 RUNNING = jobs.c.status == sa.literal_column("'RUNNING'")
 READY = sa.and_(QUEUED, jobs.c.available_at.is_(None))
 DELAYED = sa.and_(QUEUED, jobs.c.available_at.is_not(None))
+RECIPE_KNOWN = jobs.c.recipe.is_not(None)
 """Literal, not bound: only then does SQLite see that a partial index holds what is asked for."""
 
 
@@ -86,6 +92,7 @@ _partial("ix_jobs_lease", jobs.c.lease_expires_at, where=RUNNING)
 sa.Index("ix_jobs_organization_id", jobs.c.organization_id, jobs.c.id)
 sa.Index("ix_jobs_organization_id_status", jobs.c.organization_id, jobs.c.status, jobs.c.id)
 sa.Index("ix_jobs_organization_id_model", jobs.c.organization_id, jobs.c.model, jobs.c.id)
+_partial("ix_jobs_recipe", jobs.c.organization_id, jobs.c.recipe, where=RECIPE_KNOWN)
 _partial("ix_jobs_finished_at", jobs.c.finished_at, where=jobs.c.finished_at.is_not(None))
 
 job_inputs = sa.Table(

@@ -103,6 +103,7 @@ def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Sourc
         max_attempts=request.max_attempts,
         timeout_seconds=checked.timeout_seconds,
         strict=request.strict,
+        reuse=request.reuse,
         callback_url=request.callback_url,
     )
 

@@ -250,7 +250,7 @@ class RunnerPool:
 
     def _start(self, manifest: Manifest, key: Key, home: Path) -> Program:
         limits = self._limits
-        argv, passed = manifest.argv(), manifest.passed(self._environment)
+        argv, passed = manifest.argv(), self.passed(manifest)
         order = Order(
             argv=argv,
             cwd=home,
@@ -268,13 +268,17 @@ class RunnerPool:
         self._programs[program] = key.devices
         return program
 
+    def passed(self, manifest: Manifest) -> dict[str, str]:
+        """The variables that its program sees because the manifest names them."""
+        return manifest.passed(self._environment)
+
     def _allowed(self, manifest: Manifest, key: Key, home: Path) -> dict[str, str]:
         """The program's whole environment: nothing of the platform's own is in it unasked."""
         given = {_DEVICES: ",".join(key.devices)} if manifest.resources.gpu else {}
         zone = {"TZ": self._environment["TZ"]} if "TZ" in self._environment else {}
         return {
             **zone,
-            **manifest.passed(self._environment),
+            **self.passed(manifest),
             "PATH": self._environment.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "HOME": str(home),

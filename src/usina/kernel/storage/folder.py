@@ -77,6 +77,7 @@ class FolderStore:
         path = self._path(target)
         with refusing_when_full(), closing(OpenFolder(self._root, path.parent)) as folder:
             with _missing(source):
+                os.utime(self._path(source))  # a copy is a second name and has its time
                 obstore.copy(self._objects, source, target)
             folder.sync(path)
 

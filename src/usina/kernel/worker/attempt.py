@@ -21,7 +21,7 @@ from usina.kernel.jobs.log import log_name
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.jobs.store.claim import Claimed
 from usina.kernel.jobs.store.ending import Ending, kept
-from usina.kernel.jobs.store.source import find_sources
+from usina.kernel.jobs.store.source import Source, find_sources
 from usina.kernel.registry import Registry
 from usina.kernel.runners.gate import Gate, judge
 from usina.kernel.runners.manifest import Manifest
@@ -36,6 +36,7 @@ from usina.kernel.tenancy.quota import Quotas
 from usina.kernel.worker.checkpoint import Checkpoints
 from usina.kernel.worker.gpu.cards import UNKNOWN_BYTES, Cards
 from usina.kernel.worker.reporter import Reporter, Reports
+from usina.kernel.worker.reuse import Reuse
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _TRIES: Final = 30
@@ -60,6 +61,7 @@ class Workshop:
 
     quotas: Quotas
     cards: Cards
+    reuse: Reuse
 
     def cores_of(self, manifest: Manifest) -> int:
         """For a program: those of every slot that it takes, at most the machine's."""
@@ -95,6 +97,7 @@ class Attempt:
         )
         self._work: WorkFolder | None = None
         self._reporter: Reporter | None = None
+        self._recipe: str | None = None
 
     @property
     def job(self) -> Job:
@@ -121,6 +124,8 @@ class Attempt:
     async def _work_out(self, free_slot: Callable[[], None]) -> Ending | None:
         try:
             try:
+                if (known := await self._known()) is not None:
+                    return known
                 outcome = await self._execute()
             finally:
                 self.ended = True
@@ -131,6 +136,23 @@ class Attempt:
         except Exception as error:
             _log.exception("attempt broke", job_id=self.job.id)
             return Ending(self.claimed.lease, _broken(error))
+
+    async def _known(self) -> Ending | None:
+        """The success of a job that takes an earlier result, where there is one."""
+        if not self.job.reuse or self.stop.why is not None:
+            return None
+        try:
+            self._recipe = await self._recipe_now(await self._sources())
+        except (_InputMissing, Problem):
+            return None
+        if self._recipe is None:
+            return None
+        return await self._shop.reuse.ending(self.claimed, self._recipe)
+
+    async def _recipe_now(self, inputs: Mapping[str, Sequence[Source]]) -> str | None:
+        manifest = self._manifest()
+        passed = self._shop.pool.passed(manifest)
+        return await self._shop.reuse.recipe(self.claimed, manifest, passed, inputs)
 
     async def _execute(self) -> Outcome:
         manifest = self._manifest()
@@ -182,7 +204,9 @@ class Attempt:
         work = self._shop.folders.take(manifest, owner, home)
         self._work = work
         checkpoint = await self._checkpoints.bring(work)
-        inputs: Mapping[str, list[str]] = await self._bring_inputs(work) if job.inputs else {}
+        sources = await self._sources()
+        self._recipe = await self._recipe_now(sources)
+        inputs = await self._bring_inputs(work, sources)
         work.write_job(
             {
                 "id": job.id,
@@ -198,20 +222,28 @@ class Attempt:
         )
         return work
 
-    async def _bring_inputs(self, work: WorkFolder) -> Mapping[str, list[str]]:
+    async def _sources(self) -> Mapping[str, Sequence[Source]]:
+        """The files of each input, in order."""
         wanted = {name: v if isinstance(v, list) else [v] for name, v in self.job.inputs.items()}
         every = {source_id for ids in wanted.values() for source_id in ids}
+        if not every:
+            return {}
         sources = await self._shop.database.read(
             lambda tx: find_sources(tx, self.job.organization_id, every),
             tenant=self.job.organization_id,
         )
-        brought: dict[str, list[str]] = {}
         for name, ids in wanted.items():
-            for place, source_id in enumerate(ids):
-                source = sources.get(source_id)
-                if source is None:
-                    raise _InputMissing(f"The input {name!r} was deleted before the job began.")
-                target = input_path(name, place if len(ids) > 1 else None, source.media_type)
+            if not sources.keys() >= set(ids):
+                raise _InputMissing(f"The input {name!r} was deleted before the job began.")
+        return {name: [sources[source_id] for source_id in ids] for name, ids in wanted.items()}
+
+    async def _bring_inputs(
+        self, work: WorkFolder, inputs: Mapping[str, Sequence[Source]]
+    ) -> Mapping[str, list[str]]:
+        brought: dict[str, list[str]] = {}
+        for name, files in inputs.items():
+            for place, source in enumerate(files):
+                target = input_path(name, place if len(files) > 1 else None, source.media_type)
                 if source.content is not None:
                     (work.path / target).write_bytes(source.content)
                 else:
@@ -252,6 +284,7 @@ class Attempt:
             stage=self._reporter.stage if self._reporter else None,
             gates=gates,
             metrics=outcome.metrics,
+            recipe=self._recipe,
             log_kept=self._reporter is not None and self._reporter.chunks_written,
         )
 

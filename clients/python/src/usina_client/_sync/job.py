@@ -53,6 +53,7 @@ class Jobs:
         callback_url: str | None = None,
         labels: Mapping[str, str] | None = None,
         strict: bool = False,
+        reuse: bool = False,
         idempotency_key: str | None = None,
         on_upload: OnProgress | None = None,
     ) -> Job:
@@ -71,6 +72,7 @@ class Jobs:
             callback_url=callback_url,
             labels=labels or {},
             strict=strict,
+            reuse=reuse,
         )
         if job.local:
             return self._connection.fetch(multipart(job, idempotency_key, on_upload), Job)

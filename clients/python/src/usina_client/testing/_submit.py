@@ -11,9 +11,12 @@ from usina_client.testing._request import Part, Refusal
 
 _FIELDS = {"model", "params", "inputs", "priority", "max_attempts", "timeout_seconds", "labels"} | {
     "strict",
+    "reuse",
     "callback_url",
 }
-_JSON_FIELDS = {"params", "labels", "priority", "max_attempts", "timeout_seconds", "strict"}
+_JSON_FIELDS = {"params", "labels", "priority", "max_attempts", "timeout_seconds", "strict"} | {
+    "reuse"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Submission:
             "error": None,
             "artifacts": [],
             "strict": self.body.get("strict", False),
+            "reuse": self.body.get("reuse", False),
+            "reused_from": None,
             "gates": [],
             "metrics": {"queued_seconds": None, "run_seconds": None, "peak_memory_bytes": None},
         }

@@ -197,5 +197,6 @@ def _as_json(request: JobRequest) -> dict[str, Any]:
         "timeout_seconds": request.timeout_seconds,
         "labels": dict(request.labels),
         "strict": request.strict,
+        "reuse": request.reuse,
         "callback_url": request.callback_url,
     }

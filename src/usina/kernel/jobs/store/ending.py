@@ -52,6 +52,9 @@ class Ending:
     gates: tuple[Gate, ...] = ()
     metrics: Mapping[str, Value] = field(default_factory=dict[str, Value])
     """All that the program told; empty leaves what was written while it ran."""
+    recipe: str | None = None
+    """What a deterministic success follows from."""
+    reused_from: str | None = None
     log_kept: bool = True
     """The log is among the artifacts (or empty), so its chunk rows may go."""
 
@@ -128,6 +131,7 @@ def _tell_settled(tx: Transaction, ended: _Ended, settle: Settle) -> None:
         status=verdict.status,
         progress=1.0 if verdict.status is Status.SUCCEEDED else row.progress,
         stage=ending.stage if ending else row.stage,
+        reused_from=ending.reused_from if ending else None,
         finished_at=tx.now,
         error=verdict.error,
         peak_memory_bytes=ending.peak_memory_bytes if ending else None,
@@ -302,6 +306,8 @@ _CHANGED: Final = (
     "last_seq",
     "gates",
     "metrics",
+    "recipe",
+    "reused_from",
 )
 _VALUES: Final[dict[str, Any]] = {
     **{name: sa.bindparam(f"new_{name}") for name in _CHANGED},
@@ -315,6 +321,7 @@ _UPDATE: Final = Prepared(
 def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:
     row, verdict, ending = ended.row, ended.verdict, ended.ending
     again = verdict.status is Status.QUEUED
+    succeeded = verdict.status is Status.SUCCEEDED
     lost = again and not verdict.charged and verdict.error is not None
     counted = lost and verdict.error is not None and verdict.error.reason is None
     values: dict[str, Any] = {
@@ -334,6 +341,8 @@ def _changes(tx: Transaction, ended: _Ended, events: int) -> dict[str, Any]:
         "last_seq": row.last_seq + events,
         "gates": [gate.as_json() for gate in ending.gates] if ending and ending.gates else None,
         "metrics": _metrics(ended),
+        "recipe": ending.recipe if ending and succeeded else None,
+        "reused_from": ending.reused_from if ending and succeeded else None,
     }
     return {"the_id": row.id} | {f"new_{name}": value for name, value in values.items()}
 

@@ -49,6 +49,7 @@ class NewJob:
     max_attempts: int
     timeout_seconds: float
     strict: bool = False
+    reuse: bool = False
     callback_url: str | None = None
 
 
@@ -100,6 +101,7 @@ def _job(tx: Transaction, job_id: str, new: NewJob, known: Fleet | None) -> Job:
         sandbox=None,
         last_seq=1,
         strict=new.strict,
+        reuse=new.reuse,
         needs=new.needs,
         waiting_reason=known.why_waits(new.queue, new.model, new.needs) if known else "slot",
     )
@@ -129,6 +131,7 @@ def _row(tx: Transaction, job_id: str, new: NewJob) -> dict[str, Any]:
         "known_now": tx.known_now,
         "last_seq": 1,
         "strict": new.strict,
+        "reuse": new.reuse,
         "callback_url": new.callback_url,
     }
 
@@ -157,6 +160,6 @@ _INSERT: Final = Prepared(
         *("id", "organization_id", "model", "model_version", "queue", "status"),
         *("slots", "memory_bytes", "gpus", "gpu_memory_bytes"),
         *("progress", "params", "inputs", "labels", "priority", "attempt", "max_attempts"),
-        *("lost", "timeout_seconds", "last_seq", "strict", "callback_url"),
+        *("lost", "timeout_seconds", "last_seq", "strict", "reuse", "callback_url"),
     ),
 )

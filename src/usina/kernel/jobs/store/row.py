@@ -44,6 +44,8 @@ def job_of(row: sa.Row[Any]) -> Job:
         last_seq=row.last_seq,
         needs=Room(row.slots, row.memory_bytes, row.gpus, row.gpu_memory_bytes),
         strict=row.strict,
+        reuse=row.reuse,
+        reused_from=row.reused_from,
         gates=tuple(Gate(**gate) for gate in row.gates or ()),
         metrics=row.metrics or {},
     )

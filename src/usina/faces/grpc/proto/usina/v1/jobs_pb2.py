@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13usina/v1/jobs.proto\x12\x08usina.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x03\n\rSubmitRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\'\n\x06params\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x06inputs\x18\x03 \x03(\x0b\x32#.usina.v1.SubmitRequest.InputsEntry\x12\x15\n\x08priority\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x19\n\x0cmax_attempts\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1c\n\x0ftimeout_seconds\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x19\n\x0c\x63\x61llback_url\x18\x07 \x01(\tH\x03\x88\x01\x01\x12\x13\n\x06strict\x18\x08 \x01(\x08H\x04\x88\x01\x01\x12\x33\n\x06labels\x18\t \x03(\x0b\x32#.usina.v1.SubmitRequest.LabelsEntry\x1a@\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.usina.v1.Sources:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_priorityB\x0f\n\r_max_attemptsB\x12\n\x10_timeout_secondsB\x0f\n\r_callback_urlB\t\n\x07_strict\"2\n\nGetRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cwait_seconds\x18\x02 \x01(\x01\".\n\x0cWatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\x1f\n\rCancelRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x16\n\x07Sources\x12\x0b\n\x03ids\x18\x01 \x03(\t\"\xe2\x07\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12$\n\x06status\x18\x04 \x01(\x0e\x32\x14.usina.v1.Job.Status\x12\x10\n\x08progress\x18\x05 \x01(\x01\x12\x12\n\x05stage\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\'\n\x06params\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x06inputs\x18\x08 \x03(\x0b\x32\x19.usina.v1.Job.InputsEntry\x12\x10\n\x08priority\x18\t \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\n \x01(\x05\x12\x14\n\x0cmax_attempts\x18\x0b \x01(\x05\x12)\n\x06labels\x18\x0c \x03(\x0b\x32\x19.usina.v1.Job.LabelsEntry\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0equeue_position\x18\x10 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0ewaiting_reason\x18\x11 \x01(\tH\x02\x88\x01\x01\x12\x37\n\x13\x63\x61ncel_requested_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x65rror\x18\x13 \x01(\x0b\x32\x12.usina.v1.JobError\x12%\n\tartifacts\x18\x14 \x03(\x0b\x32\x12.usina.v1.Artifact\x12\x0e\n\x06strict\x18\x15 \x01(\x08\x12\x1d\n\x05gates\x18\x16 \x03(\x0b\x32\x0e.usina.v1.Gate\x12\"\n\x07metrics\x18\x17 \x01(\x0b\x32\x11.usina.v1.Metrics\x1a@\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.usina.v1.Sources:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\x42\x08\n\x06_stageB\x11\n\x0f_queue_positionB\x11\n\x0f_waiting_reason\"\\\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x06reason\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tretryable\x18\x04 \x01(\x08\x42\t\n\x07_reason\"w\n\x08\x41rtifact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x0b\n\x03url\x18\x07 \x01(\t\"s\n\x04Gate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x02ok\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12%\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\x12\r\n\x05limit\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\tB\x05\n\x03_ok\"\xea\x02\n\x07Metrics\x12\x1b\n\x0equeued_seconds\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0brun_seconds\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11peak_memory_bytes\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12/\n\x07sandbox\x18\x04 \x03(\x0b\x32\x1e.usina.v1.Metrics.SandboxEntry\x12)\n\x04told\x18\x05 \x03(\x0b\x32\x1b.usina.v1.Metrics.ToldEntry\x1a.\n\x0cSandboxEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\x1a\x43\n\tToldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\x42\x11\n\x0f_queued_secondsB\x0e\n\x0c_run_secondsB\x14\n\x12_peak_memory_bytes\"\x9a\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x10\n\x03seq\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04type\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\n\x04_seq2\xca\x01\n\x04Jobs\x12\x30\n\x06Submit\x12\x17.usina.v1.SubmitRequest\x1a\r.usina.v1.Job\x12*\n\x03Get\x12\x14.usina.v1.GetRequest\x1a\r.usina.v1.Job\x12\x32\n\x05Watch\x12\x16.usina.v1.WatchRequest\x1a\x0f.usina.v1.Event0\x01\x12\x30\n\x06\x43\x61ncel\x12\x17.usina.v1.CancelRequest\x1a\r.usina.v1.Jobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13usina/v1/jobs.proto\x12\x08usina.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x04\n\rSubmitRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\'\n\x06params\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x06inputs\x18\x03 \x03(\x0b\x32#.usina.v1.SubmitRequest.InputsEntry\x12\x15\n\x08priority\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x19\n\x0cmax_attempts\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1c\n\x0ftimeout_seconds\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x19\n\x0c\x63\x61llback_url\x18\x07 \x01(\tH\x03\x88\x01\x01\x12\x13\n\x06strict\x18\x08 \x01(\x08H\x04\x88\x01\x01\x12\x33\n\x06labels\x18\t \x03(\x0b\x32#.usina.v1.SubmitRequest.LabelsEntry\x12\x12\n\x05reuse\x18\n \x01(\x08H\x05\x88\x01\x01\x1a@\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.usina.v1.Sources:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_priorityB\x0f\n\r_max_attemptsB\x12\n\x10_timeout_secondsB\x0f\n\r_callback_urlB\t\n\x07_strictB\x08\n\x06_reuse\"2\n\nGetRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cwait_seconds\x18\x02 \x01(\x01\".\n\x0cWatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\x1f\n\rCancelRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x16\n\x07Sources\x12\x0b\n\x03ids\x18\x01 \x03(\t\"\x9b\x08\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12$\n\x06status\x18\x04 \x01(\x0e\x32\x14.usina.v1.Job.Status\x12\x10\n\x08progress\x18\x05 \x01(\x01\x12\x12\n\x05stage\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\'\n\x06params\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x06inputs\x18\x08 \x03(\x0b\x32\x19.usina.v1.Job.InputsEntry\x12\x10\n\x08priority\x18\t \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\n \x01(\x05\x12\x14\n\x0cmax_attempts\x18\x0b \x01(\x05\x12)\n\x06labels\x18\x0c \x03(\x0b\x32\x19.usina.v1.Job.LabelsEntry\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0equeue_position\x18\x10 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0ewaiting_reason\x18\x11 \x01(\tH\x02\x88\x01\x01\x12\x37\n\x13\x63\x61ncel_requested_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x65rror\x18\x13 \x01(\x0b\x32\x12.usina.v1.JobError\x12%\n\tartifacts\x18\x14 \x03(\x0b\x32\x12.usina.v1.Artifact\x12\x0e\n\x06strict\x18\x15 \x01(\x08\x12\x1d\n\x05gates\x18\x16 \x03(\x0b\x32\x0e.usina.v1.Gate\x12\"\n\x07metrics\x18\x17 \x01(\x0b\x32\x11.usina.v1.Metrics\x12\r\n\x05reuse\x18\x18 \x01(\x08\x12\x18\n\x0breused_from\x18\x19 \x01(\tH\x03\x88\x01\x01\x1a@\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.usina.v1.Sources:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\x42\x08\n\x06_stageB\x11\n\x0f_queue_positionB\x11\n\x0f_waiting_reasonB\x0e\n\x0c_reused_from\"\\\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x06reason\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tretryable\x18\x04 \x01(\x08\x42\t\n\x07_reason\"w\n\x08\x41rtifact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x0b\n\x03url\x18\x07 \x01(\t\"s\n\x04Gate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x02ok\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12%\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\x12\r\n\x05limit\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\tB\x05\n\x03_ok\"\xea\x02\n\x07Metrics\x12\x1b\n\x0equeued_seconds\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0brun_seconds\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11peak_memory_bytes\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12/\n\x07sandbox\x18\x04 \x03(\x0b\x32\x1e.usina.v1.Metrics.SandboxEntry\x12)\n\x04told\x18\x05 \x03(\x0b\x32\x1b.usina.v1.Metrics.ToldEntry\x1a.\n\x0cSandboxEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\x1a\x43\n\tToldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\x42\x11\n\x0f_queued_secondsB\x0e\n\x0c_run_secondsB\x14\n\x12_peak_memory_bytes\"\x9a\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x10\n\x03seq\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04type\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\n\x04_seq2\xca\x01\n\x04Jobs\x12\x30\n\x06Submit\x12\x17.usina.v1.SubmitRequest\x1a\r.usina.v1.Job\x12*\n\x03Get\x12\x14.usina.v1.GetRequest\x1a\r.usina.v1.Job\x12\x32\n\x05Watch\x12\x16.usina.v1.WatchRequest\x1a\x0f.usina.v1.Event0\x01\x12\x30\n\x06\x43\x61ncel\x12\x17.usina.v1.CancelRequest\x1a\r.usina.v1.Jobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,41 +46,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_METRICS_TOLDENTRY']._loaded_options = None
   _globals['_METRICS_TOLDENTRY']._serialized_options = b'8\001'
   _globals['_SUBMITREQUEST']._serialized_start=97
-  _globals['_SUBMITREQUEST']._serialized_end=593
-  _globals['_SUBMITREQUEST_INPUTSENTRY']._serialized_start=404
-  _globals['_SUBMITREQUEST_INPUTSENTRY']._serialized_end=468
-  _globals['_SUBMITREQUEST_LABELSENTRY']._serialized_start=470
-  _globals['_SUBMITREQUEST_LABELSENTRY']._serialized_end=515
-  _globals['_GETREQUEST']._serialized_start=595
-  _globals['_GETREQUEST']._serialized_end=645
-  _globals['_WATCHREQUEST']._serialized_start=647
-  _globals['_WATCHREQUEST']._serialized_end=693
-  _globals['_CANCELREQUEST']._serialized_start=695
-  _globals['_CANCELREQUEST']._serialized_end=726
-  _globals['_SOURCES']._serialized_start=728
-  _globals['_SOURCES']._serialized_end=750
-  _globals['_JOB']._serialized_start=753
-  _globals['_JOB']._serialized_end=1747
-  _globals['_JOB_INPUTSENTRY']._serialized_start=404
-  _globals['_JOB_INPUTSENTRY']._serialized_end=468
-  _globals['_JOB_LABELSENTRY']._serialized_start=470
-  _globals['_JOB_LABELSENTRY']._serialized_end=515
-  _globals['_JOB_STATUS']._serialized_start=1600
-  _globals['_JOB_STATUS']._serialized_end=1699
-  _globals['_JOBERROR']._serialized_start=1749
-  _globals['_JOBERROR']._serialized_end=1841
-  _globals['_ARTIFACT']._serialized_start=1843
-  _globals['_ARTIFACT']._serialized_end=1962
-  _globals['_GATE']._serialized_start=1964
-  _globals['_GATE']._serialized_end=2079
-  _globals['_METRICS']._serialized_start=2082
-  _globals['_METRICS']._serialized_end=2444
-  _globals['_METRICS_SANDBOXENTRY']._serialized_start=2272
-  _globals['_METRICS_SANDBOXENTRY']._serialized_end=2318
-  _globals['_METRICS_TOLDENTRY']._serialized_start=2320
-  _globals['_METRICS_TOLDENTRY']._serialized_end=2387
-  _globals['_EVENT']._serialized_start=2447
-  _globals['_EVENT']._serialized_end=2601
-  _globals['_JOBS']._serialized_start=2604
-  _globals['_JOBS']._serialized_end=2806
+  _globals['_SUBMITREQUEST']._serialized_end=623
+  _globals['_SUBMITREQUEST_INPUTSENTRY']._serialized_start=424
+  _globals['_SUBMITREQUEST_INPUTSENTRY']._serialized_end=488
+  _globals['_SUBMITREQUEST_LABELSENTRY']._serialized_start=490
+  _globals['_SUBMITREQUEST_LABELSENTRY']._serialized_end=535
+  _globals['_GETREQUEST']._serialized_start=625
+  _globals['_GETREQUEST']._serialized_end=675
+  _globals['_WATCHREQUEST']._serialized_start=677
+  _globals['_WATCHREQUEST']._serialized_end=723
+  _globals['_CANCELREQUEST']._serialized_start=725
+  _globals['_CANCELREQUEST']._serialized_end=756
+  _globals['_SOURCES']._serialized_start=758
+  _globals['_SOURCES']._serialized_end=780
+  _globals['_JOB']._serialized_start=783
+  _globals['_JOB']._serialized_end=1834
+  _globals['_JOB_INPUTSENTRY']._serialized_start=424
+  _globals['_JOB_INPUTSENTRY']._serialized_end=488
+  _globals['_JOB_LABELSENTRY']._serialized_start=490
+  _globals['_JOB_LABELSENTRY']._serialized_end=535
+  _globals['_JOB_STATUS']._serialized_start=1671
+  _globals['_JOB_STATUS']._serialized_end=1770
+  _globals['_JOBERROR']._serialized_start=1836
+  _globals['_JOBERROR']._serialized_end=1928
+  _globals['_ARTIFACT']._serialized_start=1930
+  _globals['_ARTIFACT']._serialized_end=2049
+  _globals['_GATE']._serialized_start=2051
+  _globals['_GATE']._serialized_end=2166
+  _globals['_METRICS']._serialized_start=2169
+  _globals['_METRICS']._serialized_end=2531
+  _globals['_METRICS_SANDBOXENTRY']._serialized_start=2359
+  _globals['_METRICS_SANDBOXENTRY']._serialized_end=2405
+  _globals['_METRICS_TOLDENTRY']._serialized_start=2407
+  _globals['_METRICS_TOLDENTRY']._serialized_end=2474
+  _globals['_EVENT']._serialized_start=2534
+  _globals['_EVENT']._serialized_end=2688
+  _globals['_JOBS']._serialized_start=2691
+  _globals['_JOBS']._serialized_end=2893
 # @@protoc_insertion_point(module_scope)
