@@ -47,6 +47,14 @@ def test_eisfeld_and_schnitzlein_by_hand() -> None:
     assert viscous == pytest.approx(19.25 * 190 / 154)
 
 
+def test_what_was_not_checked_is_not_in_range() -> None:
+    cylinders, rings = (eisfeld_schnitzlein(BED, AIR, kind) for kind in ("cylinders", "others"))
+    assert not cylinders.in_range
+    assert not rings.in_range
+    assert cylinders.message.endswith("for cylinders were not checked against the paper.")
+    assert "among its data" in rings.message
+
+
 def test_both_agree_with_what_was_computed_for_a_real_bed() -> None:
     bed = Bed(0.457, 0.0099, 0.05)
     assert ergun(bed, Flow(1.2, 1.8e-5, 0.1)).value == pytest.approx(20.57, abs=0.01)

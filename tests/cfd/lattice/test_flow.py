@@ -145,7 +145,7 @@ BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
         "resolution_too_high",
     ),
     "too fast": (as_csv(centres(6)), {"velocity_m_s": [0.1, 90.0]}, "velocity_beyond_range"),
-    "too narrow": (as_csv(centres(6)), {"diameter_m": 0.02}, "particles_outside_tube"),
+    "too narrow": (as_csv(centres(6)), {"diameter_m": 0.02}, "tube_too_narrow"),
     "closed": (plates(), {}, "bed_closed"),
     "hardly a bed": (as_csv(centres(6)), {"diameter_m": 2.0}, "bed_porosity"),
 }

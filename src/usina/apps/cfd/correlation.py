@@ -72,20 +72,22 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A value by a correlation: whether every one of its ``bounds`` is held, and in words which is
-    not."""
+    not. A ``doubt``, a sentence's end, takes any value out of its range."""
 
     value: float
     source: str
     bounds: tuple[Bounds, ...]
+    doubt: str = ""
 
     @property
     def in_range(self) -> bool:
-        return all(each.held for each in self.bounds)
+        return not self.doubt and all(each.held for each in self.bounds)
 
     @property
     def message(self) -> str:
         """One sentence for people."""
         broken = [str(each) for each in self.bounds if not each.held]
+        broken += [self.doubt] if self.doubt else []
         if broken:
             return f"{self.source} is used beyond its range: {'; '.join(broken)}."
         return f"{self.source} is used within its range."
@@ -157,6 +159,15 @@ _EISFELD: Final[dict[Kind, tuple[float, float, float]]] = {
 }
 """K1, k1 and k2; those of other shapes are the authors' fit to all their data."""
 
+_DOUBTS: Final[dict[Kind, str]] = {
+    "spheres": "",
+    "cylinders": "its coefficients for cylinders were not checked against the paper",
+    "others": "whether particles of this shape are among its data was not checked",
+}
+"""The coefficients of spheres and of all particles, and the ranges below, agree with another
+reading of the paper, which takes those of all particles for sphericities from 0.8 on and has none
+for cylinders alone: M. Nikitin, WHR Optimization Framework (2026), doi:10.5281/zenodo.20756923."""
+
 
 def eisfeld_schnitzlein_resistance(bed: Bed, kind: Kind = "spheres") -> Resistance:
     """Both terms of Reichelt's equation, which knows the wall, with the coefficients of B. Eisfeld
@@ -183,6 +194,7 @@ def eisfeld_schnitzlein(bed: Bed, flow: Flow, kind: Kind = "spheres") -> Estimat
             Bounds("tube over particle diameter", bed.diameter_ratio, 1.624, 250),
             Bounds("porosity", bed.porosity, 0.330, 0.882),
         ),
+        _DOUBTS[kind],
     )
 
 

@@ -1,9 +1,12 @@
 """Numba with types stated, and its machine code kept between processes (`usina.apps.cfd.kept`).
 
-A kernel calls only kernels of its own module: Numba looks at no other file to see what has changed.
+Numba looks only at a kernel's own file to see whether it has changed, and a kernel may call those
+of another. So what is kept belongs to the sources of all kernels together.
 """
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
@@ -40,4 +43,14 @@ def set_threads(count: int) -> None:
     _numba.set_num_threads(max(1, min(count, int(_numba.config.NUMBA_NUM_THREADS))))
 
 
-_numba.config.CACHE_DIR = str(kept_folder("kernels"))
+def _sources() -> str:
+    """Another word for every change of a module with kernels."""
+    read = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        text = path.read_bytes()
+        if b"usina.apps.cfd.jit import" in text:
+            read.update(text)
+    return read.hexdigest()[:16]
+
+
+_numba.config.CACHE_DIR = str(kept_folder(f"kernels-{_sources()}"))

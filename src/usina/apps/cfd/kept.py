@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from typing import Final
 
 KEPT: Final = Path(__file__).parent / "__pycache__"
 
+_OLD_SECONDS: Final = 86_400
 _LIBRARIES: Final = ("matplotlib", "numba", "numpy")
 
 
@@ -31,6 +33,13 @@ def kept_folder(name: str) -> Path:
             shutil.copytree(folder, copy, dirs_exist_ok=True, ignore=_unfinished)
         return copy
     return folder
+
+
+def forget_old(prefix: str) -> None:
+    """Remove the folders of such names that nobody has written to for a day."""
+    for folder in KEPT.glob(f"{prefix}*"):
+        if time.time() - folder.stat().st_mtime > _OLD_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def can_keep() -> bool:

@@ -14,11 +14,14 @@ import numpy as np
 
 from usina.apps.cfd.particles import Particles, Shape
 from usina.imaging.array import Field
+from usina_runner import InvalidInput
 
 POINTS: Final = 4096
 """Points in a particle that is not a sphere; fewer in beds of more than `_MANY` particles."""
 
 _MANY = 1000
+_SLACK = 0.02
+"""Of a particle's diameter: by how much simulations leave one in the wall."""
 _ANGLES = 32
 
 
@@ -49,6 +52,21 @@ def top_of(particles: Particles) -> float:
 def tube_around(particles: Particles) -> float:
     """The diameter of the narrowest tube about the axis that holds them, in metres."""
     return 2 * float(particles.extents()[:, 1].max())
+
+
+def tube_for(particles: Particles, diameter_m: float | None) -> float:
+    """The diameter that is told, else that of the narrowest tube about the axis that holds the
+    particles. Raises ``InvalidInput`` (``tube_too_narrow``) where they reach beyond it."""
+    touched = tube_around(particles)
+    if diameter_m is None:
+        return touched
+    if diameter_m < touched - _SLACK * particles.shape.equivalent_diameter_m:
+        raise InvalidInput(
+            "tube_too_narrow",
+            f"The particles reach {touched:.6g} m across, diameter_m is {diameter_m:.6g}; leave it "
+            "out to take what they touch.",
+        )
+    return diameter_m
 
 
 def porosity_between(

@@ -12,7 +12,7 @@ import numpy as np
 
 from usina.apps.cfd.foam.option import MeshOption, Option
 from usina.apps.cfd.particles import Particles
-from usina.apps.cfd.porosity import porosity_between, top_of, tube_around
+from usina.apps.cfd.porosity import porosity_between, top_of, tube_for
 from usina_runner import InvalidInput
 
 MOST_CELLS: Final = 1_000_000
@@ -26,7 +26,7 @@ BULGE: Final = 0.62
 _END_DIAMETERS: Final = 1.5
 _LEAST_CORE_DIAMETERS: Final = 1.0
 _SLACK: Final = 0.02
-"""How far, in particle diameters, a simulated packing may reach through its wall or floor."""
+"""How far, in particle diameters, a simulated packing may reach through its floor."""
 
 _AROUND: Final = 1.4
 """Cells that a halving at a surface makes, over those of one layer."""
@@ -89,15 +89,8 @@ class Layout:
 def lay_out(particles: Particles, option: Option) -> Layout:
     """Raises ``InvalidInput`` for a tube that the particles do not fit, and for a mesh that would
     have more than `MOST_CELLS`."""
-    touched = tube_around(particles)
-    diameter = touched if option.diameter_m is None else option.diameter_m
+    diameter = tube_for(particles, option.diameter_m)
     size = particles.shape.equivalent_diameter_m
-    if diameter < touched - _SLACK * size:
-        raise InvalidInput(
-            "tube_too_narrow",
-            f"The particles reach {touched:.6g} m across, diameter_m is {diameter:.6g}; leave it "
-            "out to take what they touch.",
-        )
     low, top = float((particles.centres[:, 2] - particles.extents()[:, 0]).min()), top_of(particles)
     if low < -_SLACK * size:
         raise InvalidInput(

@@ -17,7 +17,7 @@ from usina.apps.cfd.correlation import (
 from usina.apps.cfd.lattice.domain import BYTES_PER_NODE
 from usina.apps.cfd.lattice.voxel import box_of
 from usina.apps.cfd.particles import Particles
-from usina.apps.cfd.porosity import porosity_between, tube_around
+from usina.apps.cfd.porosity import porosity_between, tube_for
 from usina.imaging.array import Field
 from usina_runner import InvalidInput
 
@@ -31,7 +31,6 @@ _OTHER_BYTES: Final = 400 << 20
 _BYTES_PER_VOXEL: Final = 12
 _WORK_BYTES_PER_NODE: Final = 160
 _DEEPEST: Final = 0.1
-_OUTSIDE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def read_question(params: Mapping[str, Any]) -> Question:
 def choose_piece(particles: Particles, question: Question) -> Piece:
     """The middle of the core, one particle diameter left out at each end of the bed. Raises
     ``InvalidInput`` where the bed has none, or is none."""
-    tube = _tube(particles, question.diameter_m)
+    tube = tube_for(particles, question.diameter_m)
     _needs_room_of_their_own(particles)
     across = particles.shape.diameter_m
     reach = particles.extents()[:, 0]
@@ -161,20 +160,6 @@ def _bytes(piece: Piece, resolution: int) -> float:
         + _BYTES_PER_VOXEL * voxels
         + (BYTES_PER_NODE + _WORK_BYTES_PER_NODE) * float(nodes)
     )
-
-
-def _tube(particles: Particles, told: float | None) -> float:
-    """The diameter asked for, or that of the narrowest tube around the particles."""
-    around = tube_around(particles)
-    if told is None:
-        return around
-    if told < around * (1 - _OUTSIDE):
-        raise InvalidInput(
-            "particles_outside_tube",
-            f"The particles reach {around / 2:.4g} m from the axis; a tube of diameter_m = "
-            f"{told:g} ends at {told / 2:.4g} m.",
-        )
-    return told
 
 
 def _needs_room_of_their_own(particles: Particles) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from usina.apps.cfd.kept import forget_old
 from usina.apps.cfd.packing.gravity import dropped, start
 from usina.apps.cfd.packing.picture import draw
 from usina.apps.cfd.particles import spheres
@@ -18,6 +19,7 @@ _SECONDS: Final = 40.0
 def keep_all() -> bool:
     """Call every kernel once, so that its machine code is kept, and say whether all of it is; what
     a slow machine does not manage in the time of a probe is left to the next one."""
+    forget_old("kernels-")
     until = time.monotonic() + _SECONDS
 
     def between() -> None:
