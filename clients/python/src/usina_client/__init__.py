@@ -10,6 +10,7 @@
 `AsyncClient` has the same methods, to be awaited.
 """
 
+from usina_client._bed import Bed, BedFile, FlowGate, FlowResult, Simulation, Solving
 from usina_client._delivery import (
     Delivery,
     DeliveryAttempt,
@@ -92,6 +93,7 @@ from usina_client._webhook import WebhookEvent, WebhookPlan, verify_webhook, web
 
 from ._async.artifact import AsyncArtifacts
 from ._async.auth import AsyncApiKeys, AsyncAudit, AsyncAuth, AsyncOrganizations
+from ._async.bed import AsyncBeds, AsyncSimulations
 from ._async.client import AsyncClient
 from ._async.file import AsyncFiles
 from ._async.job import AsyncJobs
@@ -103,6 +105,7 @@ from ._async.webhook import AsyncWebhooks
 from ._async.worker import AsyncWorkers
 from ._sync.artifact import Artifacts
 from ._sync.auth import ApiKeys, Audit, Auth, Organizations
+from ._sync.bed import Beds, Simulations
 from ._sync.client import Client
 from ._sync.file import Files
 from ._sync.job import Jobs
@@ -124,6 +127,7 @@ __all__ = [
     "AsyncArtifacts",
     "AsyncAudit",
     "AsyncAuth",
+    "AsyncBeds",
     "AsyncClient",
     "AsyncFiles",
     "AsyncJobs",
@@ -132,6 +136,7 @@ __all__ = [
     "AsyncPager",
     "AsyncQueues",
     "AsyncSchedules",
+    "AsyncSimulations",
     "AsyncWebhooks",
     "AsyncWorkers",
     "Audit",
@@ -139,6 +144,9 @@ __all__ = [
     "Auth",
     "AuthenticationError",
     "BadRequestError",
+    "Bed",
+    "BedFile",
+    "Beds",
     "CallingKey",
     "CatchUp",
     "ChecksumError",
@@ -154,6 +162,8 @@ __all__ = [
     "FieldProblem",
     "File",
     "Files",
+    "FlowGate",
+    "FlowResult",
     "Gate",
     "GoneError",
     "Health",
@@ -195,6 +205,9 @@ __all__ = [
     "ScheduledJob",
     "Schedules",
     "ServerError",
+    "Simulation",
+    "Simulations",
+    "Solving",
     "Source",
     "Subject",
     "Throughput",

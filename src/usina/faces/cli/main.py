@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from usina import __version__
-from usina.faces.cli import admin, database, file, identity, job, queue, runner, schedule, webhook
+from usina.faces.cli import (
+    admin,
+    bed,
+    database,
+    file,
+    identity,
+    job,
+    queue,
+    runner,
+    schedule,
+    webhook,
+)
 from usina.faces.cli import worker as workers
 from usina.faces.cli.demo.command import demo
 from usina.faces.cli.doctor import doctor
@@ -57,6 +68,7 @@ def build() -> typer.Typer:
     app.command(rich_help_panel=_WORK)(models)
     app.add_typer(job.app, name="jobs", rich_help_panel=_WORK)
     app.add_typer(file.app, name="files", rich_help_panel=_WORK)
+    app.add_typer(bed.app, name="beds", rich_help_panel=_WORK)
     app.add_typer(schedule.app, name="schedules", rich_help_panel=_WORK)
     app.add_typer(webhook.app, name="webhooks", rich_help_panel=_WORK)
     app.add_typer(identity.keys, name="keys", rich_help_panel=_WORK)

@@ -13,6 +13,7 @@ from usina_client._transport import AsyncBaseTransport, credential
 
 from .artifact import AsyncArtifacts
 from .auth import AsyncApiKeys, AsyncAudit, AsyncAuth, AsyncOrganizations
+from .bed import AsyncBeds, AsyncSimulations
 from .connection import REPEATS, AsyncConnection
 from .file import AsyncFiles
 from .job import AsyncJobs
@@ -64,6 +65,8 @@ class AsyncClient:
         self.queues = AsyncQueues(connection)
         self.schedules = AsyncSchedules(connection)
         self.webhooks = AsyncWebhooks(connection)
+        self.beds = AsyncBeds(connection)
+        self.simulations = AsyncSimulations(connection)
         self.auth = AsyncAuth(connection)
         self.api_keys = AsyncApiKeys(connection)
         self.organizations = AsyncOrganizations(connection)

@@ -4,6 +4,7 @@ import os
 from asyncio import sleep
 from pathlib import Path
 
+from usina_client._bed import BedFile
 from usina_client._download import Sink, receiving, target_of
 from usina_client._error import TransportError
 from usina_client._model import (
@@ -18,7 +19,7 @@ from .connection import AsyncConnection, pause
 
 async def download(
     connection: AsyncConnection,
-    content: File | Artifact,
+    content: File | Artifact | BedFile,
     path: str,
     to: str | os.PathLike[str] | None,
     on_progress: OnProgress | None,

@@ -14,6 +14,7 @@ from usina_client._transport import BaseTransport, credential
 
 from .artifact import Artifacts
 from .auth import ApiKeys, Audit, Auth, Organizations
+from .bed import Beds, Simulations
 from .connection import REPEATS, Connection
 from .file import Files
 from .job import Jobs
@@ -65,6 +66,8 @@ class Client:
         self.queues = Queues(connection)
         self.schedules = Schedules(connection)
         self.webhooks = Webhooks(connection)
+        self.beds = Beds(connection)
+        self.simulations = Simulations(connection)
         self.auth = Auth(connection)
         self.api_keys = ApiKeys(connection)
         self.organizations = Organizations(connection)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from time import sleep
 
+from usina_client._bed import BedFile
 from usina_client._download import Sink, receiving, target_of
 from usina_client._error import TransportError
 from usina_client._model import (
@@ -19,7 +20,7 @@ from .connection import Connection, pause
 
 def download(
     connection: Connection,
-    content: File | Artifact,
+    content: File | Artifact | BedFile,
     path: str,
     to: str | os.PathLike[str] | None,
     on_progress: OnProgress | None,
