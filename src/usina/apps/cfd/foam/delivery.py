@@ -174,20 +174,20 @@ def _results(rows: Sequence[dict[str, Any]]) -> list[str | Table]:
 def _judged(
     rows: Sequence[Mapping[str, Any]], gates: Sequence[Sequence[Gate]]
 ) -> list[str | Judged]:
-    """A gate that all velocities keep once, by the one that keeps it least; one that some do not at
-    each of those."""
+    """Each gate once, by the velocity that keeps it least; where some do not, with those."""
     least = worst(rows)
     shown: list[Gate] = []
     for alike in zip(*gates, strict=True):
-        broken = [
-            replace(gate, message=f"At {row['velocity_m_s']:g} m/s. {gate.message}")
-            for row, gate in zip(rows, alike, strict=True)
-            if not gate.ok
-        ]
-        shown += broken or [replace(alike[0], value=least.get(alike[0].name))]
-    words = (
-        "Each was judged at every velocity; of those that all keep, the worst value stands here."
-    )
+        where: dict[str, list[str]] = {}
+        for row, gate in zip(rows, alike, strict=True):
+            if not gate.ok:
+                where.setdefault(gate.message, []).append(f"{row['velocity_m_s']:g}")
+        value = least.get(alike[0].name)
+        shown += [
+            replace(alike[0], ok=False, value=value, message=f"At {', '.join(at)} m/s. {message}")
+            for message, at in where.items()
+        ] or [replace(alike[0], value=value)]
+    words = "Each was judged at every velocity; the value is the worst of them."
     return [words, Judged(shown)] if len(rows) > 1 else [Judged(gates[0])]
 
 
