@@ -67,7 +67,7 @@ def test_a_gate_that_is_not_kept_stands_first_and_says_why(tmp_path: Path) -> No
     text = Tags(page(tmp_path)).text
 
     assert text.index("Mass balance") < text.index("Fit")
-    assert "0.02000 (limit 0.01000)" in text
+    assert "0.02 (limit 0.01)" in text
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
@@ -80,9 +80,12 @@ def test_what_is_not_known_passes_no_gate(value: float | None) -> None:
 
 
 def test_numbers_are_written_for_people() -> None:
-    assert number(1.5e-5) == "1.500 × 10⁻⁵"
-    assert number(0.0) == "0.000"
-    assert number(0.1) == "0.1000"
+    assert number(1.5e-5) == "1.5 × 10⁻⁵"
+    assert number(1.5004e-5) == "1.500 × 10⁻⁵"
+    assert [number(told) for told in (0.0, 0.1, 16.0, 0.002)] == ["0", "0.1", "16", "0.002"]
+    assert number(0.1004) == "0.1004"
+    assert number(1.4002) == "1.400"
+    assert number(-0.0123) == "\N{MINUS SIGN}0.01230"
     assert number(1234.5) == "1234"
     assert number(187283) == "187\u202f283"
     assert number(None) == number(float("nan")) == "–"

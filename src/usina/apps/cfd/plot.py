@@ -68,7 +68,7 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """Lines over one pair of axes; limits are ``(low, high)``. ``shaded`` is a span of x that the
-    eye should find, as the bed along a tube."""
+    eye should find, as the bed along a tube; ``legend`` its place, in Matplotlib's words."""
 
     title: str
     x_label: str
@@ -79,6 +79,7 @@ class Chart:
     x_logarithmic: bool = False
     y_logarithmic: bool = False
     shaded: tuple[float, float] | None = None
+    legend: str = "best"
 
 
 def draw_chart(path: Path, chart: Chart, *, width: float = 8, height: float = 4.6) -> None:
@@ -97,7 +98,7 @@ def draw_chart(path: Path, chart: Chart, *, width: float = 8, height: float = 4.
         axes.set_xlim(chart.x_limits)
         axes.set_ylim(chart.y_limits)
         if any(line.label for line in chart.lines):
-            axes.legend()
+            axes.legend(loc=chart.legend)
 
 
 @contextmanager

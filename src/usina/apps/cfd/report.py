@@ -74,7 +74,8 @@ def render(report: Report) -> str:
 
 
 def number(value: Cell) -> str:
-    """A value as people read it: four significant digits, thousands apart, null a dash."""
+    """A value as people read it: four significant digits, thousands apart, null a dash. One that
+    needs no more than two was told rather than found, and stands as it is."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -83,10 +84,16 @@ def number(value: Cell) -> str:
         return "–"
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return _real(value).replace("-", "\N{MINUS SIGN}")
+
+
+def _real(value: float) -> str:
+    told = value == float(f"{value:.1e}")
     if value and not 1e-3 <= abs(value) < 1e5:
         mantissa, _, exponent = f"{value:.3e}".partition("e")
-        return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
-    return f"{value:#.4g}".rstrip(".")
+        raised = str(int(exponent)).translate(_RAISED)
+        return f"{float(mantissa):g} × 10{raised}" if told else f"{mantissa} × 10{raised}"
+    return f"{value:g}" if told else f"{value:#.4g}".rstrip(".")
 
 
 def _page(report: Report) -> Iterator[str]:
@@ -151,7 +158,13 @@ def _gates(gates: Sequence[Gate]) -> Iterator[str]:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return _NAMES.get(name) or name.replace("_", " ").capitalize()
+
+
+_NAMES: Final = {
+    "eisfeld_schnitzlein_range": "Eisfeld-Schnitzlein range",
+    "non_orthogonality": "Non-orthogonality",
+}
 
 
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -171,13 +184,15 @@ h2 { font-size: 20px; margin: 40px 0 12px; }
 p { max-width: 70ch; margin: 0 0 12px; overflow-wrap: anywhere; }
 .warning { max-width: none; background: #fdf1e3; border-left: 4px solid #d98a24;
   padding: 10px 14px; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 12px;
-  margin: 0; }
+.facts { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px; margin: 0; }
 .facts div { border: 1px solid var(--line); border-radius: 8px; padding: 12px 16px; }
 dt { font-size: 13px; color: var(--soft); }
 dd { margin: 2px 0 0; font-size: 23px; font-weight: 600; font-variant-numeric: tabular-nums; }
 dd span { font-size: 14px; font-weight: 400; color: var(--soft); }
-.wide { overflow-x: auto; margin: 0 0 16px; }
+.wide { overflow-x: auto; margin: 0 0 16px;
+  background: linear-gradient(to right, #fff 24px, #fff0) local,
+  linear-gradient(to left, #fff 24px, #fff0) right / 48px 100% no-repeat local,
+  linear-gradient(to left, #c9d2db, #fff0) right / 14px 100% no-repeat; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--ink);
   vertical-align: bottom; }
@@ -198,7 +213,9 @@ figcaption { font-size: 14px; margin-top: 8px; text-align: center; }
 .gates span { margin-left: 10px; font-size: 14px; }
 .gates p { margin: 2px 0 0; font-size: 14px; }
 footer { margin-top: 40px; padding-top: 14px; border-top: 1px solid var(--line); font-size: 13px; }
-@media (max-width: 640px) { main { padding: 24px 18px; } }
+@media (max-width: 640px) { main { padding: 24px 18px; } h1 { font-size: 25px; }
+  .facts { grid-template-columns: 1fr 1fr; gap: 8px; } .facts div { padding: 9px 12px; }
+  dd { font-size: 19px; } }
 @media print { @page { size: A4; margin: 16mm; }
   body { background: #fff; font-size: 11pt; } main { max-width: none; padding: 0; }
   h2 { break-after: avoid; } * { print-color-adjust: exact; } }

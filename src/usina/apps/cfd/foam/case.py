@@ -266,7 +266,7 @@ def _solution() -> Mapping[str, Value]:
                 "solver": Word("GAMG"),
                 "smoother": Word("GaussSeidel"),
                 "tolerance": 1e-9,
-                "relTol": 0.05,
+                "relTol": 0.003,
             },
             "U": {
                 "solver": Word("smoothSolver"),

@@ -59,7 +59,11 @@ def draw_residuals(path: Path, history: History) -> None:
         )
     draw_chart(
         path,
-        Chart("Residuals", "iteration", "initial residual", lines, y_logarithmic=True),
+        Chart(
+            *("Residuals", "iteration", "initial residual", lines),
+            y_logarithmic=True,
+            legend="lower left",
+        ),
     )
 
 

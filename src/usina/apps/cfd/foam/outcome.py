@@ -24,10 +24,14 @@ from usina.apps.cfd.particles import Shape
 FROM_BELOW: Final = frozenset({"cells_per_diameter", "core_length", "slope_fit"})
 """Gates whose limit is the least; that of all others is the most, in size."""
 
+BESIDE: Final = frozenset({"ergun_range"})
+"""Gates of a correlation that is only shown beside: Ergun's knows no wall, and whether it holds
+says nothing of the figures that were computed."""
+
 LEAST_CELLS: Final = 16.0
 MOST_NON_ORTHOGONALITY: Final = 70.0
 MOST_SKEWNESS: Final = 4.0
-MOST_IMBALANCE: Final = 0.005
+MOST_IMBALANCE: Final = 0.001
 LEAST_FIT: Final = 0.97
 LEAST_CORE: Final = 1.0
 
