@@ -35,7 +35,7 @@ class TestFilm:
     def test_things_are_told_followed_counted_and_drawn(self, tmp_path: Path) -> None:
         path = film(tmp_path / "a.mp4", moving(32, street))
         door = {"name": "door", "start": [240, 256], "end": [240, 0]}
-        yard = {"polygon": [[0, 0.6], [0.5, 0.6], [0.5, 1], [0, 1]], "unit": "fraction"}
+        yard = {"polygon": [[0, 0.65], [0.5, 0.65], [0.5, 1], [0, 1]], "unit": "fraction"}
         channel = Channel()
 
         report = run(
