@@ -252,6 +252,7 @@ OUTPUTS = {
     "end-to-end": ["output0"],
     "rt-detr": ["output0"],
     "detr-logits": ["logits", "pred_boxes"],
+    "rf-detr": ["dets", "labels"],
     "detr-sized": ["labels", "boxes", "scores"],
 }
 """The families that can be made, with the names of what they answer."""
@@ -271,6 +272,12 @@ def detector(
     graph = Graph()
     height, width = size or (0, 0)
     picture = graph("Cast", "images", to=TensorProto.FLOAT) if half else "images"
+    if family == "rf-detr":
+        spread, middle = (
+            graph.hold(np.reshape(each, (1, 3, 1, 1)))
+            for each in ([0.229, 0.224, 0.225], [0.485, 0.456, 0.406])
+        )
+        picture = graph("Add", graph("Mul", picture, spread), middle)
     yolox = family == "yolox"
     found = _look(graph, picture, 1 / 255 if yolox else 1.0, bgr=yolox)
     made = {
@@ -280,6 +287,7 @@ def detector(
         "end-to-end": lambda: _end_to_end(graph, found),
         "rt-detr": lambda: _rt_detr(graph, found, height, width),
         "detr-logits": lambda: _detr_logits(graph, found, height, width),
+        "rf-detr": lambda: _detr_logits(graph, found, height, width)[::-1],
         "detr-sized": lambda: _d_fine(graph, found, height, width),
     }[family]()
     if half:
@@ -293,7 +301,7 @@ def detector(
         asked = helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, [1, 2])
         inputs.append(asked)
     if metadata is None:
-        metadata = {} if yolox or family.startswith("detr") else dict(ULTRALYTICS)
+        metadata = {} if yolox or "detr-" in family or family == "rf-detr" else dict(ULTRALYTICS)
         if family == "rt-detr":
             metadata["description"] = "Ultralytics RT-DETR-l model"
         if metadata and not size:
@@ -310,7 +318,7 @@ def save(
     *,
     half: bool = False,
 ) -> Path:
-    kinds = {"labels": TensorProto.INT64}
+    kinds = {} if "dets" in outputs else {"labels": TensorProto.INT64}
     usual = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     told = [helper.make_tensor_value_info(name, kinds.get(name, usual), None) for name in outputs]
     made = helper.make_graph(graph.nodes, "detector", inputs, told, graph.held)

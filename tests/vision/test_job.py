@@ -35,7 +35,7 @@ class TestFilm:
     def test_things_are_told_followed_counted_and_drawn(self, tmp_path: Path) -> None:
         path = film(tmp_path / "a.mp4", moving(32, street))
         door = {"name": "door", "start": [240, 256], "end": [240, 0]}
-        yard = {"polygon": [[0, 0.6], [0.5, 0.6], [0.5, 1], [0, 1]], "unit": "fraction"}
+        yard = {"polygon": [[0, 0.65], [0.5, 0.65], [0.5, 1], [0, 1]], "unit": "fraction"}
         channel = Channel()
 
         report = run(
@@ -79,8 +79,12 @@ class TestFilm:
         frame = shown[5][1][:, :, :3].astype(int)
         rim = np.abs(frame[60:90, 49:52] - colour_of("red")).max(axis=2)
         assert rim.min(axis=1).max() < 90, "red's left side is drawn"
-        said = {message["name"]: message["kind"] for message in channel.of("artifact")}
-        assert set(said.values()) == {"data", "video", "report"}
+        said = [(message["path"], message["kind"]) for message in channel.of("artifact")]
+        assert said == [
+            ("outputs/detections.ndjson", "data"),
+            ("outputs/annotated.mp4", "video"),
+            ("outputs/report.json", "report"),
+        ]
         assert [each["path"] for each in channel.of("records")] == ["outputs/detections.ndjson"]
 
     def test_some_frames_and_some_classes(self, tmp_path: Path) -> None:

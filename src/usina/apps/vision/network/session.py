@@ -86,7 +86,7 @@ def _opened(path: Path, cores: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     _runtime.set_default_logger_severity(4)
     try:
-        return _runtime.InferenceSession(str(path), options, providers=_wanted())
+        return _runtime.InferenceSession(str(path), options, providers=_wanted(cores))
     except Unusable:
         raise
     except MemoryError:
@@ -98,8 +98,14 @@ def _opened(path: Path, cores: int) -> Any:
         ) from error
 
 
-def _wanted() -> list[str]:
-    """The providers to try in turn, by `DETECTION_PROVIDER` or by preference."""
+def _wanted(cores: int) -> list[tuple[str, dict[str, str]]]:
+    """The providers to try in turn, each with its options."""
+    told = {PROVIDERS["openvino"]: {"num_of_threads": str(cores)}}
+    return [(name, told.get(name, {})) for name in _by_preference()]
+
+
+def _by_preference() -> list[str]:
+    """The one that `DETECTION_PROVIDER` names, or all by preference; the CPU last."""
     there = set(cast("list[str]", _runtime.get_available_providers()))
     named = os.environ.get("DETECTION_PROVIDER") or "auto"
     if named == "auto":
