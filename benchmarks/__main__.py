@@ -8,7 +8,17 @@ import sys
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
 NAMES = (
-    *("avatar", "cycle", "distributed", "heartbeat", "history", "identity", "lattice", "live"),
+    *(
+        "avatar",
+        "cycle",
+        "distributed",
+        "heartbeat",
+        "history",
+        "identity",
+        "lattice",
+        "live",
+        "models",
+    ),
     *("openfoam", "packing", "parametric", "runner"),
     *("scale", "solid", "start", "transfer", "vision"),
 )

@@ -23,6 +23,18 @@ class Homes(BaseSettings):
 
     sf3d_python_path: Path | None = Field(None, validation_alias=named("SF3D_PYTHON_PATH"))
     sf3d_script_path: Path | None = Field(None, validation_alias=named("SF3D_SCRIPT_PATH"))
+    sf3d_pretrained_model: str | None = Field(None, validation_alias=named("SF3D_PRETRAINED_MODEL"))
+    sf3d_keep_loaded: bool | None = Field(None, validation_alias=named("SF3D_KEEP_LOADED"))
+    spar3d_python_path: Path | None = Field(None, validation_alias=named("SPAR3D_PYTHON_PATH"))
+    spar3d_script_path: Path | None = Field(None, validation_alias=named("SPAR3D_SCRIPT_PATH"))
+    spar3d_pretrained_model: str | None = Field(
+        None, validation_alias=named("SPAR3D_PRETRAINED_MODEL")
+    )
+    triposr_python_path: Path | None = Field(None, validation_alias=named("TRIPOSR_PYTHON_PATH"))
+    triposr_script_path: Path | None = Field(None, validation_alias=named("TRIPOSR_SCRIPT_PATH"))
+    triposr_pretrained_model: str | None = Field(
+        None, validation_alias=named("TRIPOSR_PRETRAINED_MODEL")
+    )
     dreamfusion_python_path: Path | None = Field(
         None, validation_alias=named("DREAMFUSION_PYTHON_PATH")
     )
@@ -30,6 +42,11 @@ class Homes(BaseSettings):
         None, validation_alias=named("DREAMFUSION_SCRIPT_PATH")
     )
     dreamfusion_config: Path | None = Field(None, validation_alias=named("DREAMFUSION_CONFIG"))
+    dreamfusion_diffusion_model: str | None = Field(
+        None, validation_alias=named("DREAMFUSION_DIFFUSION_MODEL")
+    )
+    hf_home: Path | None = Field(None, validation_alias=named("HF_HOME"))
+    u2net_home: Path | None = Field(None, validation_alias=named("U2NET_HOME"))
     stable_diffusion_url: str | None = Field(None, validation_alias=named("STABLE_DIFFUSION_URL"))
     stable_diffusion_path: Path | None = Field(
         None, validation_alias=named("STABLE_DIFFUSION_PATH")

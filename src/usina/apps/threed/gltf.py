@@ -10,8 +10,9 @@ from typing import Any
 
 from usina.apps.threed.finish import Finish
 from usina.apps.threed.painted import Painted
-from usina.apps.threed.surface import Surface
-from usina.imaging.array import Anything, Field, Indices
+from usina.apps.threed.shade import to_linear
+from usina.apps.threed.surface import Coloured, Surface
+from usina.imaging.array import Anything, Field, Field32, Indices
 
 ROUGHNESS = 0.8
 
@@ -32,6 +33,24 @@ def to_glb(surface: Surface, jpeg: bytes, name: str) -> bytes:
     indices = file.add_indices(surface.faces, len(surface.points))
     primitive = {"attributes": attributes, "indices": indices, "material": 0}
     return file.packed(name, [primitive], _textured(name, file.add_bytes(jpeg)))
+
+
+def to_coloured_glb(coloured: Coloured, name: str) -> bytes:
+    """The whole file, with a colour at each point, in linear light as glTF asks."""
+    file = _File()
+    light = to_linear(coloured.colours)
+    attributes = {
+        "POSITION": file.add_positions(coloured.points),
+        "NORMAL": file.add_vectors(coloured.normals),
+        "COLOR_0": file.add_vectors(light),
+    }
+    indices = file.add_indices(coloured.faces, len(coloured.points))
+    primitive = {"attributes": attributes, "indices": indices, "material": 0}
+    plain = {
+        "name": name,
+        "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS},
+    }
+    return file.packed(name, [primitive], {"materials": [plain]})
 
 
 def to_painted_glb(painted: Painted, name: str) -> bytes:
@@ -71,7 +90,7 @@ class _File:
         }
         return self._add_array(written, _FLOAT, "VEC3", _VERTICES, bounds)
 
-    def add_vectors(self, values: Field) -> int:
+    def add_vectors(self, values: Field | Field32) -> int:
         kind = f"VEC{values.shape[1]}"
         return self._add_array(values.astype("<f4"), _FLOAT, kind, _VERTICES)
 

@@ -31,10 +31,16 @@ def lamp_direction(camera: Camera) -> Field:
 
 
 def shade(
-    there: Field32, texture: Field32, open_sky: Field32, eye: Field, lamp: DepthMap, looks: int
+    there: Field32,
+    texture: Field32 | None,
+    open_sky: Field32,
+    eye: Field,
+    lamp: DepthMap,
+    looks: int,
 ) -> Field32:
     """Linear light ``(n, 3)`` of visible pixels that show the attributes ``there`` (``(n, 8)``:
-    point, normal, uv); ``texture`` is linear too, ``open_sky`` ``(n,)`` the open share of the sky,
+    point, normal, uv; without a texture ``(n, 9)``: colour last); ``texture`` is linear too,
+    ``open_sky`` ``(n,)`` the open share of the sky,
     ``looks`` how often it is looked for the lamp."""
     points, normals = there[:, :3], unit32(there[:, 3:6])
     towards, open_sky = lamp.axes[2].astype(np.float32), open_sky[:, None]
@@ -53,7 +59,7 @@ def shade(
     grazing = 1 - np.clip(straight, 0, 1)
     above = (0.5 + 0.5 * (2 * straight * normals[:, 1:2] - to_eye[:, 1:2])) ** 2 * open_sky
     gloss = _GLOSS * _sharp(halfway) * (facing > 0) + (_MIRROR + _SHEEN * grazing**4) * above
-    albedo = sample(texture, there[:, 6:])
+    albedo = there[:, 6:] if texture is None else sample(texture, there[:, 6:])
     light = albedo * (facing * _LAMP + fill * _FILL + ambient) + gloss * _SKY
     return light.astype(np.float32, copy=False)
 

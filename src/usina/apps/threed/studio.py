@@ -7,11 +7,11 @@ import numpy as np
 from usina.apps.threed.backdrop import Ground, draw_backdrop, ground_under
 from usina.apps.threed.camera import Camera
 from usina.apps.threed.light import DepthMap, Sky, depth_map, sky_around
-from usina.apps.threed.mesh import Mesh, decimate, merged
+from usina.apps.threed.mesh import Mesh, decimate, decimate_open, is_watertight, merged
 from usina.apps.threed.outline import cover
 from usina.apps.threed.raster import Drawing, rasterise
 from usina.apps.threed.shade import lamp_direction, shade, to_linear, to_srgb, unit32
-from usina.apps.threed.surface import Surface
+from usina.apps.threed.surface import Coloured, Surface
 from usina.imaging.array import Bytes, Field32
 from usina.imaging.opencv import mean_around, resize_bytes, shrink, stretch
 
@@ -42,15 +42,16 @@ QUICK = Care(samples=1.0, looks=4, sky_coarser=5, table_coarser=4)
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """``attributes`` ``(v, 8)`` are points, normals and uv of the ``surface``; ``shape`` is that
-    without its seams, and simple enough to cast shadows fast; ``texture`` is in linear light."""
+    """``attributes`` ``(v, 8)`` are points, normals and uv of the ``surface``, or ``(v, 9)`` with
+    the colours in place of the uv; ``shape`` is that without its seams, and simple enough to cast
+    shadows fast. Colours and ``texture`` are in linear light; none where points have colours."""
 
-    surface: Surface
+    surface: Surface | Coloured
     attributes: Field32
     shape: Mesh
     sky: Sky
     ground: Ground
-    texture: Field32
+    texture: Field32 | None
 
     def photograph(self, camera: Camera, care: Care) -> Bytes:
         """``(height, width, 3)``."""
@@ -71,7 +72,7 @@ class Studio:
         light = np.zeros((fine.height * fine.width, 4), dtype=np.float32)
         light[seen.pixel, 3] = 1
         sky = self._open_sky(seen, fine, care.sky_coarser).ravel()
-        worn = _as_seen(self.texture, fine)
+        worn = None if self.texture is None else _as_seen(self.texture, fine)
         for part in seen.parts(_SHADED_AT_ONCE):
             there = part.mix(self.attributes, self.surface.faces)
             light[part.pixel, :3] = shade(there, worn, sky[part.pixel], fine.eye, lamp, care.looks)
@@ -93,17 +94,21 @@ class Studio:
         return np.clip(share, 0, 1).astype(np.float32, copy=False)
 
 
-def set_up(surface: Surface) -> Studio:
+def set_up(surface: Surface | Coloured) -> Studio:
     shape = _shape(surface)
+    if isinstance(surface, Coloured):
+        worn, texture = to_linear(surface.colours), None
+    else:
+        worn, texture = surface.uv, to_linear(_at_most(surface.texture, _TEXTURE_SIDE))
     return Studio(
         surface=surface,
         attributes=np.concatenate(
-            [surface.points, surface.normals, surface.uv], axis=1, dtype=np.float32
+            [surface.points, surface.normals, worn], axis=1, dtype=np.float32
         ),
         shape=shape,
         sky=sky_around(shape.points, shape.faces),
         ground=ground_under(shape),
-        texture=to_linear(_at_most(surface.texture, _TEXTURE_SIDE)),
+        texture=texture,
     )
 
 
@@ -112,11 +117,12 @@ def _lamp_map(camera: Camera) -> int:
     return round(_LAMP_MAP * max(camera.width, camera.height))
 
 
-def _shape(surface: Surface) -> Mesh:
+def _shape(surface: Surface | Coloured) -> Mesh:
     whole = merged(surface.points, surface.faces)
     scale = _SHAPE_GRID / float(np.ptp(whole.points, axis=0).max())
     target = max(_SHAPE_FACES, len(whole.faces) // _SHAPE_SHARE)
-    shape = decimate(Mesh(whole.points * scale, whole.faces), target)
+    simplified = decimate if is_watertight(whole.faces) else decimate_open
+    shape = simplified(Mesh(whole.points * scale, whole.faces), target)
     return Mesh(shape.points / scale, shape.faces)
 
 

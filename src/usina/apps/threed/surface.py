@@ -1,4 +1,4 @@
-"""A finished textured surface, ready to be written or drawn."""
+"""A finished surface with its colours, ready to be written or drawn."""
 
 from dataclasses import dataclass
 
@@ -22,6 +22,16 @@ class Surface:
     texture: Bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Coloured:
+    """As `Surface`, but that every point has its own colour: ``colours`` ``(v, 3)``, sRGB."""
+
+    points: Field
+    normals: Field
+    faces: Indices
+    colours: Bytes
+
+
 def dress(mesh: Mesh, normals: Field, uv: Field, texture: Bytes, size_m: float) -> Surface:
     """Give every corner of ``mesh`` its normal (``(m, 3, 3)``) and place in the texture
     (``(m, 3, 2)``), and the whole its size: ``size_m`` along its longest side. Corners that
@@ -36,7 +46,7 @@ def dress(mesh: Mesh, normals: Field, uv: Field, texture: Bytes, size_m: float) 
     )
     _, first, index = np.unique(corner, axis=0, return_index=True, return_inverse=True)
     return Surface(
-        points=_standing(mesh.points, size_m)[mesh.faces.ravel()[first]],
+        points=standing(mesh.points, size_m)[mesh.faces.ravel()[first]],
         normals=unit(normals).reshape(-1, 3)[first].astype(np.float32).astype(np.float64),
         uv=np.clip(uv.reshape(-1, 2)[first], 0, 1),
         faces=index.reshape(-1, 3).astype(np.int64),
@@ -44,7 +54,7 @@ def dress(mesh: Mesh, normals: Field, uv: Field, texture: Bytes, size_m: float) 
     )
 
 
-def _standing(points: Field, size_m: float) -> Field:
+def standing(points: Field, size_m: float) -> Field:
     """In metres, centred over the origin, with the lowest point at y = 0; rounded to what a
     32-bit number holds, so that what is measured is what is written."""
     low, high = points.min(axis=0), points.max(axis=0)
