@@ -24,7 +24,7 @@ SMALL = {"prompt": "a bear", "max_steps": 120, "checkpoint_steps": 50, "texture_
 
 def read_back(prompt: str) -> str:
     """As threestudio does: merged, resolved, written, and read and resolved once more."""
-    OmegaConf.register_new_resolver("rmspace", lambda text, sub: "x", replace=True)
+    OmegaConf.register_resolver("rmspace", lambda text, sub: "x", replace=True)
     words = OmegaConf.from_cli([override(KEY, prompt), override("tag", "trial")])
     merged = OmegaConf.merge(OmegaConf.load(CONFIG), words)
     OmegaConf.resolve(merged)

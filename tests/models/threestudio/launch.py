@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-OmegaConf.register_new_resolver("rmspace", lambda text, sub: text.replace(" ", sub))
+OmegaConf.register_resolver("rmspace", lambda text, sub: text.replace(" ", sub))
 
 
 def load_config(path, words):
