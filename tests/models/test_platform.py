@@ -38,7 +38,7 @@ async def test_a_picture_becomes_a_mesh_twice_by_one_loading(api: Api) -> None:
         (found,) = (a for a in each["artifacts"] if a["name"] == "report.json")
         reports.append((await api.get(f"/api/v1/artifacts/{found['id']}/content")).json())
     assert [report["kept_loaded"] for report in reports] == [False, True]
-    assert ended[1]["metrics"]["gpu_peak_bytes"] == 6_327_812_608
+    assert ended[1]["metrics"]["told"]["gpu_peak_bytes"] == 6_327_812_608
     assert {gate["name"]: gate["ok"] for gate in ended[1]["gates"]} == {
         "closed": True,
         "one_piece": True,
