@@ -5,7 +5,15 @@ from typing import Final
 
 import usina
 from usina.ground import CanNotStart
-from usina.kernel.registry import Registry, UnknownRoute, discover_apps, load_registry
+from usina.install.place import installed_settings
+from usina.kernel.registry import (
+    Registry,
+    UnknownRoute,
+    discover_apps,
+    load_registry,
+    read_manifests,
+)
+from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.policy import Policy
 from usina.settings import Settings
 
@@ -15,17 +23,27 @@ _PACKAGE: Final = Path(usina.__file__).parent
 async def registry_of(settings: Settings) -> Registry:
     """Every model, and whether it can run here; raises :class:`CanNotStart` where a route names
     none of them."""
-    folders = (wrappers(), *settings.runner_folders)
     try:
         return await load_registry(
             discover_apps("usina.apps"),
-            folders,
+            _folders(settings),
             settings.routes,
-            settings.homes(),
+            homes_of(settings),
             policy_of(settings),
         )
     except UnknownRoute as unknown:
         raise CanNotStart(str(unknown)) from unknown
+
+
+def manifests_of(settings: Settings) -> dict[str, Manifest]:
+    """Every manifest by its model's name, without asking whether it can run."""
+    found, _ = read_manifests(discover_apps("usina.apps"), _folders(settings), homes_of(settings))
+    return found
+
+
+def homes_of(settings: Settings) -> dict[str, str]:
+    """Variables of programs: those of installed models, and the operator's own before them."""
+    return {**installed_settings(settings.data), **settings.homes()}
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -43,3 +61,7 @@ def wrappers() -> Path:
     that is installed, or of the checkout that is worked in."""
     packed = _PACKAGE / "runners"
     return packed if packed.is_dir() else _PACKAGE.parents[1] / "runners"
+
+
+def _folders(settings: Settings) -> tuple[Path, ...]:
+    return (wrappers(), *settings.runner_folders)

@@ -17,12 +17,14 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from usina.catalogue import registry_of
+from usina.catalogue import homes_of, registry_of
+from usina.install.lack import lacks
 from usina.kernel.errors import Unavailable
 from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.sandbox import Sandbox
 from usina.kernel.runners.trial import missing, try_sandbox
 from usina.kernel.storage.s3_address import S3Place
+from usina.kernel.worker.machine import this_machine
 from usina.settings import Settings, variable_of
 from usina.storage import s3_access, store_url
 
@@ -249,9 +251,14 @@ def _models(settings: Settings) -> Iterator[Check]:
     registry = asyncio.run(registry_of(settings))
     for problem in registry.problems:
         yield Check("model", "runner folder", False, problem, "Correct the manifest or remove it.")
+    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
+    homes = {**homes_of(settings), **os.environ}
     for model in registry.all():
         detail = f"{model.version}, {model.license}"
-        if model.available:
+        found = lacks(model, settings.data, homes, machine)
+        stopped = not model.available or any(each.stops for each in found)
+        if not found:
             yield Check("model", model.name, True, detail)
-        else:
-            yield Check("model", model.name, False, detail, model.unavailable_reason or "")
+        for each in found:
+            told = detail if each.what == each.fix else f"{detail}: {each.what}"
+            yield Check("model", model.name, False if stopped else None, told, each.fix)

@@ -61,6 +61,8 @@ class Settings(Homes):
     runners: Annotated[tuple[Path, ...], NoDecode] = ()
     sandbox: Literal["auto", "full", "off"] = "auto"
 
+    hf_token: SecretStr | None = Field(None, validation_alias=named("HF_TOKEN"))
+    hf_endpoint: str | None = Field(None, validation_alias=named("HF_ENDPOINT"))
     use: Literal["commercial", "research"] = "commercial"
     territories: Annotated[tuple[Territory, ...], NoDecode] = ()
     revenue_usd: int | None = Field(None, ge=0)

@@ -155,6 +155,24 @@ async def load_registry(
     ``homes`` are variables of programs where the environment does not name them. ``policy`` says
     whose terms are accepted: other models are not even asked.
     """
+    manifests, problems = read_manifests(apps, folders, homes)
+    for problem in problems:
+        _log.warning("runner folder refused", problem=problem)
+    for name in routes:
+        if name not in manifests:
+            raise UnknownRoute(
+                f"USINA_ROUTES: there is no model named {name!r}.{suggestion(name, manifests)}"
+            )
+    models = await asyncio.gather(
+        *(model_of(each, routes.get(each.name), policy) for each in manifests.values())
+    )
+    return Registry(models, problems, apps)
+
+
+def read_manifests(
+    apps: Sequence[App], folders: Sequence[Path], homes: Mapping[str, str] = _NONE
+) -> tuple[dict[str, Manifest], list[str]]:
+    """Every manifest by its model's name, and what is wrong with the others."""
     places = [place for app in apps for place in _runner_folders(app.runners)]
     places.extend(place for folder in folders for place in _runner_folders(folder))
     manifests: dict[str, Manifest] = {}
@@ -168,17 +186,7 @@ async def load_registry(
         if manifest.name in manifests:
             problems.append(f"{place}: a model named {manifest.name} is there already")
         manifests.setdefault(manifest.name, manifest)
-    for problem in problems:
-        _log.warning("runner folder refused", problem=problem)
-    for name in routes:
-        if name not in manifests:
-            raise UnknownRoute(
-                f"USINA_ROUTES: there is no model named {name!r}.{suggestion(name, manifests)}"
-            )
-    models = await asyncio.gather(
-        *(model_of(each, routes.get(each.name), policy) for each in manifests.values())
-    )
-    return Registry(models, problems, apps)
+    return manifests, problems
 
 
 def _runner_folders(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from usina.faces.cli import (
     file,
     identity,
     job,
+    model,
     queue,
     runner,
     schedule,
@@ -24,7 +25,6 @@ from usina.faces.cli import worker as workers
 from usina.faces.cli.demo.command import demo
 from usina.faces.cli.doctor import doctor
 from usina.faces.cli.failure import ExitCode, report
-from usina.faces.cli.model import models
 from usina.faces.cli.output import JsonFlag, forget_json, show, want_json
 from usina.faces.cli.parts import api, beat, worker
 from usina.faces.cli.run import run
@@ -65,7 +65,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command(rich_help_panel=_WORK)(run)
-    app.command(rich_help_panel=_WORK)(models)
+    app.add_typer(model.app, name="models", rich_help_panel=_WORK)
     app.add_typer(job.app, name="jobs", rich_help_panel=_WORK)
     app.add_typer(file.app, name="files", rich_help_panel=_WORK)
     app.add_typer(bed.app, name="beds", rich_help_panel=_WORK)

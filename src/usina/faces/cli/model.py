@@ -1,10 +1,20 @@
 """`usina models`: the catalogue."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from usina.faces.cli.output import JsonFlag, show, show_json, show_list, show_pairs, size
+from usina.faces.cli.install import install, remove
+from usina.faces.cli.output import (
+    JsonFlag,
+    json_wanted,
+    show,
+    show_json,
+    show_list,
+    show_pairs,
+    size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,27 +22,48 @@ if TYPE_CHECKING:
     from usina_client import Model
 
 
-def models(
-    name: Annotated[str | None, typer.Argument(help="One model, with all that it takes.")] = None,
-    json: JsonFlag = False,
-) -> None:
-    """List the models, or show one with its inputs and parameters."""
+class _Models(TyperGroup):
+    """``usina models NAME`` is ``usina models show NAME``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = args[0] in self.commands or args[0].startswith("-")
+        return super().resolve_command(ctx, args if known else ["show", *args])
+
+
+app = typer.Typer(cls=_Models, invoke_without_command=True)
+app.command()(install)
+app.command()(remove)
+
+
+@app.callback()
+def models(context: typer.Context, json: JsonFlag = False) -> None:
+    """List the models, show one with all that it takes, install and remove one."""
+    if context.invoked_subcommand is not None:
+        return
     from usina.faces.cli.platform import find
 
     with find().client() as client:
-        if name is not None:
-            model = client.models.get(name)
-            if json:
-                show_json(model.model_dump(mode="json"))
-            else:
-                _show_model(model)
-            return
         entries = list(client.models.list())
     show_list(
         entries,
         ("MODEL", "VERSION", "TASK", "HERE"),
         lambda entry: (entry.name, entry.version, entry.task, _available(entry)),
     )
+
+
+@app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="The model.")], json: JsonFlag = False
+) -> None:
+    """Show a model with its inputs, parameters, terms and weights; `show` may be left out."""
+    from usina.faces.cli.platform import find
+
+    with find().client() as client:
+        model = client.models.get(name)
+    if json or json_wanted():
+        show_json(model.model_dump(mode="json"))
+    else:
+        _show_model(model)
 
 
 def _available(model: "Model") -> str:

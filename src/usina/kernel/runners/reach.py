@@ -42,6 +42,9 @@ _ETC: Final = re.compile(
 )
 """Of /etc, what libraries read; not what holds secrets."""
 
+INSTALLED: Final = "models"
+"""The folder of the data folder that holds the models that were installed."""
+
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 _GPU: Final = re.compile(r"nvidia.*|dri|kfd")
 _NO_HOME: Final = frozenset(("/", "/home", "/root", "/srv", "/tmp", "/var", "/etc", "/mnt"))  # noqa: S108  # never given whole
@@ -55,7 +58,8 @@ def readable(
     passed variable that names an interpreter gives its environment too, and one that names a
     program in Python the folder that this lies in.
 
-    Nothing of ``hidden`` but a runner or a Python that the operator has put there.
+    Nothing of ``hidden`` but a runner or a Python that the operator has put there, and of an
+    installed model that is named (``models/NAME``) the whole.
     """
     secret = [os.path.realpath(path) for path in hidden]
     named = [word for word in argv if word.startswith("/")]
@@ -66,6 +70,7 @@ def readable(
         *_folder(manifest.folder),
         *_interpreter(argv[0]),
         *(path for path in named if _may_be_named(path, secret)),
+        *(place for path in named if (place := _installed(path, secret))),
     ]
     return [*dict.fromkeys(part for path in wanted for part in _around(path, secret))]
 
@@ -154,6 +159,16 @@ def _may_be_named(path: str, secret: Sequence[str]) -> bool:
         and real not in _NO_HOME
         and not any(_within(real, folder) for folder in secret)
     )
+
+
+def _installed(path: str, secret: Sequence[str]) -> str | None:
+    """The folder of the installed model that the path lies in."""
+    real = os.path.realpath(path)
+    for folder in secret:
+        top = f"{folder.rstrip('/')}/{INSTALLED}/"
+        if path.startswith("/") and real.startswith(top):
+            return top + real.removeprefix(top).partition("/")[0]
+    return None
 
 
 def _within(path: str, folder: str) -> bool:

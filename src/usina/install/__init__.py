@@ -1,0 +1,1 @@
+"""Environments of real models, made from the recipes of their manifests."""
