@@ -15,7 +15,7 @@ _PACKAGE: Final = Path(usina.__file__).parent
 async def registry_of(settings: Settings) -> Registry:
     """Every model, and whether it can run here; raises :class:`CanNotStart` where a route names
     none of them."""
-    folders = (wrappers(), *settings.runner_folders)
+    folders = (wrappers(), *settings.runners, settings.added_runners)
     try:
         return await load_registry(
             discover_apps("usina.apps"),
