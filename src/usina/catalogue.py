@@ -64,4 +64,4 @@ def wrappers() -> Path:
 
 
 def _folders(settings: Settings) -> tuple[Path, ...]:
-    return (wrappers(), *settings.runner_folders)
+    return (wrappers(), *settings.runners, settings.added_runners)

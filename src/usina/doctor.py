@@ -24,6 +24,7 @@ from usina.kernel.runners.cgroup import delegated_group
 from usina.kernel.runners.sandbox import Sandbox
 from usina.kernel.runners.trial import missing, try_sandbox
 from usina.kernel.storage.s3_address import S3Place
+from usina.kernel.worker.gpu.cards import Cards
 from usina.kernel.worker.machine import this_machine
 from usina.settings import Settings, variable_of
 from usina.storage import s3_access, store_url
@@ -70,6 +71,7 @@ def diagnose(settings: Settings) -> list[Check]:
     return [
         *_platform(settings),
         *_sandbox(settings),
+        *_gpus(settings),
         *_models(settings),
     ]
 
@@ -245,6 +247,22 @@ def _sandbox(settings: Settings) -> Iterator[Check]:
             yield Check("sandbox", shown, False, f"off: {why}", fix)
         else:
             yield Check("sandbox", shown, None, f"off: {why}", _WITHOUT[name])
+
+
+def _gpus(settings: Settings) -> Iterator[Check]:
+    """Those that a worker here would lend, and whether the driver says that they are well."""
+    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
+    cards = Cards(machine.gpus)
+    asyncio.run(cards.begin())
+    for card in cards.told():
+        memory = card["memory_bytes"]
+        size = f"{memory / 1024**3:.1f} GiB" if memory else "of unknown memory"
+        detail = f"{card['name'] or 'unknown to nvidia-smi'}, {size}"
+        if card["reason"] is None:
+            yield Check("gpu", card["id"], True, detail)
+        else:
+            fix = "Look into dmesg for Xid, reset the GPU or restart the machine."
+            yield Check("gpu", card["id"], None, f"{detail}: {card['reason']}", fix)
 
 
 def _models(settings: Settings) -> Iterator[Check]:

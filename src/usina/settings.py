@@ -311,11 +311,6 @@ class Settings(Homes):
         return self.data / "runners"
 
     @property
-    def runner_folders(self) -> tuple[Path, ...]:
-        """Where models are looked for besides the rooms."""
-        return (*self.runners, self.added_runners)
-
-    @property
     def database_path(self) -> Path:
         """The SQLite file of the embedded platform."""
         return self.data / "usina.sqlite"

@@ -17,7 +17,7 @@ async def test_a_worker_says_what_it_puts_around_a_program(api: Api) -> None:
     assert listed["next_cursor"] is None
     has = {"slots", "memory_bytes", "gpus"}
     assert set(worker) == {
-        *("id", "name", "queues", "models", "free", "warm_models", "draining"),
+        *("id", "name", "queues", "models", "cards", "free", "warm_models", "draining"),
         *("started_at", "seen_at", "sandbox"),
         *has,
     }

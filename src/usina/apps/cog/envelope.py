@@ -26,6 +26,10 @@ class Unreadable(Exception):
     """What came is not the JSON of a prediction, or not whole; the message says what is wrong."""
 
 
+class NoPrediction(Unreadable):
+    """What came is no JSON object at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """A string that was a file; ``media_type`` is what was said of it."""
@@ -107,7 +111,7 @@ class _Reader:
         except (ValueError, RecursionError):
             told = None
         if not isinstance(told, dict):
-            raise Unreadable("it is no JSON object, or was cut")
+            raise NoPrediction("it is no JSON object, or was cut")
         return self._restored(told)
 
     def close(self) -> None:

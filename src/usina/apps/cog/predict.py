@@ -18,7 +18,7 @@ from typing import Any, Final
 import usina_runner
 from usina.apps.cog.callback import OVER, Line, Receiver
 from usina.apps.cog.delivery import deliver
-from usina.apps.cog.envelope import Request, Unreadable, read
+from usina.apps.cog.envelope import NoPrediction, Request, Unreadable, read
 from usina.apps.cog.server import Server, Slow, refusal
 from usina.apps.cog.spec import Spec
 from usina_runner import Failure, Job
@@ -78,13 +78,17 @@ def _judge(made: Prediction) -> None:
     """Raises what a prediction that did not succeed means."""
     status, error = made.get("status"), str(made.get("error") or "It gave no reason.")
     if status == "unreadable":
-        raise Failure("runner_failed", "unreadable_output", f"Its answer is unreadable: {error}.")
+        raise _unreadable(error)
     if status == "canceled":
         raise Failure("runner_failed", "prediction_canceled", "Somebody else cancelled it there.")
     if status == "failed":
         raise Failure("runner_failed", "prediction_failed", error)
     if status != "succeeded":
         raise Failure("runner_failed", "unreadable_output", f"It ended as {str(status)[:40]!r}.")
+
+
+def _unreadable(why: str) -> Failure:
+    return Failure("runner_failed", "unreadable_output", f"Its answer is unreadable: {why}.")
 
 
 class Talk:
@@ -168,21 +172,29 @@ class Talk:
             if open_ones is not None:
                 open_ones[:] = [connection]
             try:
-                answer = self._server.request(connection, "PUT", path, body, head)
-                if answer.status in {http.client.OK, http.client.ACCEPTED}:
-                    told = read(_parts(answer), self._folder)
-                    if answer.status == http.client.OK or _is_new(told, more):
-                        return told
+                with self._server.request(connection, "PUT", path, body, head) as answer:
+                    told = self._answered(answer)
+                if told is not None and (answer.status == http.client.OK or _is_new(told, more)):
+                    return told
+                if told is not None:
                     self._server.cancel(self._job.id, _LOOK_SECONDS)
-                elif answer.status not in _BUSY:
-                    raise refusal(self._server, answer.status, answer.read(_BLOCK))
-            except Unreadable:
+            except NoPrediction:
                 raise self._server.stranger() from None
+            except Unreadable as wrong:
+                raise _unreadable(str(wrong)) from None
             except (OSError, http.client.HTTPException) as error:
                 raise self._server.cut(error) from None
             finally:
                 connection.close()
             self._until_free()
+
+    def _answered(self, answer: http.client.HTTPResponse) -> Prediction | None:
+        """What it says of the prediction; null where it is not free for it."""
+        if answer.status in _BUSY:
+            return None
+        if answer.status in {http.client.OK, http.client.ACCEPTED}:
+            return read(_parts(answer), self._folder)
+        raise refusal(self._server, answer.status, answer.read(_BLOCK))
 
     def _until_free(self) -> None:
         """Another prediction is made there, or its setup runs."""

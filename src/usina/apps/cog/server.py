@@ -93,8 +93,8 @@ class Server:
         """A small question: the status and the JSON of the answer, null where it is none."""
         connection = self.connect(seconds)
         try:
-            answer = self.request(connection, method, path, (), {"Content-Length": "0"})
-            return answer.status, _json(answer.read(_SMALL_BYTES))
+            with self.request(connection, method, path, (), {"Content-Length": "0"}) as answer:
+                return answer.status, _json(answer.read(_SMALL_BYTES))
         except TimeoutError:
             raise Slow from None
         except (OSError, http.client.HTTPException) as error:

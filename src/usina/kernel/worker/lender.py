@@ -1,7 +1,7 @@
 """What a worker lends of its machine to jobs: slots, memory, GPUs, and turns of a model."""
 
 import asyncio
-from collections import Counter
+from collections import Counter as Tally
 from collections.abc import Callable, Mapping
 
 from usina.kernel.jobs.room import Room
@@ -28,7 +28,7 @@ class Lender:
         self._cards, self._freed = cards, freed
         self._free = Room(machine.slots, machine.memory_bytes)
         self._idle = list(machine.gpus)
-        self._running: Counter[str] = Counter()
+        self._running: Tally[str] = Tally()
         self._settling: set[asyncio.Task[None]] = set()
 
     @property

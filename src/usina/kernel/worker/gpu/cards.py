@@ -19,6 +19,7 @@ _SLACK_BYTES: Final = 256 * 1024**2
 
 _FREE_SECONDS: Final = 20.0
 _LOOK_AGAIN_SECONDS: Final = 0.2
+_FIRST_SAMPLE_SECONDS: Final = 0.1
 _SAMPLE_SECONDS: Final = 1.0
 _FAILURES: Final = 2
 UNKNOWN_BYTES: Final = 1 << 62
@@ -161,7 +162,8 @@ class Cards:
     async def watched(
         self, ids: Sequence[str], pids: Callable[[], Collection[int]]
     ) -> AsyncGenerator[Peak]:
-        """Looks at the memory that the job holds on them, once a second, until the context ends."""
+        """Looks at the memory that the job holds on them until the context ends: soon and often,
+        then once a second."""
         peak = Peak()
         seen = [id_ for id_ in ids if self._cards[id_].memory_bytes is not None]
         if not seen:
@@ -177,6 +179,7 @@ class Cards:
     async def _sample_for_ever(
         self, ids: Sequence[str], pids: Callable[[], Collection[int]], peak: Peak
     ) -> None:
+        pause = _FIRST_SAMPLE_SECONDS
         while True:
             try:
                 now = await self._held(ids, pids)
@@ -184,7 +187,8 @@ class Cards:
                 now = None
             if now is not None:
                 peak.bytes = max(peak.bytes or 0, now)
-            await asyncio.sleep(_SAMPLE_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _SAMPLE_SECONDS)
 
     async def _held(self, ids: Sequence[str], pids: Callable[[], Collection[int]]) -> int | None:
         """By the job's own processes, where the driver names them; else what the GPUs, which it

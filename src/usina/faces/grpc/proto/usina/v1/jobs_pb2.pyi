@@ -204,7 +204,7 @@ class Gate(_message.Message):
     def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., limit: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Metrics(_message.Message):
-    __slots__ = ("queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox", "told")
+    __slots__ = ("queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox", "told", "peak_gpu_memory_bytes")
     class SandboxEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -224,12 +224,14 @@ class Metrics(_message.Message):
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     SANDBOX_FIELD_NUMBER: _ClassVar[int]
     TOLD_FIELD_NUMBER: _ClassVar[int]
+    PEAK_GPU_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     queued_seconds: float
     run_seconds: float
     peak_memory_bytes: int
     sandbox: _containers.ScalarMap[str, bool]
     told: _containers.MessageMap[str, _struct_pb2.Value]
-    def __init__(self, queued_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., peak_memory_bytes: _Optional[int] = ..., sandbox: _Optional[_Mapping[str, bool]] = ..., told: _Optional[_Mapping[str, _struct_pb2.Value]] = ...) -> None: ...
+    peak_gpu_memory_bytes: int
+    def __init__(self, queued_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., peak_memory_bytes: _Optional[int] = ..., sandbox: _Optional[_Mapping[str, bool]] = ..., told: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., peak_gpu_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("id", "job_id", "seq", "type", "at", "data")

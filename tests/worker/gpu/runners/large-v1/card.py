@@ -1,0 +1,1 @@
+../card-v1/run.py
