@@ -13,7 +13,10 @@ ROUNDS ?= 10
 EXAMPLES ?= 1000
 VALIDATOR := tests/threed/validator
 COG := $(VENV)/cog
-OTHERS := $(COG)/old/.installed $(COG)/new/.installed $(VALIDATOR)/node_modules/.package-lock.json
+DIFFUSERS := .venv-diffusers
+PAINTER := runners/stable-diffusion-img2img
+OTHERS := $(COG)/old/.installed $(COG)/new/.installed $(DIFFUSERS)/.installed \
+	$(VALIDATOR)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help tools ceph setup demo run test test-s3 check format proto bench verification fuzz torture lock clean
@@ -56,6 +59,15 @@ $(VALIDATOR)/node_modules/.package-lock.json: $(STAMP) $(VALIDATOR)/package-lock
 $(COG)/%/.installed: tests/cog/%.txt $(BIN)/uv # Real Cog servers, an old and a new one
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(COG)/$*
 	VIRTUAL_ENV=$(COG)/$* $(BIN)/uv pip install --quiet --require-hashes -r $<
+	@touch $@
+
+# The Python of the diffusers engine, by the recipe of its [install], and tiny pipelines for tests.
+$(DIFFUSERS)/.installed: $(PAINTER)/torch.txt $(PAINTER)/requirements.txt tests/models/diffusers/tiny.py
+	$(PYTHON) -m venv --clear $(DIFFUSERS)
+	$(DIFFUSERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(PAINTER)/torch.txt
+	$(DIFFUSERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r $(PAINTER)/requirements.txt
+	$(DIFFUSERS)/bin/python -W ignore tests/models/diffusers/tiny.py $(DIFFUSERS)/tiny
 	@touch $@
 
 test: setup tools $(OTHERS) ## Every test
@@ -107,4 +119,4 @@ lock: $(BIN)/uv ## Renew requirements.lock, and the image's part of it
 		-o deploy/requirements.lock
 
 clean: ## Remove what was built
-	rm -rf $(VENV) $(VALIDATOR)/node_modules usina-demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DIFFUSERS) $(VALIDATOR)/node_modules usina-demo .pytest_cache .ruff_cache .hypothesis

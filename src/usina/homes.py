@@ -6,7 +6,7 @@ They are settings so that an entry of ``.env`` does what a variable of the envir
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 
@@ -51,6 +51,21 @@ class Homes(BaseSettings):
     stable_diffusion_path: Path | None = Field(
         None, validation_alias=named("STABLE_DIFFUSION_PATH")
     )
+    stable_diffusion_python: Path | None = Field(
+        None, validation_alias=named("STABLE_DIFFUSION_PYTHON")
+    )
+    stable_diffusion_dtype: Literal["float16", "bfloat16", "float32"] | None = Field(
+        None, validation_alias=named("STABLE_DIFFUSION_DTYPE")
+    )
+    stable_diffusion_gpus: int | None = Field(
+        None, ge=0, le=64, validation_alias=named("STABLE_DIFFUSION_GPUS")
+    )
+    stable_diffusion_auth: SecretStr | None = Field(
+        None, validation_alias=named("STABLE_DIFFUSION_AUTH")
+    )
+    stable_diffusion_sampler: str | None = Field(
+        None, validation_alias=named("STABLE_DIFFUSION_SAMPLER")
+    )
     yolo_model_path: Path | None = Field(None, validation_alias=named("YOLO_MODEL_PATH"))
     detection_confidence_threshold: float | None = Field(
         None, gt=0, lt=1, validation_alias=named("DETECTION_CONFIDENCE_THRESHOLD")
@@ -62,4 +77,8 @@ class Homes(BaseSettings):
     def homes(self) -> dict[str, str]:
         """The variables of these that are set, as programs are told them."""
         told = {name.upper(): getattr(self, name) for name in Homes.model_fields}
-        return {name: str(value) for name, value in told.items() if value is not None}
+        return {name: _plain(value) for name, value in told.items() if value is not None}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -25,6 +25,7 @@ from usina.kernel.runners.terms import Territory
 from usina.kernel.storage.s3_address import S3Place
 
 _GIB = 1024**3
+AvatarEngine = Literal["avatar-studio-v1", "stable-diffusion-img2img"]
 
 
 def _default_data() -> Path:
@@ -160,6 +161,9 @@ class Settings(Homes):
     webhook_concurrency: int = Field(64, ge=1, le=1000)
     webhook_disable_days: float = Field(5, gt=0)
     warm_ahead: Annotated[tuple[str, ...], NoDecode] = ()
+    avatar_engine: Annotated[tuple[AvatarEngine, ...], NoDecode] = Field(
+        ("avatar-studio-v1",), min_length=1, validation_alias=named("AVATAR_ENGINE")
+    )
 
     retention_jobs_days: float | None = Field(None, gt=0)
     retention_events_days: float | None = Field(None, gt=0)
@@ -176,6 +180,7 @@ class Settings(Homes):
 
     @field_validator(
         *("warm_ahead", "cors_origins", "trusted_proxies", "territories", "accept_terms"),
+        "avatar_engine",
         mode="before",
     )
     @classmethod

@@ -261,6 +261,16 @@ def test_what_it_asks_is_held_to_its_shape(tmp_path: Path, more: str, fault: str
     assert fault in str(refused.value)
 
 
+def test_gpus_may_be_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'gpu = "$PAINTER_GPUS"\ncpu = true'
+    assert load(tmp_path, f"[resources]\n{text}").resources.gpu == 0
+    monkeypatch.setenv("PAINTER_GPUS", "2")
+    assert load(tmp_path, f"[resources]\n{text}").resources.gpu == 2
+    monkeypatch.setenv("PAINTER_GPUS", "all")
+    with pytest.raises(ManifestError, match=r"resources\.gpu"):
+        load(tmp_path, f"[resources]\n{text}")
+
+
 async def test_a_home_in_env_does_what_one_in_the_environment_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

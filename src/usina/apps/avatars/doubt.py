@@ -34,8 +34,8 @@ class Doubt:
         return asdict(self)
 
 
-def doubts(rgb: Bytes, faces: Sequence[Face], frame: Frame, matte: Matte) -> list[Doubt]:
-    """Everything doubtful, the gravest first."""
+def doubts(rgb: Bytes, faces: Sequence[Face], frame: Frame, matte: Matte | None) -> list[Doubt]:
+    """Everything doubtful, the gravest first; nothing of a matte where nobody was cut out."""
     if not faces:
         return [
             Doubt(
@@ -45,7 +45,22 @@ def doubts(rgb: Bytes, faces: Sequence[Face], frame: Frame, matte: Matte) -> lis
                 1.0,
             )
         ]
-    return [*_of_faces(faces), *_of_photo(rgb, faces[0], frame), *_of_matte(matte)]
+    known = [*_of_faces(faces), *_of_photo(rgb, faces[0], frame)]
+    return known if matte is None else [*known, *_of_matte(matte)]
+
+
+def of_painted(faces: Sequence[Face], painted: Sequence[Face]) -> list[Doubt]:
+    """What the faces of a painted picture tell, beside those of its photo."""
+    if not faces or painted:
+        return []
+    return [
+        Doubt(
+            "face_lost",
+            "No face was found in what was painted. Look at the avatar; less strength keeps more "
+            "of the photo.",
+            faces[0].confidence,
+        )
+    ]
 
 
 def told_before(notices: Sequence[Notice]) -> list[Doubt]:

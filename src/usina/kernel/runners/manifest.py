@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from usina.kernel.runners.fault import command_faults, param_faults
 from usina.kernel.runners.gate import GateSpec
@@ -93,6 +100,15 @@ class Resources(_Table):
     gpu_memory_bytes: int = Field(default=0, ge=0)
     cpu: bool = True
     """Whether it can run without a GPU; unless told, as it asks for none."""
+
+    @field_validator("gpu", mode="before")
+    @classmethod
+    def _by_variable(cls, told: object, info: ValidationInfo) -> object:
+        """``$NAME`` is the number that a variable holds, 0 where it is unset."""
+        if isinstance(told, str) and told.startswith("$"):
+            variables: Mapping[str, str] = info.context or {}
+            return variables.get(told[1:]) or 0
+        return told
 
     @model_validator(mode="before")
     @classmethod
@@ -227,7 +243,10 @@ def load_manifest(folder: Path, homes: Mapping[str, str] = _NO_HOMES) -> Manifes
     for key in {"folder", "homes"} & told.keys():
         raise ManifestError(f"{path}: {key}: unknown key")
     try:
-        manifest = Manifest.model_validate({**told, "folder": folder.absolute(), "homes": homes})
+        manifest = Manifest.model_validate(
+            {**told, "folder": folder.absolute(), "homes": homes},
+            context={**homes, **os.environ},
+        )
     except ValidationError as error:
         raise ManifestError(f"{path}: {_first_fault(error)}") from None
     for key, fault in _faults(manifest):

@@ -13,7 +13,7 @@ from usina.kernel.files.reception import Reception
 
 _PHOTO: Final = "photo"
 _WHOLE: Final = frozenset({"size", "seed"})
-_FIELDS: Final = frozenset({"style", "callbackUrl"}) | _WHOLE
+_FIELDS: Final = frozenset({"style", "prompt", "callbackUrl"}) | _WHOLE
 _MOST_BYTES: Final = 4096
 
 

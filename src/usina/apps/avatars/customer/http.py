@@ -52,7 +52,8 @@ _FORM: Final[dict[str, Any]] = {
     "required": ["photo"],
     "properties": {
         "photo": {"type": "string", "format": "binary"},
-        "style": {"type": "string", "description": "A style of `avatar-studio-v1`."},
+        "style": {"type": "string", "description": "A style of the engine."},
+        "prompt": {"type": "string", "description": "In words, where the engine takes a prompt."},
         "size": {"type": "integer", "enum": [512, 1024]},
         "seed": {"type": "integer", "minimum": 0},
         "callbackUrl": {"type": "string", "description": "Told of the photo's end."},

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from usina.apps.avatars.customer import store
 from usina.apps.avatars.customer.customer import Customer, Photo, Told
+from usina.apps.avatars.customer.engine import engine_of
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import FieldError, Invalid, NotFound, Problem
 from usina.kernel.failpoints import reach
@@ -18,8 +19,12 @@ from usina.kernel.platform import Platform
 from usina.kernel.tenancy.audit import Note, Values
 from usina.kernel.tenancy.caller import Caller
 
-MODEL: Final = "avatar-studio-v1"
-_PLACES: Final = {"/inputs/photo": "/photo", "/callback_url": "/callbackUrl", "/params": ""}
+_PLACES: Final = {
+    "/inputs/photo": "/photo",
+    "/callback_url": "/callbackUrl",
+    "/params": "",
+    "/model": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,10 @@ class Customers:
         await self.platform.database.write(arrive, tenant=self._organization_id)
         reach("photo.after_arrival")
         wanted = JobRequest(
-            model=MODEL, params=params, inputs={"photo": file.id}, callback_url=callback_url
+            model=engine_of(self.platform),
+            params=params,
+            inputs={"photo": file.id},
+            callback_url=callback_url,
         )
         try:
             (job,) = await self.platform.jobs.submit(self.caller, [wanted], accept)

@@ -21,7 +21,7 @@ def main(job: usina_runner.Job, finder: FaceFinder) -> None:
         matte = cut_out(frame)
     with job.stage("style", upto=0.85):
         avatar = apply(job.params["style"], Sitter(frame, matte, job.params["seed"]))
-    deliver(job, photo, frame, matte, avatar)
+    deliver(job, photo, frame, avatar, matte)
 
 
 if __name__ == "__main__":
