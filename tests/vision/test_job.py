@@ -169,7 +169,7 @@ class TestImage:
             assert np.abs(np.subtract(row["bounding_box"], truth)).max() <= 1
             assert (row["frame_number"], row["time_seconds"], row["track_id"]) == (0, 0, None)
         assert report["image"] == {"width": 320, "height": 256}
-        assert report["counts"]["red"] == {"detections": 1, "objects": 0, "most_at_once": 1}
+        assert report["counts"]["red"] == {"detections": 1, "objects": None, "most_at_once": 1}
         with Image.open(tmp_path / "job/outputs/annotated.jpg") as drawn:
             assert drawn.size == (320, 256)
 

@@ -11,10 +11,12 @@ _PROVEN = 3
 
 
 class Tally:
-    """Detections, things and crowds by class, frame after frame."""
+    """Detections, things and crowds by class, frame after frame; things only where they are
+    followed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, followed: bool) -> None:
         self.frames = 0
+        self._followed = followed
         self._detections: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
         self._living: Counter[int] = Counter()
@@ -44,12 +46,12 @@ class Tally:
 
     def told(self) -> dict[str, Any]:
         """By class; ``objects`` are tracks that were seen in three frames at least, in all where
-        there were fewer."""
+        there were fewer, and null where nothing is followed."""
         self.forget(set())
         return {
             name: {
                 "detections": self._detections[name],
-                "objects": self._things[name],
+                "objects": self._things[name] if self._followed else None,
                 "most_at_once": self._most[name],
             }
             for name in sorted(self._detections)

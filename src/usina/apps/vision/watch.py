@@ -69,7 +69,7 @@ class Watch:
     """One job's frames, one after another; nothing of them is kept."""
 
     def __init__(self, job: Job, source: Source, finder: Finder, wish: Wish) -> None:
-        self.tally = Tally()
+        self.tally = Tally(followed=source.moving)
         self._job, self._source, self._finder, self._wish = job, source, finder, wish
         self._tracker = Tracker(wish.patience) if source.moving else None
         self._artist = Artist(source.width, source.height, wish.lines, wish.zones)
