@@ -47,8 +47,8 @@ def test_a_simulation_from_its_start_to_its_figures(platform: FakePlatform, usin
     watched = usina("beds", "watch", "s1")
     assert watched.out == "0.001 m/s\t0.7\t2.25 Pa\t22.5 Pa/m\tends\n"
     assert "2.5 Pa so far" in watched.err
-    failed = FLOW | {"status": "FAILED", "error": {"code": "runner_failed", "reason": "diverged"}}
-    failed["error"] |= {"message": "It blew up.", "retryable": False}
+    error = {"code": "runner_failed", "reason": "diverged", "message": "It blew up."}
+    failed = FLOW | {"status": "FAILED", "error": error | {"retryable": False}}
     platform.on("GET /api/v1/simulations/s1", answer(failed))
     ended = usina("beds", "watch", "s1")
     assert (ended.code, ended.out, "It blew up." in ended.err) == (3, "", True)

@@ -31,7 +31,7 @@ def job_in(
         "model": MODEL,
         "model_version": "1.0.0",
         "attempt": 1,
-        "params": usual | {"mesh": COARSE} | params,
+        "params": usual | {"mesh": COARSE, "streamlines": False} | params,
         "inputs": {"bed": ["inputs/bed.csv"]},
         "checkpoint": str(checkpoint) if checkpoint else None,
         "cores": 2,

@@ -1,10 +1,12 @@
 """bed-flow-lbm as a caller meets it: a file in, a job, gates and artifacts out, of a real plant."""
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cfd.lattice.bed import as_csv, centres
 from usina.faces.cli.demo.stage import own_platform
@@ -32,6 +34,10 @@ def test_a_bed_becomes_a_permeability_with_gates_and_artifacts(client: Client, b
     artifacts = {each.name: each for each in job.artifacts}
     assert artifacts["slice.png"].media_type == "image/png"
     assert artifacts["report.html"].kind == "report"
+    assert {"slice.vtp", "streamlines.vtp"} <= artifacts.keys()
+    with Image.open(io.BytesIO(client.artifacts.read(artifacts["streamlines.png"].id))) as picture:
+        colours = picture.convert("RGB").getcolors(1 << 24) or []
+    assert len(colours) > 200, "it is all but empty"
     report = json.loads(client.artifacts.read(artifacts["report.json"].id))
     assert report["params"]["velocity_m_s"] == 0.001
     assert report["params"]["mesh"] == mesh

@@ -15,11 +15,11 @@ from usina.apps.cfd.foam.log import MeshQuality
 from usina.apps.cfd.foam.meshing import MESHED, Wanted, begin
 from usina.apps.cfd.foam.option import Option, read_option
 from usina.apps.cfd.foam.outcome import refer, tell, worst
-from usina.apps.cfd.foam.render import NotDrawn, Order, render
 from usina.apps.cfd.foam.solver import Solver
 from usina.apps.cfd.foam.text_plot import draw_residuals
 from usina.apps.cfd.foam.workshop import Workshop, working
 from usina.apps.cfd.particles import read_particles
+from usina.apps.cfd.render import NotDrawn, Order, render
 from usina_runner import Failure, Job
 
 _SOLVED: Final = 0.9

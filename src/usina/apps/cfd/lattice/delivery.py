@@ -19,6 +19,7 @@ from usina.apps.cfd.lattice.answer import (
 from usina.apps.cfd.lattice.picture import draw_cuts, draw_gradient, draw_radial, draw_settling
 from usina.apps.cfd.lattice.question import Question
 from usina.apps.cfd.lattice.stokes import LOOK_EVERY
+from usina.apps.cfd.lattice.stream import draw_streams
 from usina.apps.cfd.lattice.volume import write_volume
 from usina.apps.cfd.report import Fact, Figure, Judged, Report, Section, Table, render
 from usina_runner import Job
@@ -44,12 +45,19 @@ def deliver(job: Job, found: Solved, question: Question) -> None:
     with job.stage("field", upto=0.98):
         write_volume(job.outputs / "velocity.vti", found)
         job.artifact("velocity.vti", "data")
+    undrawn = None
+    if question.streamlines:
+        with job.stage("streamlines", upto=0.985):
+            undrawn = draw_streams(job, found, question)
     with job.stage("report", upto=0.99):
         page = render(_page(job, found, question, rows))
         (job.outputs / "report.html").write_text(page, "utf-8")
         job.artifact("report.html", "report")
     _tell(job, found, rows)
-    job.report(_told(found, question, rows))
+    told = _told(found, question, rows)
+    if undrawn is not None:
+        told["warnings"].append({"code": "not_drawn", "message": undrawn})
+    job.report(told)
 
 
 def _tell(job: Job, found: Solved, rows: list[dict[str, Any]]) -> None:
@@ -196,12 +204,17 @@ def _permeability_section(found: Solved) -> Section:
 
 def _flow_section(job: Job) -> Section:
     captions = {
+        "streamlines.png": "Streamlines through the piece that was computed, by their speed.",
         "slice.png": "The speed over the superficial velocity; grey is solid.",
         "radial_velocity.png": "Rings around the axis: how much runs there, and how empty it is.",
         "pressure_drop.png": "The pressure gradient beside both correlations.",
         "convergence.png": "The permeability from a flow at rest until it is steady.",
     }
-    pictures = [Figure(job.outputs / name, caption) for name, caption in captions.items()]
+    pictures = [
+        Figure(job.outputs / name, caption)
+        for name, caption in captions.items()
+        if (job.outputs / name).is_file()
+    ]
     return Section("The flow", pictures)
 
 

@@ -48,7 +48,9 @@ def flow_through(job: Job) -> None:
         flow = Stokes(connect(grid.fluid, "mirrored", job.check_cancelled), job.cores, _VISCOSITY)
     with job.stage("flow", upto=_SETTLED):
         settling = _settled(job, flow, question, partial(drop_by, piece, grid, question))
-    deliver(job, solved(piece, grid, flow, settling), question)
+    found = solved(piece, grid, flow, settling)
+    del flow  # what draws the pictures needs its room
+    deliver(job, found, question)
 
 
 def _settled(

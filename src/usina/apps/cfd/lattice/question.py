@@ -45,6 +45,7 @@ class Question:
     length_diameters: float
     tolerance: float
     diameter_m: float | None
+    streamlines: bool
 
     def flow(self, velocity_m_s: float) -> Flow:
         return Flow(self.density_kg_m3, self.viscosity_pa_s, velocity_m_s)
@@ -83,6 +84,7 @@ def read_question(params: Mapping[str, Any]) -> Question:
         length_diameters=mesh.get("length_diameters", 6),
         tolerance=mesh.get("tolerance", 1e-4),
         diameter_m=params.get("diameter_m"),
+        streamlines=params.get("streamlines", True),
     )
 
 

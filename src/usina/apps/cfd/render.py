@@ -31,25 +31,29 @@ class NotDrawn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """``grid`` is OpenFOAM's ``internal.vtu``, ``surface`` the particles' STL; results go into
-    ``outputs``, and the plane through the axis as arrays into ``plane`` (see `draw_slice`). Lengths
-    in metres, ``density`` in kg/m3."""
+    """``grid`` is OpenFOAM's ``internal.vtu``, or a lattice's ``velocity.vti``, whose velocity is
+    to be multiplied by ``velocity``; ``surface`` is the particles' STL. Results go into
+    ``outputs``, and of OpenFOAM the plane through the axis as arrays into ``plane`` (see
+    `draw_slice`). Lengths in metres, ``density`` in kg/m3. The tube is drawn from ``low`` to
+    ``high``."""
 
     grid: str
     surface: str
     outputs: str
-    plane: str
-    density: float
     radius: float
     low: float
     high: float
     bed_high: float
+    bed_low: float = 0.0
+    plane: str | None = None
+    density: float = 1.0
+    velocity: float = 1.0
 
 
 def render(order: Order, check: Callable[[], None]) -> None:
     """Draws in a child; ``check`` is called meanwhile, and what it raises ends the child. Raises
     `NotDrawn`."""
-    argv = [sys.executable, "-m", "usina.apps.cfd.foam.render"]
+    argv = [sys.executable, "-m", "usina.apps.cfd.render"]
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
@@ -73,22 +77,26 @@ def render(order: Order, check: Callable[[], None]) -> None:
 
 
 def draw(order: Order) -> None:
-    """``fields.vtu``, ``slice.vtp``, ``streamlines.vtp`` first, then ``streamlines.png``: a picture
-    may be impossible here, fields never are."""
+    """``fields.vtu`` of OpenFOAM, ``slice.vtp``, ``streamlines.vtp`` first, then
+    ``streamlines.png``: a picture may be impossible here, fields never are."""
     import pyvista
 
     view: Any = pyvista
     grid = view.read(order.grid)
-    grid = _plain(grid, order.density)
     outputs = Path(order.outputs)
-    grid.save(outputs / "fields.vtu")
-    plane = _save_slice(grid, outputs / "slice.vtp")
-    np.savez(
-        order.plane,
-        points=np.asarray(plane.points),
-        faces=np.asarray(plane.faces).reshape(-1, 4)[:, 1:],
-        speed=np.linalg.norm(np.asarray(plane.point_data["velocity_m_s"]), axis=1),
-    )
+    if order.plane is None:
+        fluid = _of_lattice(grid, order.velocity)
+    else:
+        fluid = grid = _plain(grid, order.density)
+        grid.save(outputs / "fields.vtu")
+    plane = _save_slice(fluid, outputs / "slice.vtp")
+    if order.plane is not None:
+        np.savez(
+            order.plane,
+            points=np.asarray(plane.points),
+            faces=np.asarray(plane.faces).reshape(-1, 4)[:, 1:],
+            speed=np.linalg.norm(np.asarray(plane.point_data["velocity_m_s"]), axis=1),
+        )
     lines = _streamlines(view, grid, order)
     lines.save(outputs / "streamlines.vtp")
     _picture(view, order, lines, outputs / "streamlines.png")
@@ -104,6 +112,17 @@ def _plain(grid: Any, density: float) -> Any:
         data["velocity_m_s"] = velocity.astype(np.float32)
     grid.field_data.clear()
     return grid
+
+
+def _of_lattice(grid: Any, velocity: float) -> Any:
+    """Gives the voxels their velocity in m/s; the part of them that is fluid."""
+    told = np.asarray(grid.point_data["velocity"]) * velocity
+    grid.point_data["velocity_m_s"] = told.astype(np.float32)
+    del grid.point_data["velocity"]
+    fluid = grid.threshold(0.5, scalars="fluid", all_scalars=True)
+    for data in (grid, fluid):
+        del data.point_data["fluid"]
+    return fluid
 
 
 def _save_slice(grid: Any, path: Path) -> Any:
@@ -125,7 +144,8 @@ def _streamlines(view: Any, grid: Any, order: Order) -> Any:
     number = np.arange(SEEDS) + 0.5
     away = order.radius * 0.97 * np.sqrt(number / SEEDS)
     turn = number * np.pi * (3 - np.sqrt(5))
-    height = -0.1 * order.bed_high + 1.1 * order.bed_high * (number * _GOLDEN % 1)
+    tall = order.bed_high - order.bed_low
+    height = order.bed_low - 0.1 * tall + 1.1 * tall * (number * _GOLDEN % 1)
     seeds = view.PolyData(np.column_stack([away * np.cos(turn), away * np.sin(turn), height]))
     lines = _without_polyhedra(grid).streamlines_from_source(
         seeds,
@@ -150,7 +170,7 @@ def _streamlines(view: Any, grid: Any, order: Order) -> Any:
 
 def _without_polyhedra(grid: Any) -> Any:
     """The same in cells that VTK can step through: in others its streamlines leap."""
-    odd = np.asarray(grid.celltypes) == _POLYHEDRON
+    odd = np.asarray(getattr(grid, "celltypes", ())) == _POLYHEDRON
     if not odd.any():
         return grid
     return grid.extract_cells(~odd).merge(grid.extract_cells(odd).triangulate(), merge_points=True)
@@ -165,7 +185,7 @@ def _picture(view: Any, order: Order, lines: Any, path: Path) -> None:
     plotter.add_mesh(view.read(order.surface), color="#b9c4ce", opacity=0.13)
     speed = np.asarray(lines.point_data["speed_m_s"])
     plotter.add_mesh(
-        lines.tube(radius=order.radius * 0.012, n_sides=8),
+        lines.tube(radius=order.radius * 0.012, n_sides=8) if len(speed) else lines,
         scalars="speed_m_s",
         cmap="viridis",
         clim=(0.0, float(np.quantile(speed, 0.995)) if len(speed) else 1.0),
