@@ -4,6 +4,7 @@ import io
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from usina.catalogue import registry_of
 from usina.faces.cli.main import main
 from usina.install import install as installing
 from usina.install.install import Access, fault_of, install, plan, remove
+from usina.install.lack import lacks
 from usina.install.place import InstallError, Place
 from usina.install.python import fits, python_for
+from usina.kernel.registry import model_of
 from usina.kernel.runners.manifest import Manifest
+from usina.kernel.worker.machine import Machine
 from usina.settings import Settings
 
 
@@ -201,3 +205,30 @@ def test_a_python_that_will_not_do_is_told() -> None:
         python_for(">=4")
     with pytest.raises(InstallError, match="--python /no/python"):
         python_for(None, "/no/python")
+
+
+async def test_what_a_model_lacks_is_told_with_its_fix(manifest: Manifest, tmp_path: Path) -> None:
+    data, machine = tmp_path / "data", Machine(1, 2 * 1024**3)
+    missing = await model_of(manifest)
+    [lack] = lacks(missing, data, {}, machine)
+    assert "TINY_PYTHON is not set" in lack.what
+    assert lack.fix.startswith("usina models install tiny-v1")
+
+    place, weight = Place.of(data, "tiny-v1"), manifest.weights[0]
+    place.weights.mkdir(parents=True)
+    place.settle({"settings": {}})
+    here = replace(missing, available=True, unavailable_reason=None)
+    [lack] = lacks(here, data, {}, machine)
+    assert "is not there" in lack.what
+    assert lack.fix == f"rm -f {place.weight(weight)} && usina models install tiny-v1"
+    own = tmp_path / "own.bin"
+    own.write_bytes(b"short")
+    [lack] = lacks(here, data, {"TINY_WEIGHTS": str(own)}, machine)
+    assert "has 5 bytes instead of" in lack.what
+    assert not lack.stops
+    own.write_bytes(WEIGHTS)
+    assert lacks(here, data, {"TINY_WEIGHTS": str(own)}, machine) == []
+
+    needs = replace(here.resources, gpu=1, cpu=True, memory_bytes=4 * 1024**3)
+    large = lacks(replace(here, resources=needs), data, {"TINY_WEIGHTS": str(own)}, machine)
+    assert ["GPU" in each.what or "memory" in each.what for each in large] == [True, True]

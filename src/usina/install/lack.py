@@ -35,7 +35,7 @@ def _program(model: Model) -> Iterator[Lack]:
     if model.refused or model.manifest.install is None:
         yield Lack(reason, reason)
     else:
-        yield Lack(reason, f"{reason} Or: usina models install {model.name}")
+        yield Lack(reason, f"usina models install {model.name}, or name your own as it says.")
 
 
 def _weights(model: Model, data: Path, homes: Mapping[str, str]) -> Iterator[Lack]:
