@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cfd.foam.program import COLUMN, FOLDER, Channel, defaults, manifest, workshop
+from tests.cfd.foam.program import COLUMN, FOLDER, Channel, defaults, manifest, stand_in, workshop
 from usina.apps.cfd.foam.case import Control, write_case, write_control
 from usina.apps.cfd.foam.dictionary import Quoted, Word, render
 from usina.apps.cfd.foam.installation import NotInstalled, find_installation
@@ -159,6 +159,31 @@ def test_what_is_missing_is_told_with_how_to_get_it(tmp_path: Path) -> None:
     )
     assert probe.returncode == 1
     assert "There is no OpenFOAM at /nowhere" in probe.stderr
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        ("Using: OpenFOAM-12 (see https://openfoam.org)", "version 12 of openfoam.org"),
+        ("Using: OpenFOAM-v1806 (1806) - visit www.openfoam.com", "v1806, too old"),
+        ("Using: OpenFOAM-v2312 (2312) - visit www.openfoam.com\nArch: scalar=32", "single precis"),
+        ("Using: OpenFOAM-v2412 (2412) - visit www.openfoam.com\nArch: label=64;scalar=64", ""),
+        ("foam extend 5.0", "does not say its version .foam extend 5.0."),
+    ],
+)
+def test_a_version_that_is_not_written_for_is_told_before_anything_is_run(
+    tmp_path: Path, says: str, words: str
+) -> None:
+    place = stand_in(tmp_path, "true")
+    (place / "platforms" / "linux" / "bin" / "blockMesh").write_text(f"#!/bin/sh\necho '{says}'\n")
+    (place / "platforms" / "linux" / "bin" / "blockMesh").chmod(0o755)
+    told = {"WM_PROJECT_DIR": str(place), "PATH": os.environ["PATH"]}
+    if words:
+        with pytest.raises(NotInstalled, match=words):
+            find_installation(told)
+    else:
+        found = find_installation(told)
+        assert (found.version, found.long_labels) == ("v2412", True)
 
 
 def test_the_packed_case_runs_by_itself(

@@ -4,8 +4,8 @@ Debian's package needs nothing but ``WM_PROJECT_DIR``; its ``bashrc`` is broken 
 OpenFOAM of one's own is named by that same variable: its programs lie in ``platforms/*/bin``.
 
 There are two lines of OpenFOAM. That of openfoam.com is written for, from v1912 on; that of
-openfoam.org has had other names of files and programs since its version 8 (``momentumTransport``,
-``physicalProperties``, ``foamRun``) and is told so before anything is written.
+openfoam.org has other names of files and programs (``momentumTransport``, ``physicalProperties``,
+``foamRun``) and is told so before anything is written.
 """
 
 import os
