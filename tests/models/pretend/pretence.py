@@ -21,7 +21,7 @@ OUT_OF_MEMORY = (
 )
 GATED = (
     "401 Client Error. (Request ID: Root=1-0000)\n\nCannot access gated repo for url "
-    "https://huggingface.co/{0}/resolve/main/config.yaml.\nAccess to model {0} is restricted. "
+    "https://hf.co/{0}/resolve/main/config.yaml.\nAccess to model {0} is restricted. "
     "You must have access to it and be authenticated to access it. Please log in."
 )
 NOT_THERE = (

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from usina.apps.threed.foreign.received import Received, checked
-from usina.apps.threed.mesh import measure
+from usina.apps.threed.mesh import Measures, measure
 from usina.apps.threed.preview import ROUND, draw_preview
 from usina.apps.threed.studio import set_up
 from usina.imaging.array import Field
@@ -28,24 +28,26 @@ Z_UP_X_FRONT: Final[Turn] = ((0, 1, 0), (0, 0, 1), (1, 0, 0))
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a program made: ``front`` turns it so that its front shows in the picture; ``facts``
-    and ``notices`` go into the report."""
+    """What a program made, and what was found of it: ``front`` turns it so that its front shows in
+    the picture; ``facts`` and ``notices`` go into the report."""
 
     received: Received
+    found: Measures
+    largest_piece_share: float
     front: Turn = AS_IT_IS
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notices: Sequence[Notice] = ()
 
 
-def judge(job: Job, received: Received) -> Received:
+def judge(job: Job, received: Received) -> Made:
     """What may be believed of it, told as metrics that gates look at; raises `Failure`."""
     with job.stage("judge"):
         sound = checked(received)
-        measures = measure(sound.points, sound.faces)
-        job.metric("watertight", measures.watertight)
-        job.metric("faces", measures.faces)
-        job.metric("largest_piece_share", round(sound.largest_piece_share(), 4))
-    return sound
+        found, share = measure(sound.points, sound.faces), round(sound.largest_piece_share(), 4)
+        job.metric("watertight", found.watertight)
+        job.metric("faces", found.faces)
+        job.metric("largest_piece_share", share)
+    return Made(sound, found, share)
 
 
 def show(job: Job, made: Made, upto: float) -> None:
@@ -64,16 +66,14 @@ def show(job: Job, made: Made, upto: float) -> None:
 
 def tell(job: Job, made: Made) -> None:
     """``report.json``; lengths are in the unit of the file, which no model knows the size of."""
-    received = made.received
-    measures = measure(received.points, received.faces)
     job.report(
         {
-            "vertices": measures.vertices,
-            "faces": measures.faces,
-            "watertight": measures.watertight,
-            "largest_piece_share": round(received.largest_piece_share(), 4),
-            "bounds": _plain(measures.bounds),
-            "textured": received.texture is not None,
+            "vertices": made.found.vertices,
+            "faces": made.found.faces,
+            "watertight": made.found.watertight,
+            "largest_piece_share": made.largest_piece_share,
+            "bounds": _plain(made.found.bounds),
+            "textured": made.received.texture is not None,
             **made.facts,
             "warnings": [notice.as_json() for notice in made.notices],
         }

@@ -21,6 +21,7 @@ from usina.imaging.array import Anything, Bytes, Field
 
 _MAX_TEXELS: Final = 8192 * 8192
 _DEEPEST: Final = 64
+_MOST: Final = 100_000_000
 _MAGIC: Final = 0x46546C67
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _TYPES: Final = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -29,12 +30,19 @@ _TRIANGLES: Final = 4
 _KNOWN: Final = frozenset(("KHR_materials_unlit", "KHR_texture_transform", "EXT_texture_webp"))
 
 
+_FAULTS: Final = (
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError),
+    *(RecursionError, SyntaxError, OSError, struct.error, Image.DecompressionBombError),
+)
+"""What a file can make this reader, and the decoder of its pictures, stumble over."""
+
+
 def read_glb(path: Path) -> Received:
     """The whole scene as one surface; raises `usina_runner.Failure` for what can not be
     read."""
     try:
         return _read(path.read_bytes())
-    except (KeyError, IndexError, TypeError, ValueError, struct.error, OSError) as error:
+    except _FAULTS as error:
         raise unreadable(f"{type(error).__name__} {error}") from None
 
 
@@ -61,13 +69,15 @@ class _File:
             _WIDTHS[told["type"]],
             told["count"],
         )
+        if not 0 <= count <= _MOST:
+            raise ValueError(f"accessor {number} counts {count}")
         if "bufferView" not in told:
             return np.zeros((count, width), dtype=kind)
         view = self.told["bufferViews"][told["bufferView"]]
         data = self.view(told["bufferView"])[told.get("byteOffset", 0) :]
         row = kind.itemsize * width
         stride = view.get("byteStride") or row
-        if count < 0 or stride < row or (count and (count - 1) * stride + row > len(data)):
+        if stride < row or (count and (count - 1) * stride + row > len(data)):
             raise ValueError(f"accessor {number} reaches beyond its bytes")
         if count == 0:
             return np.zeros((0, width), dtype=kind)

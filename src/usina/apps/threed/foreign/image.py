@@ -5,7 +5,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from usina.apps.threed.foreign.cause import cause_of
-from usina.apps.threed.foreign.delivery import AS_IT_IS, Made, Turn, judge, show, tell
+from usina.apps.threed.foreign.delivery import AS_IT_IS, Turn, judge, show, tell
 from usina.apps.threed.foreign.glb import read_glb
 from usina.apps.threed.foreign.home import Home, NotInstalled, find_home
 from usina.apps.threed.foreign.keeper import Keeper
@@ -70,16 +70,22 @@ class ImageModel:
     def main(self, job: Job, keeper: Keeper | None) -> None:
         """One job; a result of the model is judged before it is believed."""
         made = _Run(self, job, keeper)
-        received, front = judge(job, made.received()), self.front
+        received = made.received()
         if self.rewritten:
-            received, front = received.turned(np.array(front, dtype=np.float64)), AS_IT_IS
-            (job.outputs / "mesh.glb").write_bytes(received.as_glb())
+            received = received.turned(np.array(self.front, dtype=np.float64))
+        product = replace(
+            judge(job, received),
+            front=AS_IT_IS if self.rewritten else self.front,
+            facts=made.facts(),
+            notices=made.picture.notices,
+        )
+        if self.rewritten:
+            (job.outputs / "mesh.glb").write_bytes(product.received.as_glb())
         else:
             shutil.copyfile(made.mesh, job.outputs / "mesh.glb")
         job.artifact("mesh.glb", "model")
         made.hand_on_beside()
         job.progress(_JUDGED)
-        product = Made(received, front, made.facts(), made.picture.notices)
         show(job, product, _SHOWN)
         tell(job, product)
 

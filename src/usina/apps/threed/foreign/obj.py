@@ -22,7 +22,10 @@ def read_obj(path: Path) -> Received:
     more corners are cut into triangles. Raises `usina_runner.Failure`."""
     try:
         return _read(path)
-    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
+    except (
+        *(IndexError, ValueError, OverflowError, SyntaxError, OSError),
+        Image.DecompressionBombError,
+    ) as error:
         raise unreadable(f"{type(error).__name__} {error}") from None
 
 

@@ -6,13 +6,14 @@ import shutil
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from usina.apps.threed.foreign.cause import cause_of
-from usina.apps.threed.foreign.delivery import Z_UP_X_FRONT, Made, judge, show, tell
+from usina.apps.threed.foreign.delivery import Z_UP_X_FRONT, judge, show, tell
 from usina.apps.threed.foreign.home import NotInstalled, find_config, find_home
 from usina.apps.threed.foreign.obj import read_obj
 from usina.apps.threed.foreign.override import override, said
@@ -47,15 +48,15 @@ def make(job: Job) -> None:
     with job.stage("model"):
         trial.run()
     mesh = trial.mesh()
-    received = judge(job, read_obj(mesh).turned(np.array(Z_UP_X_FRONT, dtype=np.float64)))
-    surface = received.as_textured()
+    made = judge(job, read_obj(mesh).turned(np.array(Z_UP_X_FRONT, dtype=np.float64)))
+    made = replace(made, facts=trial.facts())
+    surface = made.received.as_textured()
     jpeg = encode_jpeg(surface.texture)
     (job.outputs / "mesh.glb").write_bytes(to_glb(surface, jpeg, "model"))
     job.artifact("mesh.glb", "model")
     (job.outputs / "mesh.zip").write_bytes(to_zip(surface, jpeg))
     job.artifact("mesh.zip", "data")
     job.progress(_JUDGED)
-    made = Made(received, facts=trial.facts())
     show(job, made, _SHOWN)
     tell(job, made)
 
