@@ -24,7 +24,7 @@ from usina.apps.cog.spec import Spec
 from usina_runner import Failure, Job
 
 _TICK_SECONDS: Final = 0.05
-_HEARD_WITHIN_SECONDS: Final = 5.0
+_HEARD_WITHIN_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
 _QUIET_LOOKS: Final = 10
 _CANCEL_SECONDS: Final = 0.5
