@@ -15,7 +15,7 @@ KEYS = {
     *("id", "model", "model_version", "status", "progress", "stage", "params", "inputs"),
     *("priority", "attempt", "max_attempts", "labels", "created_at", "started_at", "finished_at"),
     *("queue_position", "waiting_reason", "cancel_requested_at", "error", "artifacts", "metrics"),
-    *("strict", "gates"),
+    *("strict", "gates", "reuse", "reused_from"),
 }
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -38,6 +38,7 @@ async def test_succeeded(api: Api) -> None:
     assert set(job) == KEYS
     assert (job["status"], job["progress"], job["error"]) == ("SUCCEEDED", 1, None)
     measured = {"queued_seconds", "run_seconds", "peak_memory_bytes", "sandbox", "told"}
+    measured |= {"peak_gpu_memory_bytes"}
     assert measured == set(job["metrics"])
     names = {artifact["name"]: artifact for artifact in job["artifacts"]}
     assert {"report.json", "artifact-1.bin", "artifact-2.bin"} <= set(names)

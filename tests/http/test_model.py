@@ -9,7 +9,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEYS = {
     *("name", "version", "task", "description", "license", "input_schema", "params_schema"),
     *("default_params", "resources", "timeout_seconds", "available", "unavailable_reason"),
-    "gates",
+    *("gates", "terms", "weights", "installable"),
 }
 
 
@@ -21,7 +21,7 @@ async def test_every_model_is_listed_by_name(api: Api) -> None:
     assert listed["next_cursor"] is None
     for model in listed["items"]:
         assert set(model) == KEYS
-        assert set(model["resources"]) == {"gpu", "memory_bytes", "slots"}
+        assert set(model["resources"]) == {"gpu", "memory_bytes", "slots", "gpu_memory_bytes", "cpu"}
         assert model["available"] is (model["unavailable_reason"] is None)
         assert (await api.get(f"/api/v1/models/{model['name']}")).json() == model
 

@@ -41,6 +41,7 @@ async def test_a_schedule_is_made_and_found(api: Api) -> None:
         "timeout_seconds": None,
         "labels": {},
         "strict": False,
+        "reuse": False,
         "callback_url": None,
     }
     next_at = datetime.fromisoformat(made["next_at"])

@@ -89,12 +89,13 @@ def resolve(tx: Transaction, organization_id: str, checked: Sequence[Checked]) -
 def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Source]) -> NewJob:
     request, model = checked.request, checked.model
     needs = model.resources
+    card_bytes = needs.gpu_memory_bytes if needs.gpu else 0
     return NewJob(
         organization_id=organization_id,
         model=model.name,
         model_version=model.version,
         queue=model.queue,
-        needs=Room(needs.slots, needs.memory_bytes, needs.gpu, needs.gpu_memory_bytes),
+        needs=Room(needs.slots, needs.memory_bytes, needs.gpu, card_bytes),
         params=checked.params,
         inputs={k: list(v) if isinstance(v, list) else v for k, v in request.inputs.items()},
         references=tuple(_references(checked, sources)),
