@@ -21,7 +21,8 @@ async def test_every_model_is_listed_by_name(api: Api) -> None:
     assert listed["next_cursor"] is None
     for model in listed["items"]:
         assert set(model) == KEYS
-        assert set(model["resources"]) == {"gpu", "memory_bytes", "slots", "gpu_memory_bytes", "cpu"}
+        needs = {"gpu", "memory_bytes", "slots", "gpu_memory_bytes", "cpu"}
+        assert set(model["resources"]) == needs
         assert model["available"] is (model["unavailable_reason"] is None)
         assert (await api.get(f"/api/v1/models/{model['name']}")).json() == model
 
