@@ -39,11 +39,20 @@ ENTRY: dict[str, Any] = {
         "properties": {"texture_size": {"type": "integer", "minimum": 256, "maximum": 4096}},
     },
     "default_params": {"texture_size": 1024},
-    "resources": {"gpu": 0, "memory_bytes": 1024**3, "slots": 1},
+    "resources": {
+        "gpu": 0,
+        "memory_bytes": 1024**3,
+        "slots": 1,
+        "gpu_memory_bytes": 0,
+        "cpu": True,
+    },
     "timeout_seconds": 600,
     "gates": [],
     "available": True,
     "unavailable_reason": None,
+    "terms": None,
+    "weights": [],
+    "installable": False,
 }
 
 

@@ -12,7 +12,7 @@ from usina.faces.cli.failure import ExitCode
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "command-line.md"
 GROUPS = {
     *("jobs", "files", "db", "admin", "organization", "user", "key", "runner"),
-    "keys",
+    *("keys", "beds"),
     *("queues", "workers", "schedules", "webhooks"),
 }
 
