@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.avatars.painted.conftest import room
 from tests.avatars.painted.program import MODEL, PLAIN, PYTHON, SCRIPT, WHOLE, job
 from tests.avatars.program import astronaut, photo
 from tests.threed.program import Channel
+from usina.apps.avatars.diffusion import local
 from usina.apps.avatars.diffusion.engine import FolderPlace, NoEngine, check_engine, find_engine
 from usina.apps.avatars.diffusion.folder import BadFolder, check_folder
 from usina.apps.avatars.diffusion.local import LocalPainter
@@ -98,7 +100,7 @@ async def test_the_same_seed_makes_the_same_pixels(painter: Studio) -> None:
 
 
 @inside
-async def test_a_cancel_between_steps_leaves_the_next_job_a_warm_painter(painter: Studio) -> None:
+async def test_a_cancel_between_steps_ends_the_job_and_not_the_painter(painter: Studio) -> None:
     long = await submitted(painter, steps=150, strength=1.0)
     followed = painter.platform.events.follow(painter.caller.organization_id, long["id"], None)
     async for event in followed:
@@ -109,7 +111,20 @@ async def test_a_cancel_between_steps_leaves_the_next_job_a_warm_painter(painter
     assert ended["status"] == "CANCELLED"
     after = await over(painter, (await submitted(painter))["id"])
     assert after["status"] == "SUCCEEDED", after["error"]
-    stages = [each["stage"] for each in await told(painter, after, "job.progress")]
+
+
+def test_a_picture_that_is_left_between_steps_leaves_the_pipeline_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_STOP_SECONDS", 60.0)  # however busy the machine is
+    square = np.asarray(astronaut().resize((64, 64)))
+    with closing(LocalPainter(FolderPlace(PLAIN, str(PYTHON)), SCRIPT)) as painter:
+        long = replace(asked("a portrait"), steps=150, strength=1.0)
+        with pytest.raises(usina_runner.Cancelled):
+            painter.paint(job(tmp_path / "long", b"", Channel("paint")), square, long)
+        channel = Channel()
+        painter.paint(job(tmp_path / "next", b"", channel), square, asked("a portrait"))
+    stages = [each.get("stage") for each in channel.of("progress")]
     assert "paint" in stages
     assert "load" not in stages
 
