@@ -74,6 +74,7 @@ async def test_what_is_passed_by_is_not_read(database: Database) -> None:
     await queue(database, owner, 50, model="heavy")
     one = candidate._LANE.where(candidate.jobs.c.model == "light")
     values = {"the_queue": "default", "owner": owner, "share": 1, "memory": 1, "gpus_most": 0}
+    values["gpu_memory"] = 0
     plan = await database.read(lambda tx: plan_of(tx, one, values))
     assert "ix_jobs_ready_model" in plan
     assert "TEMP B-TREE" not in plan
