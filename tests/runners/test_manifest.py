@@ -286,6 +286,8 @@ async def test_a_home_in_env_does_what_one_in_the_environment_does(
         f"SF3D_PYTHON_PATH={sys.executable}\nSF3D_SCRIPT_PATH=/somewhere/run.py\n"
     )
     monkeypatch.chdir(tmp_path)
+    for name in ("SF3D_PYTHON_PATH", "SF3D_SCRIPT_PATH"):
+        monkeypatch.delenv(name, raising=False)
     here = load_manifest(folder, Settings().homes())
 
     assert here.argv()[0] == sys.executable
