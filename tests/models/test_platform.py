@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group
 GIBIBYTE = 1024**3
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Api]:
     """A platform with one GPU to lend, and two models installed."""
     folder = tmp_path_factory.mktemp("models")

@@ -17,8 +17,9 @@ from tests.torture.invariant import violations
 from tests.torture.platform import Running, get_json, running, start
 from usina.kernel.failpoints import NAMES
 
-PLACES = sorted(name for name in NAMES if not name.startswith("copy."))
-"""Where a platform may die. The places of `usina db copy` are visited in tests/moving."""
+PLACES = sorted(name for name in NAMES if not name.startswith(("copy.", "reuse.")))
+"""Where a platform may die. The places of `usina db copy` are visited in tests/moving, those of an
+earlier result in test_reuse.py."""
 
 DRAIN_SECONDS = 60
 _TIDY_SECONDS = 5
