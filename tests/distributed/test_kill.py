@@ -16,8 +16,8 @@ def test_a_killed_workers_job_runs_again_elsewhere(works: Works) -> None:
     job = user.submit(seconds=4)
     user.running(job)
     first, second = holder_first(site, works.worker, other)
+    until(lambda: programs_of(site, first))
     programs = programs_of(site, first)
-    assert programs
     first.kill()
     until(lambda: not any(alive(pid) for pid in programs), 5)
     assert user.outcome(job) == SUCCEEDED_ONCE

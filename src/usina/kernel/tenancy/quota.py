@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.tenancy.table import organizations
 
-_KNOWN_SECONDS: Final = 1.0
+KNOWN_SECONDS: Final = 1.0
+"""How old what a process knows may be, should no word of a change have reached it."""
 
 QUOTAS: Final = "quotas"
 """The kind of the bus's topics that say that quotas have changed."""
@@ -70,7 +71,7 @@ class Quotas:
                 rows = await self._database.read(lambda tx: tx.execute(_LIMITED).all())
                 if when == self._forgotten:
                     self._own = {row.id: quota_of(row).least(self.most) for row in rows}
-                    self._known_until = self._monotonic() + _KNOWN_SECONDS
+                    self._known_until = self._monotonic() + KNOWN_SECONDS
 
     @property
     def _is_known(self) -> bool:
