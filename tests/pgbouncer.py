@@ -52,14 +52,20 @@ class Pooler:
         root = os.geteuid() == 0
         if root:
             shutil.chown(self._folder, "pgserver")
-        self._process = subprocess.Popen(
-            [program, "-q", self._settings],
-            user="pgserver" if root else None,  # it refuses to be root, as the server does
-            stderr=subprocess.DEVNULL,
-        )
+        with (self._folder / "said").open("ab") as said:
+            self._process = subprocess.Popen(
+                [program, "-q", self._settings],
+                user="pgserver" if root else None,  # it refuses to be root, as the server does
+                stderr=said,
+            )
         while not self._listens():
-            assert self._process.poll() is None, (self._folder / "log").read_text()
+            assert self._process.poll() is None, self._last_words()
             time.sleep(0.01)
+
+    def _last_words(self) -> str:
+        assert self._process is not None
+        told = [path.read_text() for path in sorted(self._folder.iterdir()) if path.is_file()]
+        return f"PgBouncer ended with {self._process.returncode}: {told}"
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

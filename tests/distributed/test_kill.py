@@ -16,7 +16,6 @@ def test_a_killed_workers_job_runs_again_elsewhere(works: Works) -> None:
     job = user.submit(seconds=4)
     user.running(job)
     first, second = holder_first(site, works.worker, other)
-    until(lambda: programs_of(site, first))
     programs = programs_of(site, first)
     first.kill()
     until(lambda: not any(alive(pid) for pid in programs), 5)
@@ -133,6 +132,7 @@ def alive(pid: int) -> bool:
 
 
 def holder_first(site: Site, *workers: Part) -> tuple[Part, Part]:
-    """The worker with a program first."""
+    """The worker with a program first; a job runs a moment before its program does."""
     one, other = workers
+    until(lambda: any(programs_of(site, worker) for worker in workers))
     return (one, other) if programs_of(site, one) else (other, one)

@@ -39,9 +39,15 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
 
 
 async def begin(plant: Plant, model: str = "saver-v1", **params: Any) -> str:
+    """Returns when the program itself has spoken: what runs by the log alone may not have begun,
+    and a worker that stops gives that back."""
     [job] = await plant.platform.jobs.submit(plant.caller, [JobRequest(model, params)])
-    await plant.follow(job.id, "job.progress" if model == "saver-v1" else "job.running")
+    await plant.follow(job.id, "job.progress")
     return job.id
+
+
+async def begin_echo(plant: Plant, seconds: float) -> str:
+    return await begin(plant, "echo-v1", seconds=seconds, progress_steps=100)
 
 
 async def last(plant: Plant, job_id: str) -> dict[str, Any]:
@@ -68,7 +74,7 @@ async def workers_known(plant: Plant) -> int:
 
 
 async def test_within_the_grace_what_runs_ends_and_nothing_begins(plant: Plant) -> None:
-    running = [await begin(plant, "echo-v1", seconds=1) for _ in range(2)]
+    running = [await begin_echo(plant, 1) for _ in range(2)]
     [waiting] = await plant.submit()
     await plant.worker.stop()
     for job_id in running:
@@ -80,7 +86,7 @@ async def test_within_the_grace_what_runs_ends_and_nothing_begins(plant: Plant) 
 
 
 async def test_leases_are_renewed_while_it_stops(plant: Plant) -> None:
-    job_id = await begin(plant, "echo-v1", seconds=60)
+    job_id = await begin_echo(plant, 60)
     stopping = asyncio.create_task(plant.worker.stop())
     for _ in range(3):
         before = await expiry(plant, job_id)
@@ -192,7 +198,7 @@ async def test_a_drained_worker_ends_what_runs_and_begins_nothing(tmp_path: Path
     """It hears of it at once, long before its next heartbeat."""
     async with with_grace(tmp_path, 0, slots=1, heartbeat_seconds=60) as running:
         plant = Plant.of(running)
-        job_id = await begin(plant, "echo-v1", seconds=0.5)
+        job_id = await begin_echo(plant, 0.5)
         waiting = await plant.submit(3)
         [worker] = (await plant.platform.workers.list(None, 9)).items
         assert (worker.draining, worker.busy_slots) == (False, 1)
