@@ -30,6 +30,10 @@ logfile = {folder}/log
 """
 
 
+class _Died(AssertionError):
+    """With its last words."""
+
+
 class Pooler:
     """A pooler that has ``connections`` to the server, for each database."""
 
@@ -47,6 +51,13 @@ class Pooler:
         return f"postgresql://postgres@/{name}?host={self._folder}&port={_PORT}"
 
     def start(self) -> None:
+        """It has been seen to die at its start without a word; then it is started once more."""
+        try:
+            self._start()
+        except _Died:
+            self._start()
+
+    def _start(self) -> None:
         program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
         assert program, "the tests use PgBouncer: apt-get install pgbouncer"
         root = os.geteuid() == 0
@@ -59,7 +70,8 @@ class Pooler:
                 stderr=said,
             )
         while not self._listens():
-            assert self._process.poll() is None, self._last_words()
+            if self._process.poll() is not None:
+                raise _Died(self._last_words())
             time.sleep(0.01)
 
     def _last_words(self) -> str:
