@@ -252,6 +252,10 @@ class User:
         """How many seconds it took until the job was running."""
         return until(lambda: self.job(job_id)["status"] == "RUNNING", seconds)
 
+    def in_progress(self, job_id: str, seconds: float = 30) -> None:
+        """Waits until the job's program has said that it gets on."""
+        until(lambda: "job.progress" in self.types(job_id), seconds)
+
     def types(self, job_id: str) -> list[str]:
         """The types of its events, which have no gap."""
         events = self.get(f"/jobs/{job_id}/events?limit=200")["items"]

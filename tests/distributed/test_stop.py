@@ -48,9 +48,9 @@ def test_a_worker_that_is_told_to_stop_is_gone_within_its_grace_and_a_little(
         for worker in workers:
             worker.logged(" ready.", 60)
     until(lambda: len(user.get("/workers")["items"]) == 2, 60)
-    jobs = user.submit_many(2, seconds=300)
+    jobs = user.submit_many(2, seconds=300, progress_steps=3000)
     for job in jobs:
-        user.running(job)
+        user.in_progress(job)
     trouble(redis)
     began = monotonic()
     for worker in workers:

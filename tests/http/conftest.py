@@ -98,11 +98,18 @@ class Api:
         return job
 
     async def running(self, **submission: Any) -> dict[str, Any]:
-        """A job whose program is at work."""
+        """A job that a worker has taken; its program may not have begun."""
+        return await self.reached("job.running", **submission)
+
+    async def in_progress(self, **params: Any) -> dict[str, Any]:
+        """A job whose program has said that it gets on."""
+        return await self.reached("job.progress", params={"progress_steps": 100, **params})
+
+    async def reached(self, kind: str, **submission: Any) -> dict[str, Any]:
         job = await self.submit(**submission)
         followed = self.platform.events.follow(self.caller.organization_id, job["id"], None)
         async for event in followed:
-            if event is not None and event.type == "job.running":
+            if event is not None and event.type == kind:
                 break
         return (await self.get(f"/api/v1/jobs/{job['id']}")).json()
 

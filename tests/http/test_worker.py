@@ -50,7 +50,7 @@ async def test_a_job_says_which_layers_were_on(api: Api) -> None:
 async def test_a_worker_is_drained_and_takes_jobs_again(operator: Api) -> None:
     [worker] = (await operator.get("/api/v1/workers")).json()["items"]
     address = f"/api/v1/workers/{worker['id']}"
-    first = await operator.running(params={"seconds": 2})
+    first = await operator.in_progress(seconds=2)
     try:
         for path in (f"{address}/drain", f"{address}/drain/"):
             answer = await operator.post(path)

@@ -71,11 +71,11 @@ class Office:
 
     async def running(self, model: str = "echo-v1", **params: Any) -> str:
         """A job whose program is at work."""
-        job_id = await self.submit(model, **params)
-        kind = "job.running" if model == "echo-v1" else "job.progress"
+        steps = {"progress_steps": 100} if model == "echo-v1" else {}
+        job_id = await self.submit(model, **steps, **params)
         owner = self.caller.organization_id
         async for event in self.platform.events.follow(owner, job_id, None):
-            if event is not None and event.type == kind:
+            if event is not None and event.type == "job.progress":
                 break
         return job_id
 

@@ -171,8 +171,8 @@ async def test_a_stop_hands_running_jobs_back_and_a_start_goes_on(tmp_path: Path
     options = settings(tmp_path, slots=1)
     async with embedded(options) as running:
         first = Plant.of(running)
-        [job_id, waiting] = await first.submit(2, seconds=0.3)
-        await first.follow(job_id, "job.running")
+        [job_id, waiting] = await first.submit(2, seconds=2, progress_steps=100)
+        await first.follow(job_id, "job.progress")
     assert programs(options.data) == []
     assert list((options.data / "work").iterdir()) == []
     async with embedded(options) as running:
