@@ -36,7 +36,8 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_BYTES}", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode == 0:
         yield folder
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: who walks over all folders at this moment, as a check of runners does, holds it.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
         return
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_DISK_BYTES, before[1]))
