@@ -86,6 +86,16 @@ class Box:
 
         await until(holds)
 
+    async def until_lacking(self, model: str, words: str) -> None:
+        """The catalogue says so of the model's jobs."""
+        found = self.plant.platform.registry.get(model)
+        assert found is not None
+
+        async def told() -> bool:
+            return words in (await self.plant.platform.jobs.why_waiting([found])).get(model, "")
+
+        await until(told)
+
 
 @pytest_asyncio.fixture
 async def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Box]:
@@ -158,6 +168,9 @@ async def test_a_sick_gpu_is_out_of_service_until_its_driver_calls_it_well(box: 
     await box.until_reason(LARGE, "the driver asks for this to recover it: Drain and Reset")
     waiting = await box.submit("large-v1")
     assert (await box.plant.get(waiting)).waiting_reason == "no_worker"
+    await box.until_lacking(
+        "large-v1", "a GPU with 18.6 GiB and the largest in service has 15.0 GiB"
+    )
     box.says(health={LARGE: {"recovery": "N/A"}})
     assert await box.device(await box.plant.end(waiting)) == LARGE
     box.logs("NVRM: Xid (PCI:0000:3b:00): 79, pid=1122, name=python, GPU has fallen off the bus.")
