@@ -19,7 +19,7 @@ OTHERS := $(COG)/old/.installed $(COG)/new/.installed $(DIFFUSERS)/.installed \
 	$(VALIDATOR)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help tools ceph setup demo run test test-s3 check format proto bench verification fuzz torture lock clean
+.PHONY: help tools ceph setup demo run test test-s3 test-gpu check format proto bench verification fuzz torture lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -82,6 +82,10 @@ ceph: # A real object gateway, by apt where we may
 test-s3: setup ceph ## The tests of buckets over Ceph, which checks signatures
 	$(BIN)/python -m tests.storage.ceph $(BIN)/python -m pytest -k "not folder" \
 		tests/storage tests/storage/strict.py tests/files tests/http/test_form.py
+
+test-gpu: setup $(if $(TORCH_PYTHON),,$(DIFFUSERS)/.installed) ## A real GPU, with torch and diffusers; TORCH_PYTHON=/path/to/python
+	USINA_TEST_TORCH_PYTHON=$(or $(TORCH_PYTHON),$(DIFFUSERS)/bin/python) \
+		$(BIN)/python -m pytest -v tests/worker/gpu/real.py
 
 check: setup ## Lint, types, and the order of the house
 	$(BIN)/ruff check .

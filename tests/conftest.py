@@ -11,7 +11,6 @@ from tests.clock import FakeClock
 from tests.databases import DATABASES
 from tests.old_python import old_python
 from tests.postgres import postgres_server
-from tests.worker.gpu.real import why_no_gpu
 from usina.kernel.db.postgres import PostgresDatabase
 from usina.kernel.db.unit_of_work import Database
 
@@ -19,8 +18,7 @@ from usina.kernel.db.unit_of_work import Database
 def pytest_report_header() -> str:
     found = old_python()
     stands_in = "" if found.version.startswith("3.8.") else " stands in for Python 3.8"
-    gpu = why_no_gpu() or "there is one"
-    return f"oldest python: {found.version} at {found.path}{stands_in}; gpu: {gpu}"
+    return f"oldest python: {found.version} at {found.path}{stands_in}"
 
 
 @pytest.fixture(autouse=True)

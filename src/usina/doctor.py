@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from usina.kernel.runners.sandbox import Sandbox
 from usina.kernel.runners.trial import missing, try_sandbox
 from usina.kernel.storage.s3_address import S3Place
 from usina.kernel.worker.gpu.cards import Cards
-from usina.kernel.worker.machine import this_machine
+from usina.kernel.worker.machine import Machine, this_machine
 from usina.settings import Settings, variable_of
 from usina.storage import s3_access, store_url
 
@@ -68,12 +68,16 @@ class Check:
 
 def diagnose(settings: Settings) -> list[Check]:
     """Every check, the platform's own first. Changes nothing but makes the data folder."""
-    return [
-        *_platform(settings),
-        *_sandbox(settings),
-        *_gpus(settings),
-        *_models(settings),
-    ]
+    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
+    cards = Cards(machine.gpus)
+    with closing(cards):
+        asyncio.run(cards.begin(since_boot=True))
+        return [
+            *_platform(settings),
+            *_sandbox(settings),
+            *_gpus(cards),
+            *_models(settings, machine, [cards.size(id_) for id_ in cards.ids]),
+        ]
 
 
 def settings_in_force(settings: Settings) -> list[tuple[str, str]]:
@@ -249,11 +253,8 @@ def _sandbox(settings: Settings) -> Iterator[Check]:
             yield Check("sandbox", shown, None, f"off: {why}", _WITHOUT[name])
 
 
-def _gpus(settings: Settings) -> Iterator[Check]:
-    """Those that a worker here would lend, and whether the driver says that they are well."""
-    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
-    cards = Cards(machine.gpus)
-    asyncio.run(cards.begin())
+def _gpus(cards: Cards) -> Iterator[Check]:
+    """Those that a worker here would lend, and whether they are well."""
     for card in cards.told():
         memory = card["memory_bytes"]
         size = f"{memory / 1024**3:.1f} GiB" if memory else "of unknown memory"
@@ -261,19 +262,24 @@ def _gpus(settings: Settings) -> Iterator[Check]:
         if card["reason"] is None:
             yield Check("gpu", card["id"], True, detail)
         else:
-            fix = "Look into dmesg for Xid, reset the GPU or restart the machine."
+            fix = (
+                f"Reset it (nvidia-smi --gpu-reset -i {card['id']}), else restart the machine; if "
+                "that does not help, it has to be looked at. dmesg | grep Xid says more."
+            )
             yield Check("gpu", card["id"], None, f"{detail}: {card['reason']}", fix)
+    if cards.log_refused is not None:
+        detail = f"not read ({cards.log_refused}): Xid errors are not seen, all else is"
+        yield Check("gpu", "kernel log", True, detail)
 
 
-def _models(settings: Settings) -> Iterator[Check]:
+def _models(settings: Settings, machine: Machine, gpu_bytes: Sequence[int]) -> Iterator[Check]:
     registry = asyncio.run(registry_of(settings))
     for problem in registry.problems:
         yield Check("model", "runner folder", False, problem, "Correct the manifest or remove it.")
-    machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     homes = {**homes_of(settings), **os.environ}
     for model in registry.all():
         detail = f"{model.version}, {model.license}"
-        found = lacks(model, settings.data, homes, machine)
+        found = lacks(model, settings.data, homes, machine, gpu_bytes)
         stopped = not model.available or any(each.stops for each in found)
         if not found:
             yield Check("model", model.name, True, detail)

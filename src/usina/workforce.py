@@ -55,6 +55,7 @@ async def make_worker(
     settings, bus = ground.settings, ground.bus
     machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     cards = Cards(machine.gpus)
+    ground.parts.callback(cards.close)
     pool, layers = await _enclosed_pool(ground, work_root, cards)
     artifacts = Artifacts(ground.database, ground.store, ground.clock)
     workshop = Workshop(

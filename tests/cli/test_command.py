@@ -50,6 +50,7 @@ ENTRY: dict[str, Any] = {
     "gates": [],
     "available": True,
     "unavailable_reason": None,
+    "waits_because": None,
     "terms": None,
     "weights": [],
     "installable": False,
@@ -270,14 +271,17 @@ def test_the_address_may_stand_in_a_dotenv_file(
 
 def test_the_catalogue(platform: FakePlatform, usina: Usina) -> None:
     away = ENTRY | {"name": "sf3d-v1", "available": False, "unavailable_reason": "set SF3D_PATH"}
-    platform.on("GET /api/v1/models", page([ENTRY, away]))
+    large = ENTRY | {"name": "large-v1", "waits_because": "it takes 2 GPU"}
+    platform.on("GET /api/v1/models", page([ENTRY, large, away]))
     platform.on("GET /api/v1/models/inflate-v1", answer(ENTRY))
 
     assert usina("models").out.splitlines() == [
         "inflate-v1\t1.0.0\timage-to-3d\tyes",
+        "large-v1\t1.0.0\timage-to-3d\tjobs wait: it takes 2 GPU",
         "sf3d-v1\t1.0.0\timage-to-3d\tno: set SF3D_PATH",
     ]
-    assert [entry["name"] for entry in usina("models", "--json").json] == ["inflate-v1", "sf3d-v1"]
+    names = [entry["name"] for entry in usina("models", "--json").json]
+    assert names == ["inflate-v1", "large-v1", "sf3d-v1"]
     assert usina("models", "inflate-v1", "--json").json == ENTRY
     shown = usina("models", "inflate-v1").out
     assert "  image  needed" in shown

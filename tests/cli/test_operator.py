@@ -157,7 +157,7 @@ def test_a_schedule_is_deleted(platform: FakePlatform, usina: Usina) -> None:
         ("slot", "at place 3: every slot is busy"),
         ("retry_delay", "until the next attempt"),
         ("queue_paused", "the queue is paused"),
-        ("no_worker", "no worker takes from its queue"),
+        ("no_worker", "no worker can run it now; usina models echo-v1 says why"),
     ],
 )
 def test_a_job_says_in_words_why_it_waits(

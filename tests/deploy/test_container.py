@@ -120,3 +120,4 @@ def test_the_lock_of_the_image_is_a_part_of_the_lock() -> None:
     assert len(image) > 40
     assert image <= pinned(ROOT / "requirements.lock")
     assert not any(name.startswith(("pytest", "moto", "nodejs")) for name in image)
+    assert any(name.startswith("onnxruntime==") for name in image), "yolo-onnx runs in it"

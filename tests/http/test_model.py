@@ -9,7 +9,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEYS = {
     *("name", "version", "task", "description", "license", "input_schema", "params_schema"),
     *("default_params", "resources", "timeout_seconds", "available", "unavailable_reason"),
-    *("gates", "terms", "weights", "installable"),
+    *("gates", "terms", "weights", "installable", "waits_because"),
 }
 
 

@@ -229,6 +229,38 @@ async def test_what_a_model_lacks_is_told_with_its_fix(manifest: Manifest, tmp_p
     own.write_bytes(WEIGHTS)
     assert lacks(here, data, {"TINY_WEIGHTS": str(own)}, machine) == []
 
-    needs = replace(here.resources, gpu=1, cpu=True, memory_bytes=4 * 1024**3)
-    large = lacks(replace(here, resources=needs), data, {"TINY_WEIGHTS": str(own)}, machine)
-    assert ["GPU" in each.what or "memory" in each.what for each in large] == [True, True]
+    needs = replace(here.resources, memory_bytes=4 * 1024**3)
+    [lack] = lacks(replace(here, resources=needs), data, {"TINY_WEIGHTS": str(own)}, machine)
+    assert "it takes 4.0 GiB of memory and here is 2.0 GiB" in lack.what
+
+
+GIB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("gpus", "needs", "sizes", "here"),
+    [
+        (1, 0, [16], None),
+        (1, 16, [8, 16], None),
+        (1, 20, [16, 20], None),
+        (1, 20, [], "a GPU with 20.0 GiB, and here there is none"),
+        (1, 20, [8, 16], "a GPU with 20.0 GiB, and here the largest has 16.0 GiB"),
+        (2, 20, [24], "2 GPUs with 20.0 GiB, and here there is 1, the largest has 24.0 GiB"),
+        (2, 20, [24, 16], "2 GPUs with 20.0 GiB, and here the largest has 24.0 GiB"),
+    ],
+)
+async def test_a_model_whose_gpus_are_not_here_is_told_with_what_to_do(
+    manifest: Manifest, tmp_path: Path, gpus: int, needs: int, sizes: list[int], here: str | None
+) -> None:
+    model = replace(await model_of(manifest), available=True, unavailable_reason=None)
+    asks = replace(model.resources, gpu=gpus, gpu_memory_bytes=needs * GIB, cpu=False)
+    machine = Machine(1, 2 * GIB)
+    for cpu in (False, True):
+        asked = replace(model, resources=replace(asks, cpu=cpu))
+        found = lacks(asked, tmp_path, {}, machine, [size * GIB for size in sizes])
+        assert len(found) == (here is not None)
+        for lack in found:
+            assert f"it takes {here}: none of its jobs can run" in lack.what
+            assert lack.fix.startswith("Run a worker where there is")
+            assert ("It can run without one" in lack.fix) is cpu
+            assert not lack.stops, "another machine may have them"

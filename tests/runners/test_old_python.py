@@ -17,8 +17,9 @@ def newest_feature_of(path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_file_uses_nothing_newer() -> None:
-    judged = newest_feature_of(usina_runner.__file__)
+def test_it_uses_nothing_newer() -> None:
+    [folder] = usina_runner.__path__
+    judged = newest_feature_of(folder)
     assert judged.returncode == 0, judged.stdout
 
 

@@ -94,6 +94,9 @@ def test_gpus_are_found_by_the_drivers_tool(
     tool.write_text("#!/bin/sh\necho GPU-a\necho GPU-b\n")
     tool.chmod(0o755)
     assert this_machine(1, 1, None).gpus == ("GPU-a", "GPU-b")
+    lost = "Unable to determine the device handle for GPU1: 0000:04:00.0: Unknown Error"
+    tool.write_text(f"#!/bin/sh\necho {lost!r}\necho GPU-a\nexit 15\n")
+    assert this_machine(1, 1, None).gpus == ("GPU-a",), "one that is lost hides no other"
     tool.write_text("#!/bin/sh\necho no driver\nexit 9\n")
     assert this_machine(1, 1, None).gpus == ()
 

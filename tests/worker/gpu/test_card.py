@@ -14,6 +14,7 @@ from tests.worker.conftest import Plant, settings, until
 from usina.app import Embedded, embedded
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.state import Status
+from usina.kernel.worker.gpu import kernel_log
 
 HERE = Path(__file__).parent
 MIB = 1024**2
@@ -28,11 +29,15 @@ class Box:
         self.seen = folder / "seen"
         self._state: dict[str, Any] = {
             "cards": [
-                {"index": 0, "uuid": SMALL, "name": "NVIDIA T4", "total": 15360, "idle": 3},
-                {"index": 1, "uuid": LARGE, "name": "NVIDIA H200", "total": 143771, "idle": 4},
+                {"index": 0, "uuid": SMALL, "name": "NVIDIA T4", "total": 15360, "idle": 3}
+                | {"place": "0000:18:00"},
+                {"index": 1, "uuid": LARGE, "name": "NVIDIA H200", "total": 143771, "idle": 4}
+                | {"place": "0000:3B:00"},
             ]
         }
         folder.mkdir()
+        self.kernel_log = folder / "kmsg"
+        self.kernel_log.touch()
         shutil.copy(HERE / "nvidia_smi.py", folder / "nvidia-smi").chmod(0o755)
         self.says()
 
@@ -40,6 +45,11 @@ class Box:
         whole = self.folder / "new.json"
         whole.write_text(json.dumps(self._state | state))
         whole.replace(self.folder / "cards.json")
+
+    def logs(self, text: str, priority: int = 3) -> None:
+        """A record of the kernel's log, as ``/dev/kmsg`` gives it."""
+        with self.kernel_log.open("a") as log:
+            log.write(f"{priority},9187,5140900000,-;{text}\n")
 
     def serve(self, running: Embedded) -> "Box":
         self.plant = Plant.of(running)
@@ -76,11 +86,22 @@ class Box:
 
         await until(holds)
 
+    async def until_lacking(self, model: str, words: str) -> None:
+        """The catalogue says so of the model's jobs."""
+        found = self.plant.platform.registry.get(model)
+        assert found is not None
+
+        async def told() -> bool:
+            return words in (await self.plant.platform.jobs.why_waiting([found])).get(model, "")
+
+        await until(told)
+
 
 @pytest_asyncio.fixture
 async def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Box]:
     made = Box(tmp_path / "driver")
     monkeypatch.setenv("PATH", f"{made.folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(kernel_log, "PLACE", made.kernel_log)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("USINA_TEST_CARDS", json.dumps({SMALL: 15360, LARGE: 143771}))
     monkeypatch.setenv("USINA_TEST_SEEN", str(made.seen))
@@ -140,6 +161,25 @@ async def test_an_ill_gpu_is_out_of_service_until_it_answers_again(box: Box) -> 
     await box.until_reason(LARGE, "NVIDIA-SMI has failed because it couldn't communicate")
     box.says()
     await box.until_reason(SMALL, None)
+
+
+async def test_a_sick_gpu_is_out_of_service_until_its_driver_calls_it_well(box: Box) -> None:
+    box.says(health={LARGE: {"recovery": "Drain and Reset"}})
+    await box.until_reason(LARGE, "the driver asks for this to recover it: Drain and Reset")
+    waiting = await box.submit("large-v1")
+    assert (await box.plant.get(waiting)).waiting_reason == "no_worker"
+    await box.until_lacking(
+        "large-v1", "a GPU with 18.6 GiB and the largest in service has 15.0 GiB"
+    )
+    box.says(health={LARGE: {"recovery": "N/A"}})
+    assert await box.device(await box.plant.end(waiting)) == LARGE
+    box.logs("NVRM: Xid (PCI:0000:3b:00): 79, pid=1122, name=python, GPU has fallen off the bus.")
+    await box.until_reason(LARGE, "Xid 79 in the kernel's log: it has fallen off the bus (pid=1122")
+    box.says(gone=[LARGE])
+    assert await box.device(await box.run()) == SMALL, "the other one is lent as before"
+    assert str((await box.cards())[LARGE]["reason"]).startswith("Xid 79")
+    box.says()
+    await box.until_reason(LARGE, None)
 
 
 async def test_a_gpu_on_which_cuda_does_not_begin_twice_is_put_out_of_service(box: Box) -> None:

@@ -124,6 +124,7 @@ class Model(Answer):
     gates: list[DeclaredGate] = []
     available: bool
     unavailable_reason: str | None = None
+    waits_because: str | None = None
 
 
 class JobStatus(StrEnum):

@@ -61,6 +61,7 @@ class Receiver:
         family = ThreadingHTTPServer
         self._server = family(("" if name else address, 0), Handler)
         self._server.daemon_threads = True
+        self.host = address
         self.address = f"http://{name or address}:{self._server.server_port}"
         Thread(target=self._server.serve_forever, daemon=True).start()
 

@@ -2,7 +2,8 @@
 
 A prediction is asked for with the job's id, so that asking twice makes no second one. Where the
 server can reach us, it answers at once and tells us how it goes; where it can not, or would not
-send its files that way, the one request stays open until it is done.
+send its files that way, the one request stays open until it is done. Other workers, and others
+altogether, may ask the same server: what it has no room for now is asked again.
 """
 
 import http.client
@@ -10,9 +11,11 @@ import queue
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final
 
 import usina_runner
@@ -33,7 +36,31 @@ _PERCENT: Final = re.compile(r"(\d{1,3})%\|")
 _UPTO: Final = 0.95
 _BUSY: Final = frozenset({http.client.CONFLICT, http.client.SERVICE_UNAVAILABLE})
 
+_DONE: Final = http.client.OK
+
 Prediction = dict[str, Any]
+Heard = queue.SimpleQueue[Any]
+"""Predictions as the server tells them, and what is told of what is done aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of what was done aside."""
+
+    made: Any
+    failed: BaseException | None = None
+
+    def take(self) -> Any:
+        if self.failed is not None:
+            raise self.failed
+        return self.made
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What is done now."""
+
+    name: str
 
 
 class Model:
@@ -50,6 +77,13 @@ class Model:
         """Whether the result can be told by a callback."""
         return self.reached and (not self.spec.files or self.server.is_new())
 
+    def may_show(self) -> bool:
+        """Whether a server whose request stays open may tell its log meanwhile. One that tries in
+        vain stands still for as long as its network lets it, so it is asked to only where that is
+        known to end soon: by the operator's word, or on this machine."""
+        receiver = self.listening()
+        return self.spec.callback is not None or ip_address(receiver.host).is_loopback
+
     def listening(self) -> Receiver:
         if self.receiver is None:
             connection = self.server.connect(_LOOK_SECONDS)
@@ -62,7 +96,7 @@ class Model:
 def main(job: Job, model: Model) -> None:
     talk = Talk(job, model)
     with job.stage("predicting", upto=_UPTO):
-        made = talk.told() if model.may_tell() else None
+        made = talk.told() if talk.aside(model.may_tell) else None
         if made is None:
             made = talk.waited()
     _judge(made)
@@ -92,7 +126,11 @@ def _unreadable(why: str) -> Failure:
 
 
 class Talk:
-    """One prediction on the server, until it is over."""
+    """One prediction on the server, until it is over.
+
+    What may take long is done aside, on a thread that knows nothing of the job: it tells what it
+    does by a queue, in which callbacks come too, and ends when nobody waits for it any more.
+    """
 
     def __init__(self, job: Job, model: Model) -> None:
         self._job, self._model, self._server = job, model, model.server
@@ -100,6 +138,13 @@ class Talk:
         self._folder.mkdir(exist_ok=True)
         self._shown = 0
         self._fraction = 0.0
+        self._left = Event()
+
+    def aside(self, act: Callable[[], Any]) -> Any:
+        """Does it, and hears meanwhile whether the job is to stop."""
+        heard: Heard = queue.SimpleQueue()
+        _begin(act, heard)
+        return self._next(heard, None).take()
 
     def told(self) -> Prediction | None:
         """Asks, and hears how it goes; null where the server does not reach us."""
@@ -107,10 +152,12 @@ class Talk:
         line = receiver.open(self._job.id, self._folder)
         asked = {"webhook": receiver.url_of(line)}
         asked |= {"webhook_events_filter": ["start", "logs", "completed"]}
+        _begin(lambda: self._ask({"Prefer": "respond-async"}, asked, line.heard), line.heard)
         try:
-            self._ask({"Prefer": "respond-async"}, asked)
+            self._until_taken(line.heard)
             made = self._follow(line)
         except usina_runner.Cancelled:
+            self._left.set()
             self._cancel(line)
             raise
         finally:
@@ -123,61 +170,84 @@ class Talk:
 
     def waited(self) -> Prediction:
         """Asks, and waits for the answer on the same connection."""
-        answers: queue.SimpleQueue[Prediction | BaseException] = queue.SimpleQueue()
+        if not self._model.reached or not self._model.may_show():
+            return self._wait({}, queue.SimpleQueue())
+        receiver = self._model.listening()
+        line = receiver.open(self._job.id, self._folder)
+        asked = {"webhook": receiver.url_of(line), "webhook_events_filter": ["start", "logs"]}
+        try:
+            return self._wait(asked, line.heard)
+        finally:
+            receiver.close(line)
+
+    def _wait(self, asked: dict[str, Any], heard: Heard) -> Prediction:
         open_ones: list[http.client.HTTPConnection] = []
 
-        def work() -> None:
-            try:
-                answers.put(self._ask({}, {}, open_ones))
-            except BaseException as error:
-                answers.put(error)
+        def ask() -> Prediction:
+            if not self._is_free():
+                self._until_free(heard)
+            return self._ask({}, asked, heard, open_ones)
 
-        Thread(target=work, daemon=True).start()
+        _begin(ask, heard)
         try:
-            made = self._next(answers, None)
+            while not isinstance(told := self._next(heard, None), _Answer):
+                self._show(told)
         except usina_runner.Cancelled:
+            self._left.set()
             self._server.cancel(self._job.id, _CANCEL_SECONDS)
             for connection in open_ones:
                 connection.close()
             raise
-        assert made is not None, "it waits without an end"
-        if isinstance(made, BaseException):
-            raise made
+        made = told.take()
         self._show(made)
         return made
 
-    def _next(self, answers: "queue.SimpleQueue[Any]", seconds: float | None) -> Any:
-        """The next answer; null when none comes in time. A job that is to stop stops."""
+    def _until_taken(self, heard: Heard) -> None:
+        """Until the server has taken the question. What it tells before that is kept."""
+        early: list[Prediction] = []
+        while not isinstance(told := self._next(heard, None), _Answer):
+            early.append(told)
+        told.take()
+        for each in early:
+            heard.put(each)
+
+    def _next(self, heard: Heard, seconds: float | None) -> Any:
+        """What is told next; null when nothing is in time. A job that is to stop stops."""
         until = None if seconds is None else time.monotonic() + seconds
         while until is None or time.monotonic() < until:
             self._job.check_cancelled()
             try:
-                return answers.get(timeout=_TICK_SECONDS)
+                told = heard.get(timeout=_TICK_SECONDS)
             except queue.Empty:
                 continue
+            if not isinstance(told, _Stage):
+                return told
+            self._job.progress(self._fraction, told.name)
         return None
 
     def _ask(
         self,
         headers: dict[str, str],
         more: dict[str, Any],
+        heard: Heard,
         open_ones: list[http.client.HTTPConnection] | None = None,
     ) -> Prediction:
         """Puts the prediction, as soon as the server is free for it."""
         body = Request({"id": self._job.id, "input": self._input(), **more})
         head = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
         path = f"/predictions/{self._job.id}"
-        while True:
+        while not self._left.is_set():
             connection = self._server.connect(None)
             if open_ones is not None:
                 open_ones[:] = [connection]
             try:
                 with self._server.request(connection, "PUT", path, body, head) as answer:
                     told = self._answered(answer)
-                if told is not None and (answer.status == http.client.OK or _is_new(told, more)):
-                    return told
-                if told is not None:
+                own = told is not None and (answer.status == _DONE or _is_new(told, more))
+                if told is not None and (not own or self._left.is_set()):
                     self._server.cancel(self._job.id, _LOOK_SECONDS)
+                if told is not None and own:
+                    return told
             except NoPrediction:
                 raise self._server.stranger() from None
             except Unreadable as wrong:
@@ -186,7 +256,8 @@ class Talk:
                 raise self._server.cut(error) from None
             finally:
                 connection.close()
-            self._until_free()
+            self._until_free(heard)
+        raise usina_runner.Cancelled
 
     def _answered(self, answer: http.client.HTTPResponse) -> Prediction | None:
         """What it says of the prediction; null where it is not free for it."""
@@ -196,20 +267,23 @@ class Talk:
             return read(_parts(answer), self._folder)
         raise refusal(self._server, answer.status, answer.read(_BLOCK))
 
-    def _until_free(self) -> None:
+    def _until_free(self, heard: Heard) -> None:
         """Another prediction is made there, or its setup runs."""
-        self._job.progress(self._fraction, "waiting for the server")
-        while True:
-            self._job.sleep(_TICK_SECONDS)
-            try:
-                health = self._server.health()
-            except Slow:
-                continue
-            if not health.working:
-                raise self._server.broken(health)
-            if health.status == "READY":
-                self._job.progress(self._fraction, "predicting")
-                return
+        heard.put(_Stage("waiting for the server"))
+        while not self._left.wait(_TICK_SECONDS) and not self._is_free():
+            pass
+        heard.put(_Stage("predicting"))
+
+    def _is_free(self) -> bool:
+        """An old one answers nothing while it makes a prediction whose request stays open; what it
+        is asked then it does later, even for somebody who has gone."""
+        try:
+            health = self._server.health(_LOOK_SECONDS)
+        except Slow:
+            return False
+        if not health.working:
+            raise self._server.broken(health)
+        return health.status == "READY"
 
     def _input(self) -> dict[str, Any]:
         spec = self._model.spec
@@ -254,6 +328,18 @@ class Talk:
         for found in _PERCENT.findall(fresh):
             self._fraction = max(self._fraction, _UPTO * min(int(found), 100) / 100)
         self._job.progress(self._fraction)
+
+
+def _begin(act: Callable[[], Any], heard: Heard) -> None:
+    """On a thread of its own; what came of it is told."""
+
+    def work() -> None:
+        try:
+            heard.put(_Answer(act()))
+        except BaseException as error:
+            heard.put(_Answer(None, error))
+
+    Thread(target=work, daemon=True).start()
 
 
 def _is_new(told: Prediction, asked: dict[str, Any]) -> bool:

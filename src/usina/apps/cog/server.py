@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from usina_runner import Failure
 
 _ANSWER_SECONDS: Final = 5.0
+_GLANCE_SECONDS: Final = 2.0
 _SMALL_BYTES: Final = 16 * 1024**2
 _WORDS: Final = 300
 _WORKING: Final = frozenset({"READY", "BUSY", "STARTING"})
@@ -102,9 +103,9 @@ class Server:
         finally:
             connection.close()
 
-    def health(self) -> Health:
+    def health(self, seconds: float = _ANSWER_SECONDS) -> Health:
         """How it does; raises `Slow`."""
-        status, told = self.ask("GET", "/health-check")
+        status, told = self.ask("GET", "/health-check", seconds)
         if status != http.client.OK or not isinstance(told, dict) or "status" not in told:
             raise self.stranger()
         table = cast(dict[str, Any], told)
@@ -132,7 +133,7 @@ class Server:
         """Whether it sends files inside of what it tells, as all do that name their version; older
         ones name files of their own disk instead."""
         try:
-            _, told = self.ask("GET", "/")
+            _, told = self.ask("GET", "/", _GLANCE_SECONDS)
         except Slow:
             return False
         return isinstance(told, dict) and "cog_version" in told

@@ -67,7 +67,9 @@ def show_model(
 
 
 def _available(model: "Model") -> str:
-    return "yes" if model.available else f"no: {model.unavailable_reason}"
+    if not model.available:
+        return f"no: {model.unavailable_reason}"
+    return f"jobs wait: {model.waits_because}" if model.waits_because else "yes"
 
 
 def _show_model(model: "Model") -> None:

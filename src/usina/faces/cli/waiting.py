@@ -9,11 +9,12 @@ _REASONS: Final = {
     "slot": "every slot is busy",
     "retry_delay": "until the next attempt",
     "queue_paused": "the queue is paused",
-    "no_worker": "no worker takes from its queue",
+    "no_worker": "no worker can run it now; usina models {model} says why",
     "quota": "the organization's quota is used up",
 }
 
 
 def reason_in_words(job: "Job") -> str:
     """Empty for a job that does not wait."""
-    return _REASONS.get(job.waiting_reason or "", job.waiting_reason or "")
+    reason = job.waiting_reason or ""
+    return _REASONS.get(reason, reason).format(model=job.model)

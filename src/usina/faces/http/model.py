@@ -1,5 +1,6 @@
 """The catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -76,6 +77,9 @@ class ModelDocument(BaseModel):
     unavailable_reason: str | None = Field(
         description="Why not, and the setting that would change it."
     )
+    waits_because: str | None = Field(
+        description="What the living workers lack for a job of it, which would wait for them."
+    )
 
 
 @router.get(
@@ -89,7 +93,10 @@ async def list_models(request: Request, call: Reading) -> Response:
     """Every model by name, also those that can not run here, with the reason."""
     query = read_query(request, PageQuery)
     models = call.platform.registry.all()
-    return json_response(page_by_name("models", query, models, model_document))
+    waiting = await call.platform.jobs.why_waiting(models)
+    return json_response(
+        page_by_name("models", query, models, lambda model: _document(model, waiting))
+    )
 
 
 @router.get(
@@ -103,11 +110,10 @@ async def get_model(name: str, call: Reading) -> Response:
     model = call.platform.registry.get(name)
     if model is None:
         raise NotFound
-    return json_response(model_document(model))
+    return json_response(_document(model, await call.platform.jobs.why_waiting([model])))
 
 
-def model_document(model: Model) -> dict[str, Any]:
-    """The model as clients see it (:class:`ModelDocument`)."""
+def _document(model: Model, waiting: Mapping[str, str]) -> dict[str, Any]:
     manifest = model.manifest
     return {
         "name": model.name,
@@ -129,4 +135,5 @@ def model_document(model: Model) -> dict[str, Any]:
         ],
         "available": model.available,
         "unavailable_reason": model.unavailable_reason,
+        "waits_because": waiting.get(model.name) if model.available else None,
     }

@@ -1,5 +1,6 @@
 """Room: what jobs take of a machine while they run, and what a worker has of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 
@@ -42,3 +43,21 @@ class Room:
     def of(self, whole: "Room") -> "Room":
         """What a job that needs this takes of a machine: with fewer slots than it asks for, all."""
         return replace(self, slots=min(self.slots, whole.slots))
+
+    def missing_in(self, rooms: Sequence["Room"]) -> str:
+        """Why none of the machines holds it, for people: the first need that is beyond all."""
+        gpus, card = max(r.gpus for r in rooms), max(r.gpu_memory_bytes for r in rooms)
+        memory = max(r.memory_bytes for r in rooms)
+        if gpus < self.gpus:
+            return f"it takes {self.gpus} GPU and no worker has more than {gpus} in service"
+        if self.gpus and card < self.gpu_memory_bytes:
+            wanted = f"it takes a GPU with {_gib(self.gpu_memory_bytes)}"
+            return f"{wanted} and the largest in service has {_gib(card)}"
+        if memory < self.memory_bytes:
+            wanted = f"it takes {_gib(self.memory_bytes)} of memory"
+            return f"{wanted} and no worker has over {_gib(memory)}"
+        return "no worker has the GPUs and the memory that it takes together"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 1024**3:.1f} GiB"

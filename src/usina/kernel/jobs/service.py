@@ -28,10 +28,10 @@ from usina.kernel.jobs.store.ending import rescue
 from usina.kernel.jobs.store.insert import NewJob, insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
 from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living, unserved
-from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, resolve
+from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, needs_of, resolve
 from usina.kernel.page import Page
 from usina.kernel.queue import QUEUES
-from usina.kernel.registry import Registry
+from usina.kernel.registry import Model, Registry
 from usina.kernel.telemetry import JOBS_FINISHED, JOBS_RESCUED, JOBS_SUBMITTED
 from usina.kernel.tenancy.audit import Note, unnoted
 from usina.kernel.tenancy.caller import Caller
@@ -110,6 +110,17 @@ class Jobs:
         for job in accepted:
             JOBS_SUBMITTED.labels(job.model).inc()
         return accepted
+
+    async def why_waiting(self, models: Sequence[Model]) -> dict[str, str]:
+        """By name, what the living workers lack for jobs of a model, which would wait therefore;
+        those that one can run are left out. At most a second old."""
+        await self._look_at_fleet()
+        if (now := self._fleet) is None:
+            return {}
+        lacks = {
+            each.name: now.what_lacks(each.queue, each.name, needs_of(each)) for each in models
+        }
+        return {name: why for name, why in lacks.items() if why is not None}
 
     async def _look_at_fleet(self) -> None:
         """Once a second is enough to say why new jobs wait, and costs a busy platform nothing."""

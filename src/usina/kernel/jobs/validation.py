@@ -86,16 +86,21 @@ def resolve(tx: Transaction, organization_id: str, checked: Sequence[Checked]) -
     return [_new_job(organization_id, item, sources) for item in checked]
 
 
-def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Source]) -> NewJob:
-    request, model = checked.request, checked.model
+def needs_of(model: Model) -> Room:
+    """What a job of it takes of a machine, by its manifest."""
     needs = model.resources
     card_bytes = needs.gpu_memory_bytes if needs.gpu else 0
+    return Room(needs.slots, needs.memory_bytes, needs.gpu, card_bytes)
+
+
+def _new_job(organization_id: str, checked: Checked, sources: Mapping[str, Source]) -> NewJob:
+    request, model = checked.request, checked.model
     return NewJob(
         organization_id=organization_id,
         model=model.name,
         model_version=model.version,
         queue=model.queue,
-        needs=Room(needs.slots, needs.memory_bytes, needs.gpu, card_bytes),
+        needs=needs_of(model),
         params=checked.params,
         inputs={k: list(v) if isinstance(v, list) else v for k, v in request.inputs.items()},
         references=tuple(_references(checked, sources)),

@@ -56,7 +56,7 @@ class Lookout:
 
     async def _look(self, now: float) -> None:
         if now >= self._gpus_due:
-            await self._cards.look()
+            await self._cards.examine()
             self._gpus_due = now + self._gpu_seconds
         every = self._every()
         for name in [name for name, due in self._due.items() if now >= due]:

@@ -48,7 +48,8 @@ def _told(gpus: str) -> tuple[str, ...]:
 
 
 def _gpus_here() -> tuple[str, ...]:
-    """Those that this process may see; none where the driver's own tool is not there."""
+    """Those that this process may see; none where the driver's own tool is not there. It lists
+    the others when one does not answer, and ends with an error all the same."""
     if (visible := os.environ.get(_HIDDEN)) is not None:
         return tuple(id_ for id_ in _ids(visible) if id_ != "-1")
     tool = shutil.which("nvidia-smi")
@@ -59,7 +60,7 @@ def _gpus_here() -> tuple[str, ...]:
         told = subprocess.run(ask, capture_output=True, timeout=_ASK_SECONDS, text=True)
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    return _ids(told.stdout.replace("\n", ",")) if told.returncode == 0 else ()
+    return tuple(line.strip() for line in told.stdout.splitlines() if line.startswith("GPU-"))
 
 
 def _ids(text: str) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ class FakePlatform:
                 "timeout_seconds": 3600,
                 "available": True,
                 "unavailable_reason": None,
+                "waits_because": None,
             }
             self._rooms.models[name] = Model(document, inputs, defaults, work)
             return work

@@ -121,6 +121,18 @@ class Fleet:
         able = (worker.can_run(queue, model, needs) for worker in self.workers)
         return "slot" if any(able) else "no_worker"
 
+    def what_lacks(self, queue: str, model: str, needs: Room) -> str | None:
+        """Of a job for which no worker is there, what they lack, for people; null where one is."""
+        serving = [each.room for each in self.workers if queue in each.queues]
+        if not serving:
+            return f"no worker takes from the queue {queue!r}"
+        serving = [e.room for e in self.workers if queue in e.queues and model in e.models]
+        if not serving:
+            return "no worker of its queue can run its program"
+        if any(room.holds(needs.of(room)) for room in serving):
+            return None
+        return needs.missing_in(serving)
+
 
 @dataclass(frozen=True, slots=True)
 class Ability:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,6 +12,8 @@ from usina.kernel.runners.gpu_failure import CARD_FAILED, CARD_LOST
 from usina.kernel.runners.outcome import Failure
 from usina.kernel.worker.gpu import driver
 from usina.kernel.worker.gpu.driver import Card, DriverAway
+from usina.kernel.worker.gpu.health import Health
+from usina.kernel.worker.gpu.kernel_log import KernelLog
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _SLACK_BYTES: Final = 256 * 1024**2
@@ -22,6 +24,9 @@ _LOOK_AGAIN_SECONDS: Final = 0.2
 _FIRST_SAMPLE_SECONDS: Final = 0.1
 _SAMPLE_SECONDS: Final = 1.0
 _FAILURES: Final = 2
+_PART: Final = "MIG-"
+"""Parts of a GPU are not in the driver's list."""
+
 UNKNOWN_BYTES: Final = 1 << 62
 """The memory of a GPU of which nobody says how much it has: a job may try."""
 
@@ -37,6 +42,9 @@ class Lent:
     idle_bytes: int = 0
     reason: str | None = None
     """Why it is out of service, null while it is in."""
+
+    uuid: str = ""
+    """The driver's id of it, empty until it has told it."""
 
     failures: int = 0
     clean: bool = True
@@ -63,12 +71,31 @@ class Cards:
         self.ids = tuple(ids)
         self.changed: Callable[[], None] = lambda: None
         self._cards = {id_: Lent(id_) for id_ in ids}
+        self._log: KernelLog | None = None
+        self._reports: dict[str, Health] = {}
+        self._xids: dict[str, str | None] = {}
 
-    async def begin(self) -> None:
-        """The first look: what they are, and hold before any job."""
-        await self.look()
+    async def begin(self, *, since_boot: bool = False) -> None:
+        """The first look: what they are, and hold before any job. Of the kernel's log it counts
+        what comes from now on, or all of it."""
+        if self._seen:
+            self._log = KernelLog(since_boot=since_boot)
+        await self.examine()
         for card in self._cards.values():
             card.idle_bytes = card.used_bytes or 0
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    @property
+    def log_refused(self) -> str | None:
+        """Why Xid errors are not seen here."""
+        return self._log.refused if self._log is not None else None
+
+    @property
+    def _seen(self) -> bool:
+        return bool(self._cards) and driver.installed()
 
     def well(self, ids: Iterable[str]) -> list[str]:
         """Those that may be lent, the smallest first."""
@@ -85,32 +112,53 @@ class Cards:
         every = (asdict(card) for card in self._cards.values())
         return [{name: card[name] for name in kept} for card in every]
 
+    async def examine(self) -> None:
+        """As `look`, with the driver's long report and what the kernel's log says since. Of both
+        the driver has the last word, where it has one."""
+        if self._log is not None:
+            for xid in self._log.news():
+                self._xids[xid.place] = xid.fault
+        if self._seen:
+            with suppress(DriverAway):  # which the look tells of each card
+                for report in await driver.health():
+                    self._reports[report.id] = report
+                    if report.sound:
+                        self._xids.pop(report.place, None)
+        await self.look()
+
     async def look(self) -> None:
         """Asks the driver: a GPU that is ill is put out of service, one that is well again in."""
-        if not self._cards or not driver.installed():
+        if not self._seen:
             return
         try:
             found = await driver.cards()
         except DriverAway as away:
             for card in self._cards.values():
-                self._put_out(card, str(away))
+                self._put_out(card, self._illness(card) or str(away))
             return
         for id_, card in self._cards.items():
-            self._learn(card, _named(found, id_))
+            self._learn(card, _named(found.shown, id_), found.unreached)
 
-    def _learn(self, card: Lent, seen: Card | None) -> None:
+    def _learn(self, card: Lent, seen: Card | None, unreached: str | None) -> None:
         if seen is None:
-            if card.memory_bytes is not None:
-                self._put_out(card, "the driver shows it no longer")
+            gone = "the driver shows it no longer" if card.memory_bytes is not None else None
+            missing = None if card.id.startswith(_PART) else unreached
+            if (fault := self._illness(card) or missing or gone) is not None:
+                self._put_out(card, fault)
             return
-        card.name, card.used_bytes = seen.name or card.name, seen.used_bytes
+        card.uuid, card.name, card.used_bytes = seen.id, seen.name or card.name, seen.used_bytes
         card.memory_bytes = seen.memory_bytes or card.memory_bytes
-        if seen.fault is not None:
-            self._put_out(card, seen.fault)
+        if (fault := self._illness(card) or seen.fault) is not None:
+            self._put_out(card, fault)
         elif card.reason is not None and self._is_free(card):
             _log.info("GPU is back in service", gpu=card.id)
             card.reason, card.failures, card.clean = None, 0, True
             self.changed()
+
+    def _illness(self, card: Lent) -> str | None:
+        """What of its health forbids to use it, though it may answer."""
+        report = self._reports.get(card.uuid)
+        return None if report is None else report.fault or self._xids.get(report.place)
 
     def _put_out(self, card: Lent, reason: str) -> None:
         if card.reason is None:
@@ -199,7 +247,7 @@ class Cards:
         if told and len(told) == len(theirs):
             return sum(told)
         found = await driver.cards()
-        cards = [(self._cards[id_], _named(found, id_)) for id_ in ids]
+        cards = [(self._cards[id_], _named(found.shown, id_)) for id_ in ids]
         return sum(
             max(0, seen.used_bytes - card.idle_bytes)
             for card, seen in cards
