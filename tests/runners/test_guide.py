@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     write_files(GUIDE, tmp_path)
     models = tmp_path / "models"
     make_environment(models / "rhythm-v1/env")
-    shutil.copytree(usina_runner.__path__[0], models / "rhythm-v1/usina_runner")
+    shutil.copy(usina_runner.__file__, models / "rhythm-v1/usina_runner.py")
     return models
 
 

@@ -17,9 +17,8 @@ def newest_feature_of(path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_it_uses_nothing_newer() -> None:
-    [folder] = usina_runner.__path__
-    judged = newest_feature_of(folder)
+def test_the_file_uses_nothing_newer() -> None:
+    judged = newest_feature_of(usina_runner.__file__)
     assert judged.returncode == 0, judged.stdout
 
 

@@ -132,7 +132,8 @@ async def card(tmp_path_factory: pytest.TempPathFactory, python: Path) -> AsyncI
         place.mkdir(parents=True)
         (place / "run.py").write_text(PROGRAM)
         (place / "runner.toml").write_text(MANIFEST.format(mode=mode))
-        shutil.copytree(usina_runner.__path__[0], place / "usina_runner")
+        runner = Path(usina_runner.__file__).parent
+        shutil.copytree(runner, place / "usina_runner", ignore=shutil.ignore_patterns("*.pyc"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("USINA_TEST_TORCH_PYTHON", str(python))
         patch.setenv("STABLE_DIFFUSION_PYTHON", str(python))
