@@ -12,7 +12,7 @@ from usina.kernel.db.unit_of_work import Database, Transaction
 from usina.kernel.events.bus import Bus, end_topic
 from usina.kernel.failpoints import reach
 from usina.kernel.jobs.job import Job
-from usina.kernel.jobs.reuse import EarlierResults, recipe_for
+from usina.kernel.jobs.reuse import EarlierResults, ResultLost, recipe_for
 from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store.answer import Answer, answer, waiting_for_reuse
 from usina.kernel.jobs.store.program import programs_of
@@ -24,6 +24,8 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _AT_ONCE: Final = 4
 _MOST_A_TURN: Final = 20
 _KNOWN_SECONDS: Final = 1.0
+_LOST_SECONDS: Final = 60.0
+"""So long a job is let be whose result could not be copied."""
 
 
 class Answers:
@@ -48,6 +50,8 @@ class Answers:
         self._programs: Mapping[str, str] = {}
         self._programs_until = 0.0
         self._under_way: set[str] = set()
+        self._let_be: dict[str, float] = {}
+        """Jobs with the moments until which nobody looks at them."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._few = asyncio.Semaphore(_AT_ONCE)
         self._after: str | None = None
@@ -76,7 +80,10 @@ class Answers:
         after = self._after
         found = await self._database.read(lambda tx: waiting_for_reuse(tx, after, _MOST_A_TURN))
         self._after = found[-1].id if len(found) == _MOST_A_TURN else None
-        await asyncio.gather(*(self._answered(job) for job in found if self.may(job)))
+        now = asyncio.get_running_loop().time()
+        self._let_be = {job_id: until for job_id, until in self._let_be.items() if until > now}
+        wanted = [job for job in found if self.may(job) and job.id not in self._let_be]
+        await asyncio.gather(*(self._answered(job) for job in wanted))
 
     async def close(self) -> None:
         """Leaves the rest to the next turn, or to whoever runs the job."""
@@ -85,13 +92,16 @@ class Answers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _answered(self, job: Job) -> bool:
-        """Whether the job has ended. What goes wrong here costs the job nothing but its turn."""
+        """Whether the job was ended. What goes wrong here costs it nothing but its turn."""
         if job.id in self._under_way:
-            return True
+            return False
         self._under_way.add(job.id)
         try:
             async with self._few:
                 return await self._answer(job)
+        except ResultLost:
+            self._let_be[job.id] = asyncio.get_running_loop().time() + _LOST_SECONDS
+            return False
         except Exception:
             _log.exception("an earlier result could not be taken", job_id=job.id)
             return False

@@ -23,6 +23,10 @@ def recipe_for(job: Job, manifest: Manifest, identity: str, inputs: Inputs) -> s
     return recipe_of(manifest, identity, job.params, told)
 
 
+class ResultLost(Exception):
+    """There is an earlier result, and it can not be copied now; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierResults:
     """Those of an organization, for others of its jobs."""
@@ -34,7 +38,7 @@ class EarlierResults:
         """The artifacts of an earlier success, copied for the job; null where there is none.
 
         The first may be deleted at any moment: until the copies are whole nothing counts, and
-        then they are this job's own.
+        then they are this job's own. Raises `ResultLost`.
         """
         found = await self.database.read(
             lambda tx: earlier(tx, job.organization_id, recipe, strict=job.strict),
@@ -45,6 +49,6 @@ class EarlierResults:
         try:
             copies = await self.artifacts.copy(found.artifacts, job.id, job.attempt)
         except (ObjectMissing, Problem) as trouble:
-            _log.info("earlier result is not there any more", job_id=job.id, why=str(trouble))
-            return None
+            _log.info("earlier result can not be copied", job_id=job.id, why=str(trouble))
+            raise ResultLost(str(trouble)) from trouble
         return Copied(found.job, tuple(copies), recipe)

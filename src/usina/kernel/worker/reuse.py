@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from usina.kernel.jobs.job import Job
-from usina.kernel.jobs.reuse import EarlierResults, recipe_for
+from usina.kernel.jobs.reuse import EarlierResults, ResultLost, recipe_for
 from usina.kernel.jobs.store.claim import Claimed
 from usina.kernel.jobs.store.ending import Ending
 from usina.kernel.jobs.store.source import Inputs
@@ -31,7 +31,10 @@ class Reuse:
 
     async def ending(self, claimed: Claimed, recipe: str) -> Ending | None:
         """The job's success with an earlier one's artifacts; null when it has to run."""
-        found = await self.results.copied(claimed.job, recipe)
+        try:
+            found = await self.results.copied(claimed.job, recipe)
+        except ResultLost:
+            return None
         return None if found is None else found.ending(claimed.lease)
 
     async def programs(self) -> Mapping[str, str]:
