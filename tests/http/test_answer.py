@@ -91,7 +91,7 @@ async def test_it_needs_no_gpu(tmp_path: Path) -> None:
         api = await platform.with_key(key)
         first = await api.finished(model="graphic-v2")
         assert first["status"] == "SUCCEEDED", first["error"]
-        await api.running(model="graphic-v2", params={"seconds": 600})
+        await api.reached("job.progress", model="graphic-v2", params={"seconds": 600})
         assert (await api.finished(**work))["reused_from"] == first["id"]
     async with at_work(settings_of(tmp_path / "data", gpus="0").model_copy(update=own)) as platform:
         api = await platform.with_key(key)
