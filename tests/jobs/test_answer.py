@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.clock import FakeClock
+from tests.databases import plan_of
 from tests.jobs.make import ABLE, LEASE, MEMORY, NEW_JOB, organization, queue, silent, slots
 from tests.runners.stage import make_runner
 from usina.kernel.artifacts.service import Artifacts, NewArtifact
@@ -30,7 +31,7 @@ from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.lease import WorkerRow, heartbeat
 from usina.kernel.jobs.store.program import programs_of, remember
 from usina.kernel.jobs.store.queue import set_paused
-from usina.kernel.jobs.table import jobs
+from usina.kernel.jobs.table import REUSING, jobs
 from usina.kernel.registry import Registry, model_of
 from usina.kernel.storage.folder import FolderStore
 
@@ -259,3 +260,11 @@ async def test_the_living_say_what_the_program_is_and_who_differ_say_nothing(
     await beats("two", heavy="newer")
     clock.advance(2 * LEASE.total_seconds())
     assert await known() == "newer", "with nobody left, what was told last"
+
+
+async def test_who_waits_for_a_result_is_found_without_looking_at_the_others(
+    database: Database,
+) -> None:
+    query = sa.select(jobs.c.id).where(REUSING).order_by(jobs.c.id)
+    plan = await database.read(lambda tx: plan_of(tx, query))
+    assert "ix_jobs_reusing" in plan
