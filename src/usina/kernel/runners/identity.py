@@ -136,9 +136,8 @@ def _tree(top: Path, of: str = "") -> Iterator[list[str]]:
 
 
 def _content(path: str) -> str:
-    real = os.path.realpath(path)
-    state = os.stat(real)
-    return _hashed(real, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    state = os.stat(path)
+    return _hashed(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
 
 
 @lru_cache(maxsize=8 * _MOST_FILES)

@@ -31,7 +31,7 @@ from usina.kernel.worker.reporter import gathered
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _BEGIN_WITHIN_SECONDS: Final = 0.1
-_LOOK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 2.0
 _LOOK_SHARE: Final = 50
 """Looking at programs may take so small a part of the time."""
 _TOLD_SECONDS: Final = 4.0
