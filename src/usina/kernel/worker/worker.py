@@ -7,7 +7,7 @@ lost on the way to it, every few seconds by itself.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,20 +20,17 @@ from usina.kernel.jobs.store.claim import Claimed, ClaimRequest, Claims, Lease, 
 from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import Taken, hand_back, rescue
 from usina.kernel.jobs.store.lease import WorkerRow, forget_worker, heartbeat, release
-from usina.kernel.jobs.store.program import remember
 from usina.kernel.telemetry import JOB_SECONDS, JOBS_FINISHED, JOBS_RESCUED
 from usina.kernel.worker.attempt import Attempt, Workshop
 from usina.kernel.worker.lender import Lender
 from usina.kernel.worker.lookout import Lookout
 from usina.kernel.worker.option import WorkerOptions
 from usina.kernel.worker.pace import Pace
+from usina.kernel.worker.program import Programs
 from usina.kernel.worker.reporter import gathered
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _BEGIN_WITHIN_SECONDS: Final = 0.1
-_LOOK_SECONDS: Final = 2.0
-_LOOK_SHARE: Final = 50
-"""Looking at programs may take so small a part of the time."""
 _TOLD_SECONDS: Final = 4.0
 """A program that was told is killed after three seconds."""
 _ENDING_SECONDS: Final = 2.0
@@ -59,7 +56,7 @@ class Worker:
         self._backlog: deque[Claimed] = deque()
         self._active: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._cancelled: set[str] = set()
-        self._programs: Mapping[str, str] = {}
+        self._programs = Programs(workshop.database, workshop.reuse, self.beat_now)
         self._releasing: asyncio.Task[None] | None = None
         self._wakeup = asyncio.Event()
         self._beat_now = asyncio.Event()
@@ -70,8 +67,7 @@ class Worker:
         """The last look passed by models that have no turn left."""
         self._loops: list[asyncio.Task[None]] = []
         self._claiming = asyncio.Lock()
-        self._draining = False
-        self._stopping = False
+        self._draining = self._stopping = False
         self._hurried = asyncio.Event()
 
     def wake(self, queue: str) -> None:
@@ -144,7 +140,7 @@ class Worker:
             self._beat_for_ever,
             self._rescue_for_ever,
             self._lookout.turn,
-            self._look_at_programs,
+            self._programs.turn,
         )
         self._loops = [asyncio.create_task(_kept_alive(loop)) for loop in loops]
 
@@ -341,7 +337,7 @@ class Worker:
             models=self._shop.registry.reasons(),
             warm=sorted({model for model, _ in self._shop.pool.warm()}),
             gpus=self._shop.cards.told(),
-            programs=self._programs,
+            programs=self._programs.told,
         )
         standing = await self._shop.database.write(
             lambda tx: heartbeat(tx, row, leases, self._options.lease)
@@ -364,19 +360,6 @@ class Worker:
             await self._release_backlog()
         else:
             self._wakeup.set()
-
-    async def _look_at_programs(self) -> None:
-        """Tells what the programs of its models are, as soon as that is known or another."""
-        loop = asyncio.get_running_loop()
-        while True:
-            began = loop.time()
-            told = await self._shop.reuse.programs()
-            took = loop.time() - began
-            if told != self._programs:
-                await self._shop.database.write(lambda tx, told=told: remember(tx, told))
-                self._programs = told
-                self.beat_now()
-            await asyncio.sleep(max(_LOOK_SECONDS, _LOOK_SHARE * took))
 
     async def _rescue_for_ever(self) -> None:
         while True:
