@@ -37,9 +37,11 @@ from usina.kernel.files.limit import FileLimits
 from usina.kernel.files.owner import FileOwner, UploadOwner, UsedByJobs
 from usina.kernel.files.service import Files
 from usina.kernel.idempotency.service import Idempotency
+from usina.kernel.jobs.answer import Answers
 from usina.kernel.jobs.checkpoint import CheckpointOwner
 from usina.kernel.jobs.queue import Queues
 from usina.kernel.jobs.quota import JobQuotas
+from usina.kernel.jobs.reuse import EarlierResults
 from usina.kernel.jobs.schedule.service import Schedules
 from usina.kernel.jobs.service import Dispatch, Jobs
 from usina.kernel.jobs.store import query
@@ -120,6 +122,9 @@ def platform_on(
     limits = Limits(settings.max_timeout_seconds, reach)
     webhooks = Webhooks(database, ground.bus, reach, documents_of(settings), ground.secret)
     doors = doors_on(ground)
+    results = EarlierResults(database, artifacts)
+    answers = Answers(database, ground.bus, registry, results, alive)
+    ground.parts.push_async_callback(answers.close)
     return Platform(
         settings=settings,
         clock=clock,
@@ -144,7 +149,7 @@ def platform_on(
         idempotency=Idempotency(database, settings.idempotency_seconds),
         jobs=Jobs(
             *(database, ground.bus, registry, artifacts, files.uploads, dispatch, limits, alive),
-            *(quotas, webhooks.hand_over),
+            *(quotas, webhooks.hand_over, answers),
         ),
         workers=Workers(database, ground.bus, alive),
         queues=Queues(database, dispatch, registry, alive),

@@ -17,6 +17,7 @@ from usina.kernel.db.batch import Batch
 from usina.kernel.dispatch.hint import attend
 from usina.kernel.events.bus import end_topic
 from usina.kernel.ids import new_id
+from usina.kernel.jobs.reuse import EarlierResults
 from usina.kernel.jobs.store.ending import finish
 from usina.kernel.jobs.store.lease import WorkerRow
 from usina.kernel.registry import Registry
@@ -79,7 +80,7 @@ async def make_worker(
         cores=max(1, (os.cpu_count() or 1) // settings.slots),
         quotas=ground.quotas,
         cards=cards,
-        reuse=Reuse(ground.database, artifacts, Identities()),
+        reuse=Reuse(EarlierResults(ground.database, artifacts), Identities(), registry, pool),
     )
     options = WorkerOptions(
         queues=tuple(queues),

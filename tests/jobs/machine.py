@@ -35,12 +35,14 @@ from usina.kernel.ids import new_id
 from usina.kernel.jobs.room import Room
 from usina.kernel.jobs.state import MAX_LOST, TRANSITIONS, JobError, Status
 from usina.kernel.jobs.store import change
+from usina.kernel.jobs.store.answer import Answer, answer
 from usina.kernel.jobs.store.claim import Claimed, Lease
 from usina.kernel.jobs.store.ending import Ending, finish, hand_back, rescue
 from usina.kernel.jobs.store.insert import NewJob, insert_jobs
 from usina.kernel.jobs.store.lane import miscounted
 from usina.kernel.jobs.store.lease import WorkerRow, heartbeat
 from usina.kernel.jobs.store.query import find
+from usina.kernel.jobs.store.reuse import Copied
 from usina.kernel.jobs.table import jobs
 from usina.kernel.tenancy.table import organizations
 
@@ -240,6 +242,22 @@ class JobStore(RuleBasedStateMachine):
             expected.lost += lost
 
     @rule(job_id=known)
+    def answer(self, job_id: str) -> None:
+        """An earlier result does for it, if it still waits."""
+        expected = self.jobs.get(job_id)
+        if expected is None:
+            return
+        owner = expected.organization_id
+        job = self.write(lambda tx: find(tx, owner, job_id, LEASE))
+        assert job is not None
+        copied = Answer(job, Copied(job, (), "0" * 64))
+        [ended] = self.write(lambda tx: answer(tx, [copied], _silent, _silent))
+        assert ended == (expected.status is Status.QUEUED)
+        if ended:
+            expected.to(Status.RUNNING)
+            expected.to(Status.SUCCEEDED)
+
+    @rule(job_id=known)
     def cancel(self, job_id: str) -> None:
         expected = self.jobs.get(job_id)
         if expected is None:
@@ -316,7 +334,7 @@ class JobStore(RuleBasedStateMachine):
             )
 
 
-def _silent(_events: object) -> None:
+def _silent(_: object) -> None:
     """Nobody listens to the bus here."""
 
 

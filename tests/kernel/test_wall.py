@@ -38,7 +38,7 @@ from usina.moving import load_tables
 load_tables()  # of every room, whoever asked for one before
 
 SOURCE = Path(usina.__file__).parent
-OF_NOBODY = {"meta", "queues", "users", "workers"}
+OF_NOBODY = {"meta", "programs", "queues", "users", "workers"}
 
 
 class Undone(Exception):

@@ -162,12 +162,12 @@ def test_no_folder_and_no_text_are_faults_too(tmp_path: Path) -> None:
 
 
 async def test_a_program_that_exists_is_taken_to_run(tmp_path: Path) -> None:
-    assert await probe(load(tmp_path, "")) is None
+    assert (await probe(load(tmp_path, ""))).reason is None
 
 
 async def test_a_program_that_is_missing_says_what_to_do(tmp_path: Path) -> None:
     manifest = load(tmp_path, "", '["no-such-program-anywhere"]')
-    assert await probe(manifest) == (
+    assert (await probe(manifest)).reason == (
         "The program 'no-such-program-anywhere' was not found; install it, or put it on PATH."
     )
 
@@ -177,27 +177,29 @@ async def test_an_environment_is_named_by_a_variable(
 ) -> None:
     manifest = load(tmp_path, '[environment]\npython = "$MODEL_PYTHON"')
     monkeypatch.delenv("MODEL_PYTHON", raising=False)
-    assert await probe(manifest) == (
+    assert (await probe(manifest)).reason == (
         "MODEL_PYTHON is not set; set it to the Python of the model's environment."
     )
     monkeypatch.setenv("MODEL_PYTHON", f"{tmp_path}/nothing")
-    reason = await probe(manifest)
+    reason = (await probe(manifest)).reason
     assert reason is not None
     assert "which MODEL_PYTHON names" in reason
     monkeypatch.setenv("MODEL_PYTHON", sys.executable)
-    assert await probe(manifest) is None
+    assert (await probe(manifest)).reason is None
     assert manifest.argv()[0] == sys.executable
 
 
 async def test_a_probe_says_why_not(tmp_path: Path) -> None:
     manifest = load(tmp_path, '[probe]\ncommand = ["{python}", "probe.py"]')
-    assert await probe(manifest) is None
+    assert await probe(manifest) == (None, "")
+    (tmp_path / "probe.py").write_text("print('version 1.2')")
+    assert await probe(manifest) == (None, "version 1.2")
     (tmp_path / "probe.py").write_text(
         "import sys\nprint('looking')\nprint('There is no GPU; set X.')\nsys.exit(1)"
     )
-    assert await probe(manifest) == "There is no GPU; set X."
+    assert (await probe(manifest)).reason == "There is no GPU; set X."
     (tmp_path / "probe.py").write_text("import sys\nsys.exit(3)")
-    assert await probe(manifest) == "The probe ended with exit code 3."
+    assert (await probe(manifest)).reason == "The probe ended with exit code 3."
 
 
 ABROAD = """
@@ -253,6 +255,8 @@ def test_what_a_model_asks_of_its_operator_is_read(tmp_path: Path) -> None:
         ("[install]\nrequirements = ['no.txt']\n", "'no.txt' is not in the runner's folder"),
         ("[install]\nrequirements = ['{source}/../a']\n", "leads out of"),
         ("[resources]\ncpu = false\n", "cpu = false needs gpu"),
+        ("[environment]\nprograms = ['$TOOL']\n", "$TOOL of programs is not among those of pass"),
+        ("[environment]\nprograms = ['/bin/tool']\n", "environment.programs.0"),
     ],
 )
 def test_what_it_asks_is_held_to_its_shape(tmp_path: Path, more: str, fault: str) -> None:
@@ -292,10 +296,10 @@ async def test_a_home_in_env_does_what_one_in_the_environment_does(
 
     assert here.argv()[0] == sys.executable
     assert here.passed({"PATH": "/bin"}) == {"SF3D_SCRIPT_PATH": "/somewhere/run.py"}
-    assert await probe(here) == "/somewhere/run.py", "the probe is told it too"
+    assert (await probe(here)).reason == "/somewhere/run.py", "the probe is told it too"
     monkeypatch.setenv("SF3D_SCRIPT_PATH", "/elsewhere/run.py")
-    assert await probe(here) == "/elsewhere/run.py", "the environment wins"
+    assert (await probe(here)).reason == "/elsewhere/run.py", "the environment wins"
     bare = load_manifest(folder)
-    assert await probe(bare) == (
+    assert (await probe(bare)).reason == (
         "SF3D_PYTHON_PATH is not set; set it to the Python of the model's environment."
     )

@@ -96,6 +96,7 @@ class Beat:
         """All that one process has to do for the platform."""
         return {
             "fire_schedules": (self.fire_schedules, 1.0),
+            "answer_waiting": (self._jobs.answer_waiting, 1.0),
             "tell_unserved": (self.tell_unserved, 30.0),
             "count_lanes": (self.count_lanes, 600.0),
             "forget_old": (self.forget_old, 600.0),

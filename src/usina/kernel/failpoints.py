@@ -25,6 +25,8 @@ NAMES: Final = frozenset(
         "checkpoint.in_transaction",
         "collect.after_put",
         "reuse.after_copy",
+        "reuse.in_transaction",
+        "reuse.after_commit",
         "finish.before_transaction",
         "finish.in_transaction",
         "finish.after_commit",

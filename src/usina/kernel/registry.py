@@ -14,7 +14,7 @@ import structlog
 from usina.kernel.runners.form import Form, suggestion
 from usina.kernel.runners.manifest import Manifest, ManifestError, load_manifest
 from usina.kernel.runners.policy import OPEN, Policy
-from usina.kernel.runners.probe import probe
+from usina.kernel.runners.probe import Probed, probe
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ENTRY_POINTS: Final = "usina.apps"
@@ -71,6 +71,8 @@ class Model:
     queue: str
     refused: bool = False
     """Whether its terms are not accepted here, which no worker elsewhere can change."""
+    said: str = ""
+    """What its probe said of a program that can run here: its version."""
 
 
 class UnknownRoute(Exception):
@@ -101,10 +103,11 @@ class Registry:
     async def look_again(self, name: str) -> bool:
         """Asks the model's probe once more; whether the answer is another one."""
         model = self._own[name]
-        reason = await probe(model.manifest)
+        reason, said = await probe(model.manifest)
         if reason == model.unavailable_reason:
+            self._own[name] = replace(model, said=said)
             return False
-        changed = replace(model, available=reason is None, unavailable_reason=reason)
+        changed = replace(model, available=reason is None, unavailable_reason=reason, said=said)
         self._own[name] = self._models[name] = changed
         return True
 
@@ -115,6 +118,10 @@ class Registry:
     def served(self) -> frozenset[str]:
         """Names of the models that can run here."""
         return frozenset(name for name, model in self._own.items() if model.available)
+
+    def said(self, name: str) -> str:
+        """What the model's probe said here, last."""
+        return self._own[name].said
 
     def all(self) -> Sequence[Model]:
         return tuple(self._models.values())
@@ -201,7 +208,7 @@ async def model_of(manifest: Manifest, queue: str | None = None, policy: Policy 
     Its queue is ``gpu`` where it needs one and ``default`` where not, unless another is told.
     """
     refusal = policy.refusal(manifest.name, manifest.license, manifest.terms)
-    reason = refusal or await probe(manifest)
+    reason, said = Probed(refusal) if refusal else await probe(manifest)
     form = Form.of(manifest)
     return Model(
         name=manifest.name,
@@ -220,4 +227,5 @@ async def model_of(manifest: Manifest, queue: str | None = None, policy: Policy 
         form=form,
         queue=queue or ("gpu" if manifest.resources.gpu else "default"),
         refused=refusal is not None,
+        said=said,
     )

@@ -93,9 +93,9 @@ async def test_the_probe_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_manifest(app.runners / BLENDER)
-    assert await probe(model) is None
+    assert (await probe(model)).reason is None
     monkeypatch.setenv("BLENDER_PATH", str(tmp_path / "nowhere"))
-    said = await probe(model)
+    said = (await probe(model)).reason
     assert said is not None
     assert "BLENDER_PATH names" in said
     assert "apt-get install blender" in said
@@ -103,6 +103,6 @@ async def test_the_probe_says_what_is_missing(
     old.write_text("#!/bin/sh\necho Blender 2.79\n")
     old.chmod(0o755)
     monkeypatch.setenv("BLENDER_PATH", str(old))
-    said = await probe(model)
+    said = (await probe(model)).reason
     assert said is not None
     assert "3.4 or newer" in said

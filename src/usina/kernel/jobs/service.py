@@ -17,6 +17,7 @@ from usina.kernel.failpoints import reach
 from usina.kernel.files.upload import Uploads
 from usina.kernel.ids import is_id
 from usina.kernel.jobs import checkpoint, log
+from usina.kernel.jobs.answer import Answers
 from usina.kernel.jobs.job import Job, JobRequest
 from usina.kernel.jobs.log import KeptLog, LogText
 from usina.kernel.jobs.quota import JobQuotas
@@ -25,7 +26,7 @@ from usina.kernel.jobs.state import Status
 from usina.kernel.jobs.store import change, query
 from usina.kernel.jobs.store.death import cut_leases_of_dead
 from usina.kernel.jobs.store.ending import rescue
-from usina.kernel.jobs.store.insert import NewJob, insert_jobs
+from usina.kernel.jobs.store.insert import insert_jobs
 from usina.kernel.jobs.store.query import JobFilter
 from usina.kernel.jobs.store.worker import Fleet, fleet, models_of_living, unserved
 from usina.kernel.jobs.validation import Checked, Limits, check, input_ids, needs_of, resolve
@@ -81,6 +82,7 @@ class Jobs:
         alive: timedelta,
         quotas: JobQuotas,
         hand_over: HandOver,
+        answers: Answers,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -92,6 +94,7 @@ class Jobs:
         self._alive = alive
         self._quotas = quotas
         self._hand_over = hand_over
+        self._answers = answers
         self._submissions = Batch(database.write, self._insert)
         self._lookups: WeakValueDictionary[str, Batch[str, Job | None]] = WeakValueDictionary()
         """By organization, for as long as somebody of it asks."""
@@ -145,19 +148,29 @@ class Jobs:
         every = [job for jobs in new for job in jobs]
         flat = self._quotas.tell(tx, insert_jobs(tx, every, self._bus.announce, self._fleet))
         self._quotas.keep_queue(tx, {s.organization_id for s in submissions})
+        told = flat
         accepted: list[list[Job]] = []
         for submission, mine in zip(submissions, new, strict=True):
             jobs, flat = flat[: len(mine)], flat[len(mine) :]
             if submission.also is not None:
                 submission.also(tx, jobs)
             accepted.append(jobs)
-        tx.after_commit(lambda: self._tell(every))
+        tx.after_commit(lambda: self._tell(told))
         return accepted
 
-    def _tell(self, new: Sequence[NewJob]) -> None:
-        """At once after the commit, so that the word goes the same way as those of its events."""
-        for queue in {job.queue for job in new}:
+    def _tell(self, new: Sequence[Job]) -> None:
+        """At once after the commit, so that the word goes the same way as those of its events.
+
+        Workers hear of a job that an earlier result may do for once it is known that none does.
+        """
+        for queue in {job.queue for job in new if not self._answers.may(job)}:
             self._dispatch.work(queue)
+        for job in filter(self._answers.may, new):
+            self._answers.look_soon(job, partial(self._dispatch.work, job.queue))
+
+    async def answer_waiting(self) -> None:
+        """Ends jobs that wait and that an earlier result does for."""
+        await self._answers.turn()
 
     async def fire_schedules(self) -> None:
         """Makes the jobs of the schedules that are due, each fire exactly once."""
@@ -171,8 +184,7 @@ class Jobs:
         made = await self._database.write(lambda tx: fire_due(tx, insert))
         if made:
             reach("fire.after_commit")
-        for queue in {job.queue for job in made}:
-            self._dispatch.work(queue)
+        self._tell(made)
         for job in made:
             JOBS_SUBMITTED.labels(job.model).inc()
 

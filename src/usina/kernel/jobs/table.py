@@ -56,6 +56,7 @@ RUNNING = jobs.c.status == sa.literal_column("'RUNNING'")
 READY = sa.and_(QUEUED, jobs.c.available_at.is_(None))
 DELAYED = sa.and_(QUEUED, jobs.c.available_at.is_not(None))
 RECIPE_KNOWN = jobs.c.recipe.is_not(None)
+REUSING = sa.and_(QUEUED, jobs.c.reuse)
 """Literal, not bound: only then does SQLite see that a partial index holds what is asked for."""
 
 
@@ -92,6 +93,7 @@ _partial("ix_jobs_lease", jobs.c.lease_expires_at, where=RUNNING)
 sa.Index("ix_jobs_organization_id", jobs.c.organization_id, jobs.c.id)
 sa.Index("ix_jobs_organization_id_status", jobs.c.organization_id, jobs.c.status, jobs.c.id)
 sa.Index("ix_jobs_organization_id_model", jobs.c.organization_id, jobs.c.model, jobs.c.id)
+_partial("ix_jobs_reusing", jobs.c.id, where=REUSING)
 _partial("ix_jobs_recipe", jobs.c.organization_id, jobs.c.recipe, where=RECIPE_KNOWN)
 _partial("ix_jobs_finished_at", jobs.c.finished_at, where=jobs.c.finished_at.is_not(None))
 
@@ -191,7 +193,18 @@ workers = sa.Table(
     sa.Column("gpus", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("gpu_memory_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("cards", Json),
+    sa.Column("programs", Json),
 )
+
+programs = sa.Table(
+    "programs",
+    metadata,
+    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("identity", sa.String(64), nullable=False),
+    sa.Column("told_at", Timestamp, nullable=False),
+)
+"""What a worker said last of the program of each deterministic model, for when none lives that can
+run it; empty where it could not tell. Those that live say it in ``workers.programs``."""
 
 schedules = sa.Table(
     "schedules",

@@ -15,7 +15,7 @@ from usina.kernel.db.schema import metadata
 from usina.kernel.errors import Conflict
 from usina.kernel.failpoints import reach
 
-LEFT_BEHIND: Final = frozenset({"workers"})
+LEFT_BEHIND: Final = frozenset({"programs", "workers"})
 """What is only true where it was written."""
 
 _BATCH: Final = 5000

@@ -28,6 +28,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._ -]{0,127}$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Program = Annotated[str, Field(pattern=r"^(\$[A-Za-z_][A-Za-z0-9_]*|\w[\w.+-]*)$")]
 MediaType = Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]*$")]
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -55,11 +56,13 @@ class _Table(BaseModel):
 class Environment(_Table):
     """``python`` is an interpreter's path, or ``$NAME`` of a variable that holds one; ``pass``
     names the variables of the platform that the program may see; ``server`` is the one of them
-    that names a server which the program calls."""
+    that names a server which the program calls. ``programs`` are those that it calls: names on
+    ``PATH``, or ``$NAME`` of a variable of ``pass`` that holds a path or such a name."""
 
     python: str | None = None
     pass_: tuple[Variable, ...] = Field(default=(), alias="pass")
     server: Variable | None = None
+    programs: tuple[Program, ...] = ()
 
     @field_validator("pass_")
     @classmethod
@@ -73,6 +76,9 @@ class Environment(_Table):
     def _server_is_passed(self) -> Self:
         if self.server is not None and self.server not in self.pass_:
             raise ValueError(f"{self.server} is not among those of pass")
+        for name in self.programs:
+            if name.startswith("$") and name[1:] not in self.pass_:
+                raise ValueError(f"{name} of programs is not among those of pass")
         return self
 
 

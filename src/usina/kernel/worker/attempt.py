@@ -21,7 +21,7 @@ from usina.kernel.jobs.log import log_name
 from usina.kernel.jobs.state import JobError, Status
 from usina.kernel.jobs.store.claim import Claimed
 from usina.kernel.jobs.store.ending import Ending, kept
-from usina.kernel.jobs.store.source import Source, find_sources
+from usina.kernel.jobs.store.source import Inputs, SourceMissing, sources_of
 from usina.kernel.registry import Registry
 from usina.kernel.runners.gate import Gate, judge
 from usina.kernel.runners.manifest import Manifest
@@ -142,17 +142,13 @@ class Attempt:
         if not self.job.reuse or self.stop.why is not None:
             return None
         try:
-            self._recipe = await self._recipe_now(await self._sources())
-        except (_InputMissing, Problem):
+            inputs = await self._sources()
+            self._recipe = await self._shop.reuse.recipe(self.job, self._manifest(), inputs)
+        except (SourceMissing, Problem):
             return None
         if self._recipe is None:
             return None
         return await self._shop.reuse.ending(self.claimed, self._recipe)
-
-    async def _recipe_now(self, inputs: Mapping[str, Sequence[Source]]) -> str | None:
-        manifest = self._manifest()
-        passed = self._shop.pool.passed(manifest)
-        return await self._shop.reuse.recipe(self.claimed, manifest, passed, inputs)
 
     async def _execute(self) -> Outcome:
         manifest = self._manifest()
@@ -163,7 +159,7 @@ class Attempt:
             self._shop.pool.ahead(manifest, owner, cores, self.devices)
         try:
             self._work = await self._prepare(manifest)
-        except _InputMissing as missing:
+        except SourceMissing as missing:
             return _failed("invalid_input", "input_missing", str(missing))
         except Problem as problem:
             return _failed("unavailable", problem.code, problem.detail)
@@ -205,7 +201,7 @@ class Attempt:
         self._work = work
         checkpoint = await self._checkpoints.bring(work)
         sources = await self._sources()
-        self._recipe = await self._recipe_now(sources)
+        self._recipe = await self._shop.reuse.recipe(job, manifest, sources)
         inputs = await self._bring_inputs(work, sources)
         work.write_job(
             {
@@ -222,24 +218,15 @@ class Attempt:
         )
         return work
 
-    async def _sources(self) -> Mapping[str, Sequence[Source]]:
-        """The files of each input, in order."""
-        wanted = {name: v if isinstance(v, list) else [v] for name, v in self.job.inputs.items()}
-        every = {source_id for ids in wanted.values() for source_id in ids}
-        if not every:
+    async def _sources(self) -> Inputs:
+        owner, inputs = self.job.organization_id, self.job.inputs
+        if not inputs:
             return {}
-        sources = await self._shop.database.read(
-            lambda tx: find_sources(tx, self.job.organization_id, every),
-            tenant=self.job.organization_id,
+        return await self._shop.database.read(
+            lambda tx: sources_of(tx, owner, inputs), tenant=owner
         )
-        for name, ids in wanted.items():
-            if not sources.keys() >= set(ids):
-                raise _InputMissing(f"The input {name!r} was deleted before the job began.")
-        return {name: [sources[source_id] for source_id in ids] for name, ids in wanted.items()}
 
-    async def _bring_inputs(
-        self, work: WorkFolder, inputs: Mapping[str, Sequence[Source]]
-    ) -> Mapping[str, list[str]]:
+    async def _bring_inputs(self, work: WorkFolder, inputs: Inputs) -> Mapping[str, list[str]]:
         brought: dict[str, list[str]] = {}
         for name, files in inputs.items():
             for place, source in enumerate(files):
@@ -357,10 +344,6 @@ class Attempt:
         over = self._shop.folders.give_back(self._manifest(), owner, self._work, home)
         if over is not None:
             await asyncio.to_thread(over.remove)
-
-
-class _InputMissing(Exception):
-    """An input went away between the submit and the run."""
 
 
 def _failed(code: str, reason: str | None, message: str) -> Outcome:

@@ -1,72 +1,53 @@
-"""Results that are there already: a job that may be answered with them runs nothing."""
+"""Results that are there already, as the worker sees it whose turn it is to run the job; and what
+it tells others of its programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
-
-from usina.kernel.artifacts.service import Artifacts
-from usina.kernel.db.unit_of_work import Database
-from usina.kernel.errors import Problem
+from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.reuse import EarlierResults, ResultLost, recipe_for
 from usina.kernel.jobs.store.claim import Claimed
 from usina.kernel.jobs.store.ending import Ending
-from usina.kernel.jobs.store.reuse import earlier
-from usina.kernel.jobs.store.source import Source
-from usina.kernel.runners.identity import Identities, recipe_of
+from usina.kernel.jobs.store.source import Inputs
+from usina.kernel.registry import Registry
+from usina.kernel.runners.identity import Identities
 from usina.kernel.runners.manifest import Manifest
-from usina.kernel.storage.store import ObjectMissing
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+from usina.kernel.runners.pool import RunnerPool
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
     """What a worker knows of equal work."""
 
-    database: Database
-    artifacts: Artifacts
+    results: EarlierResults
     identities: Identities
+    registry: Registry
+    pool: RunnerPool
 
-    async def recipe(
-        self,
-        claimed: Claimed,
-        manifest: Manifest,
-        passed: Mapping[str, str],
-        inputs: Mapping[str, Sequence[Source]],
-    ) -> str | None:
+    async def recipe(self, job: Job, manifest: Manifest, inputs: Inputs) -> str | None:
         """What the job's result follows from; null where it is not the same each time."""
-        if not manifest.deterministic:
-            return None
-        identity = await self.identities.of(manifest, passed)
-        if identity is None:
-            return None
-        told = {name: [(s.sha256, s.media_type) for s in files] for name, files in inputs.items()}
-        return recipe_of(manifest, identity, claimed.job.params, told)
+        identity = await self._identity(manifest) if manifest.deterministic else None
+        return None if identity is None else recipe_for(job, manifest, identity, inputs)
 
     async def ending(self, claimed: Claimed, recipe: str) -> Ending | None:
-        """The job's success with an earlier one's artifacts, copied; null when it has to run.
-
-        The first may be deleted at any moment: until the copies are whole nothing counts, and
-        then they are this job's own.
-        """
-        job = claimed.job
-        found = await self.database.read(
-            lambda tx: earlier(tx, job.organization_id, recipe, strict=job.strict),
-            tenant=job.organization_id,
-        )
-        if found is None:
-            return None
+        """The job's success with an earlier one's artifacts; null when it has to run."""
         try:
-            copies = await self.artifacts.copy(found.artifacts, job.id, job.attempt)
-        except (ObjectMissing, Problem) as trouble:
-            _log.info("earlier result is not there any more", job_id=job.id, why=str(trouble))
+            found = await self.results.copied(claimed.job, recipe)
+        except ResultLost:
             return None
-        return Ending(
-            claimed.lease,
-            None,
-            artifacts=tuple(copies),
-            stage=found.job.stage,
-            gates=found.job.gates,
-            recipe=recipe,
-            reused_from=found.job.id,
-        )
+        return None if found is None else found.ending(claimed.lease)
+
+    async def programs(self) -> Mapping[str, str]:
+        """By each deterministic model that can run here the identity of its program, and nothing
+        where it has none."""
+        served = map(self.registry.get, sorted(self.registry.served()))
+        manifests = [model.manifest for model in served if model is not None]
+        return {
+            manifest.name: await self._identity(manifest) or ""
+            for manifest in manifests
+            if manifest.deterministic
+        }
+
+    async def _identity(self, manifest: Manifest) -> str | None:
+        said = self.registry.said(manifest.name)
+        return await self.identities.of(manifest, self.pool.passed(manifest), said)

@@ -26,6 +26,7 @@ from usina.kernel.worker.lender import Lender
 from usina.kernel.worker.lookout import Lookout
 from usina.kernel.worker.option import WorkerOptions
 from usina.kernel.worker.pace import Pace
+from usina.kernel.worker.program import Programs
 from usina.kernel.worker.reporter import gathered
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -55,6 +56,7 @@ class Worker:
         self._backlog: deque[Claimed] = deque()
         self._active: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._cancelled: set[str] = set()
+        self._programs = Programs(workshop.database, workshop.reuse, self.beat_now)
         self._releasing: asyncio.Task[None] | None = None
         self._wakeup = asyncio.Event()
         self._beat_now = asyncio.Event()
@@ -65,8 +67,7 @@ class Worker:
         """The last look passed by models that have no turn left."""
         self._loops: list[asyncio.Task[None]] = []
         self._claiming = asyncio.Lock()
-        self._draining = False
-        self._stopping = False
+        self._draining = self._stopping = False
         self._hurried = asyncio.Event()
 
     def wake(self, queue: str) -> None:
@@ -139,6 +140,7 @@ class Worker:
             self._beat_for_ever,
             self._rescue_for_ever,
             self._lookout.turn,
+            self._programs.turn,
         )
         self._loops = [asyncio.create_task(_kept_alive(loop)) for loop in loops]
 
@@ -335,6 +337,7 @@ class Worker:
             models=self._shop.registry.reasons(),
             warm=sorted({model for model, _ in self._shop.pool.warm()}),
             gpus=self._shop.cards.told(),
+            programs=self._programs.told,
         )
         standing = await self._shop.database.write(
             lambda tx: heartbeat(tx, row, leases, self._options.lease)

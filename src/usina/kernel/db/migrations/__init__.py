@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from usina.kernel.db import wall
 
-HEAD: Final = "0020"
+HEAD: Final = "0021"
 
 
 def revision_of(database: sa.Engine | sa.Connection) -> str | None:

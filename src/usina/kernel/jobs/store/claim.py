@@ -125,20 +125,35 @@ def _take(
     tx: Transaction, request: ClaimRequest, chosen: Sequence[Candidate], announce: Announce
 ) -> tuple[list[Claimed], dict[Lane, int]]:
     """Those that were taken, and how many are left in their lanes."""
-    token = new_id()
-    values = {
-        "job_ids": [c.id for c in chosen],
-        "now": tx.now,
-        "new_worker": request.worker_id,
-        "token": token,
-        "expires": tx.now + request.lease,
-    }
-    _START.run(tx, values)
-    taken = [Claimed(_begun(tx, c.row), Lease(c.id, c.row.attempt, token), c.needs) for c in chosen]
-    append(tx, [_running(c.job) for c in taken], announce)
+    rows = [candidate.row for candidate in chosen]
+    begun = begin(tx, rows, request.worker_id, request.lease, announce)
+    taken = [Claimed(*each, of.needs) for each, of in zip(begun, chosen, strict=True)]
     left = lane.serve(tx, Tally(Lane(c.job.queue, c.job.organization_id) for c in taken))
     reach("claim.in_transaction")
     return taken, left
+
+
+def begin(
+    tx: Transaction,
+    rows: Sequence[Any],
+    worker_id: str | None,
+    lease: timedelta,
+    announce: Announce,
+) -> list[tuple[Job, Lease]]:
+    """Starts attempts of queued jobs, whose rows are locked: RUNNING, leased, announced. Whoever
+    does so takes them off their lanes."""
+    token = new_id()
+    values = {
+        "job_ids": [row.id for row in rows],
+        "now": tx.now,
+        "new_worker": worker_id,
+        "token": token,
+        "expires": tx.now + lease,
+    }
+    _START.run(tx, values)
+    begun = [(_begun(tx, row), Lease(row.id, row.attempt, token)) for row in rows]
+    append(tx, [_running(job) for job, _ in begun], announce)
+    return begun
 
 
 def _begun(tx: Transaction, row: Any) -> Job:

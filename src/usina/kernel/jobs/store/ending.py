@@ -88,7 +88,7 @@ def finish(
     """Ends the attempts whose leases still stand; answers each job's new state, or null for one
     that the worker had lost: nothing of it was written."""
     reach("finish.before_transaction")
-    rows = _locked(tx, [ending.lease.job_id for ending in endings])
+    rows = locked(tx, [ending.lease.job_id for ending in endings])
     ended: list[_Ended] = []
     states: list[Status | None] = []
     for ending in endings:
@@ -156,7 +156,7 @@ class Taken(NamedTuple):
 
 def hand_back(tx: Transaction, leases: Sequence[Lease], announce: Announce) -> list[Taken]:
     """Returns running jobs of a worker that stops; the caller is not charged the attempt."""
-    rows = _locked(tx, [lease.job_id for lease in leases])
+    rows = locked(tx, [lease.job_id for lease in leases])
     stopped = JobError.of(
         "worker_lost", "worker_stopped", "The worker was stopped; the job starts again.", True
     )
@@ -192,7 +192,8 @@ def _taken(ended: Sequence[_Ended]) -> list[Taken]:
     return [Taken(each.row.model, each.row.queue, each.verdict.status) for each in ended]
 
 
-def _locked(tx: Transaction, job_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
+def locked(tx: Transaction, job_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
+    """The rows by id, which nobody else changes before the end of the transaction."""
     return {row.id: row for row in _LOCK.all(tx, {"job_ids": list(job_ids)})}
 
 

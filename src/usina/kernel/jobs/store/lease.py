@@ -46,6 +46,8 @@ class WorkerRow:
     """Models whose programs wait loaded."""
     gpus: Sequence[Mapping[str, Any]] = ()
     """What it knows of each of its GPUs."""
+    programs: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By deterministic model what its program is there, and nothing where nobody can tell."""
 
 
 def heartbeat(
@@ -88,6 +90,7 @@ def _be_seen(tx: Transaction, worker: WorkerRow) -> bool:
     """Renews the worker's row, or makes it; whether the worker is asked to drain."""
     told: dict[str, Any] = {"seen_at": tx.now, "warm": list(worker.warm)}
     told |= {**asdict(worker.room), "models": dict(worker.models), "cards": [*worker.gpus]}
+    told |= {"programs": dict(worker.programs)}
     known = sa.update(workers).where(workers.c.id == worker.id).values(told)
     row = tx.execute(known.returning(workers.c.draining)).one_or_none()
     if row is not None:

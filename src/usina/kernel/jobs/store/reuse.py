@@ -9,6 +9,8 @@ from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.store import with_content
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.jobs.job import Job
+from usina.kernel.jobs.store.claim import Lease
+from usina.kernel.jobs.store.ending import Ending
 from usina.kernel.jobs.store.row import job_of
 from usina.kernel.jobs.table import RECIPE_KNOWN, jobs
 from usina.kernel.tenancy.caller import owned_by
@@ -22,6 +24,27 @@ class Earlier:
 
     job: Job
     artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """An earlier success, whose ``artifacts`` are another job's now, but without rows."""
+
+    first: Job
+    artifacts: tuple[Artifact, ...]
+    recipe: str
+
+    def ending(self, lease: Lease) -> Ending:
+        """The success of the job that they were copied for."""
+        return Ending(
+            lease,
+            None,
+            artifacts=self.artifacts,
+            stage=self.first.stage,
+            gates=self.first.gates,
+            recipe=self.recipe,
+            reused_from=self.first.id,
+        )
 
 
 def earlier(

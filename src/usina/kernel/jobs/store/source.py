@@ -1,6 +1,6 @@
 """What a job may read: files and artifacts of its organization."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from usina.kernel.artifacts.table import artifacts
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.files.file import File
 from usina.kernel.files.table import files
+from usina.kernel.jobs.job import InputIds
 from usina.kernel.tenancy.caller import owned_by
 
 
@@ -26,6 +27,25 @@ class Source:
     key: str
     content: bytes | None = None
     """Of a small artifact, which has no object."""
+
+
+class SourceMissing(Exception):
+    """An input is no more; the message is for the job's error."""
+
+
+Inputs = Mapping[str, Sequence[Source]]
+"""The files of each input, in order."""
+
+
+def sources_of(tx: Transaction, organization_id: str, inputs: InputIds) -> Inputs:
+    """What a job reads; raises `SourceMissing` where some of it was deleted."""
+    wanted = {name: [ids] if isinstance(ids, str) else ids for name, ids in inputs.items()}
+    every = {source_id for ids in wanted.values() for source_id in ids}
+    found = find_sources(tx, organization_id, every) if every else {}
+    for name, ids in wanted.items():
+        if not found.keys() >= set(ids):
+            raise SourceMissing(f"The input {name!r} was deleted before the job began.")
+    return {name: [found[source_id] for source_id in ids] for name, ids in wanted.items()}
 
 
 def find_sources(

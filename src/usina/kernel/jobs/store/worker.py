@@ -79,7 +79,7 @@ def unserved(
     """By queue and model, why jobs wait that no living worker can run, draining or not.
 
     It looks at the lanes served least lately, as those are that nobody serves."""
-    told = sa.select(workers.c.queues, workers.c.models).where(_heard_of(tx, alive))
+    told = sa.select(workers.c.queues, workers.c.models).where(heard_of(tx, alive))
     living: list[tuple[Sequence[str], Mapping[str, str]]] = [
         (row.queues or (), row.models or {}) for row in tx.execute(told)
     ]
@@ -151,11 +151,11 @@ def fleet(tx: Transaction, alive: timedelta) -> Fleet:
     """As it is now."""
     room = (workers.c.slots, workers.c.memory_bytes, workers.c.gpus, workers.c.gpu_memory_bytes)
     columns = sa.select(workers.c.queues, workers.c.models, *room)
-    rows = tx.execute(columns.where(_heard_of(tx, alive), ~workers.c.draining))
+    rows = tx.execute(columns.where(heard_of(tx, alive), ~workers.c.draining))
     living = {
         Ability(
             frozenset(row.queues or ()),
-            frozenset(_served(row.models)),
+            frozenset(served(row.models)),
             Room(row.slots, row.memory_bytes, row.gpus, row.gpu_memory_bytes),
         )
         for row in rows
@@ -163,17 +163,17 @@ def fleet(tx: Transaction, alive: timedelta) -> Fleet:
     return Fleet(tuple(living), frozenset(paused(tx)))
 
 
-def _served(told: Mapping[str, str] | None) -> list[str]:
+def served(told: Mapping[str, str] | None) -> list[str]:
     """Of what a worker tells of its models, those that it can run."""
     return sorted(name for name, reason in (told or {}).items() if not reason)
 
 
-def _heard_of(tx: Transaction, alive: timedelta) -> sa.ColumnElement[bool]:
+def heard_of(tx: Transaction, alive: timedelta) -> sa.ColumnElement[bool]:
     return workers.c.seen_at > tx.now - alive
 
 
 def _living(tx: Transaction, alive: timedelta) -> sa.Select[Any]:
-    return sa.select(workers).where(_heard_of(tx, alive)).order_by(workers.c.id.desc())
+    return sa.select(workers).where(heard_of(tx, alive)).order_by(workers.c.id.desc())
 
 
 def _seen(tx: Transaction, query: sa.Select[Any]) -> list[SeenWorker]:
@@ -186,7 +186,7 @@ def _seen(tx: Transaction, query: sa.Select[Any]) -> list[SeenWorker]:
             room=(room := Room(row.slots, row.memory_bytes, row.gpus, row.gpu_memory_bytes)),
             free=room.less(taken.get(row.id, Room(0, 0))),
             queues=row.queues or (),
-            models=_served(row.models),
+            models=served(row.models),
             warm=row.warm or (),
             draining=row.draining,
             started_at=row.started_at,

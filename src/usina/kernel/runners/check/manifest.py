@@ -99,7 +99,7 @@ async def examples(subject: Subject) -> str:
 
 
 async def answers_its_probe(subject: Subject) -> str:
-    reason = await probe(subject.manifest)
+    reason = (await probe(subject.manifest)).reason
     if reason is not None:
         raise Broken(reason)
     return "it can run here" if subject.manifest.probe else "no probe; its program is there"
