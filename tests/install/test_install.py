@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.install.conftest import TOKEN, WEIGHTS, Hub
+from tests.models.automatic1111.server import webui
 from usina.catalogue import registry_of
 from usina.faces.cli.main import main
 from usina.install import install as installing
@@ -19,7 +20,7 @@ from usina.install.lack import lacks
 from usina.install.place import InstallError, Place
 from usina.install.python import fits, python_for
 from usina.kernel.registry import model_of
-from usina.kernel.runners.manifest import Manifest
+from usina.kernel.runners.manifest import Environment, Manifest
 from usina.kernel.worker.machine import Machine
 from usina.settings import Settings
 
@@ -264,3 +265,16 @@ async def test_a_model_whose_gpus_are_not_here_is_told_with_what_to_do(
             assert lack.fix.startswith("Run a worker where there is")
             assert ("It can run without one" in lack.fix) is cpu
             assert not lack.stops, "another machine may have them"
+
+
+async def test_a_server_that_does_not_answer_is_told(manifest: Manifest, tmp_path: Path) -> None:
+    reads = Environment.model_validate({"pass": ["TINY_URL"], "server": "TINY_URL"})
+    known = await model_of(manifest.model_copy(update={"environment": reads, "weights": ()}))
+    model, machine = replace(known, available=True), Machine(1, 2 * 1024**3)
+    with webui(mode="html") as (state, url):
+        assert lacks(model, tmp_path, {"TINY_URL": url}, machine) == []
+        assert state.paths == ["/"]
+    [lack] = lacks(model, tmp_path, {"TINY_URL": url}, machine)
+    assert "the server that TINY_URL names can not be reached" in lack.what
+    assert not lack.stops
+    assert lacks(model, tmp_path, {}, machine) == []
