@@ -114,6 +114,7 @@ def test_an_environment_that_can_not_be_made_leaves_nothing(
         follow(manifest, tmp_path / "data", hub)
     assert "requirements.txt could not be installed" in str(refused.value)
     assert "no_such_package" in str(refused.value)
+    assert "PIP_FIND_LINKS" in str(refused.value)
     assert list((tmp_path / "data/models/tiny-v1").iterdir()) == []
     assert hub.asked == []
 
@@ -133,11 +134,17 @@ def test_a_kill_has_installed_nothing_and_another_recipe_replaces_the_first(
         installing, "make_environment", lambda *given: given[1].mkdir(exist_ok=True)
     )
     with monkeypatch.context() as patch:
+        patch.setattr(Place, "finish", dies)
+        with pytest.raises(Killed):
+            follow(manifest, data, hub)
+    assert not plan(manifest, data, {}).environment_is_there, "it is made anew"
+    with monkeypatch.context() as patch:
         patch.setattr(Place, "settle", dies)
         with pytest.raises(Killed):
             follow(manifest, data, hub)
     assert place.installed() is None
-    assert not plan(manifest, data, {}).environment_is_there, "it is made anew"
+    assert not plan(manifest, data, {}).done
+    assert plan(manifest, data, {}).steps() == [], "what is whole stays"
     follow(manifest, data, hub)
     assert len(hub.asked) == 1, "its weights were whole"
 
@@ -278,3 +285,44 @@ async def test_a_server_that_does_not_answer_is_told(manifest: Manifest, tmp_pat
     assert "the server that TINY_URL names can not be reached" in lack.what
     assert not lack.stops
     assert lacks(model, tmp_path, {}, machine) == []
+
+
+def test_a_step_that_stops_says_what_takes_its_place_and_a_made_environment_stays(
+    manifest: Manifest, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, made = tmp_path / "data", list[str]()
+    place = Place.of(data, "tiny-v1")
+
+    def makes(manifest: Manifest, folder: Path, python: str, progress: object) -> None:
+        made.append(folder.name)
+        folder.mkdir(parents=True)
+
+    monkeypatch.setattr(installing, "make_environment", makes)
+    with pytest.raises(InstallError) as stopped:
+        install(plan(manifest, data, {}), Access("http://me:word@127.0.0.1:1", TOKEN), quiet)
+    assert "/gated/tiny/resolve/v1/model.bin" in str(stopped.value)
+    assert f"at {place.weight(manifest.weights[0])}, and run it again" in str(stopped.value)
+    assert "word" not in str(stopped.value)
+    assert place.installed() is None
+    assert plan(manifest, data, {}).steps() == ["fetch tiny/model.bin from hf:gated/tiny@v1"]
+
+    place.weight(manifest.weights[0]).write_bytes(WEIGHTS)
+    assert follow(manifest, data, hub)["TINY_WEIGHTS"]
+    assert hub.asked == [], "by hand"
+    assert len(made) == 1
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    looked_up = {"source": f"hf:gated/tiny@{revision}", "cached": True, "setting": None}
+    cached = manifest.weights[0].model_copy(update=looked_up)
+    follow(manifest.model_copy(update={"weights": (cached,)}), data, hub)
+    repository = place.weights / "hub" / "models--gated--tiny"
+    assert (repository / "refs" / "main").read_text() == revision
+    assert (repository / "snapshots" / revision / "model.bin").read_bytes() == WEIGHTS
+
+    assert manifest.install is not None
+    away = manifest.install.model_copy(update={"git": str(tmp_path / "nowhere")})
+    elsewhere = manifest.model_copy(update={"install": away})
+    monkeypatch.undo()
+    with pytest.raises(InstallError, match=r"nowhere, commit [0-9a-f]{40}, could not") as stopped:
+        follow(elsewhere, tmp_path / "other", hub)
+    assert "set TINY_PYTHON, TINY_SCRIPT to where they are" in str(stopped.value)
+    assert Place.of(tmp_path / "other", "tiny-v1").installed() is None

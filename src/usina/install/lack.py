@@ -92,6 +92,9 @@ def _weights(model: Model, data: Path, homes: Mapping[str, str]) -> Iterator[Lac
         elif fault is not None:
             again = f"rm -f {place.weight(each)} && usina models install {model.name}"
             yield Lack(fault, again)
+        elif each.sha256 is None:
+            what = f"{own or place.weight(each)} can not be verified: no SHA-256 of it is known"
+            yield Lack(what, f"Compare it with what {each.source} has.", stops=False)
 
 
 def _gpu(model: Model, sizes: Sequence[int]) -> Iterator[Lack]:
