@@ -237,6 +237,12 @@ async def test_what_a_model_lacks_is_told_with_its_fix(manifest: Manifest, tmp_p
     own.write_bytes(WEIGHTS)
     assert lacks(here, data, {"TINY_WEIGHTS": str(own)}, machine) == []
 
+    unknown = weight.model_copy(update={"sha256": None})
+    unhashed = replace(here, manifest=manifest.model_copy(update={"weights": (unknown,)}))
+    [lack] = lacks(unhashed, data, {"TINY_WEIGHTS": str(own)}, machine)
+    assert "can not be verified: no SHA-256 of it is known" in lack.what
+    assert not lack.stops
+
     needs = replace(here.resources, memory_bytes=4 * 1024**3)
     [lack] = lacks(replace(here, resources=needs), data, {"TINY_WEIGHTS": str(own)}, machine)
     assert "it takes 4.0 GiB of memory and here is 2.0 GiB" in lack.what
