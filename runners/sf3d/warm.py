@@ -3,11 +3,10 @@
 Loaded by `usina/apps/threed/foreign/server.py`. Python 3.8 or newer.
 """
 
-from contextlib import nullcontext
 from pathlib import Path
 
+import card
 import rembg
-import torch
 from PIL import Image
 from sf3d.system import SF3D
 from sf3d.utils import remove_background, resize_foreground
@@ -20,8 +19,7 @@ class Loaded:
 
 def load(options):
     device = options["device"]
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("No CUDA GPUs are available")
+    card.check(device)
     model = SF3D.from_pretrained(
         options["pretrained_model"], config_name="config.yaml", weight_name="model.safetensors"
     )
@@ -38,18 +36,14 @@ def make(loaded, order, tell):
     image = resize_foreground(image, params["foreground_ratio"])
     image.save(folder / "input.png")
     tell("generate")
-    on_gpu = loaded.device == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
-    precision = torch.autocast(device_type="cuda", dtype=torch.bfloat16)
-    with torch.no_grad(), precision if on_gpu else nullcontext():
-        mesh, _ = loaded.model.run_image(
-            [image],
-            bake_resolution=params["texture_resolution"],
-            remesh=params["remesh_option"],
-            vertex_count=params["target_vertex_count"],
-        )
+    mesh, _ = card.run_image(
+        loaded.model,
+        loaded.device,
+        image,
+        bake_resolution=params["texture_resolution"],
+        remesh=params["remesh_option"],
+        vertex_count=params["target_vertex_count"],
+    )
     tell("write")
     mesh.export(str(folder / "mesh.glb"), include_normals=True)
-    peak = torch.cuda.max_memory_allocated() / 1024 / 1024 if on_gpu else None
-    return {"device": loaded.device, "peak_memory_mb": peak}
+    return {"device": loaded.device, "peak_memory_mb": card.peak_mib(loaded.device)}

@@ -1,6 +1,7 @@
 """spar3d-v1: a picture as a textured mesh, by SPAR3D in its own environment."""
 
 import re
+from pathlib import Path
 
 import usina_runner
 from usina.apps.threed.foreign.delivery import HALF_ROUND
@@ -22,11 +23,14 @@ MODEL = ImageModel(
     stages=(
         Stage("start", 0.03),
         Stage("load", 0.15, re.compile(r"Device used:")),
+        Stage("cut out", 0.35),
         Stage("generate", 0.4, re.compile(r"\b0%\|")),
-        Stage("texture", 0.6, re.compile(r"After Remesh")),
+        Stage("texture", 0.6, re.compile(r"After \w+ remesh the mesh has")),
         Stage("write", 0.75, re.compile(r"Peak Memory:")),
     ),
     front=HALF_ROUND,
+    adapter=Path(__file__).with_name("warm.py"),
+    loaded_by=("pretrained_model", "device", "low_vram_mode"),
     beside={"points.ply": "data"},
 )
 

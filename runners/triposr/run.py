@@ -1,6 +1,7 @@
 """triposr-v1: a picture as a coloured or textured mesh, by TripoSR in its own environment."""
 
 import re
+from pathlib import Path
 
 import usina_runner
 from usina.apps.threed.foreign.delivery import Z_UP_X_FRONT
@@ -30,6 +31,7 @@ MODEL = ImageModel(
         Stage("texture", 0.7, re.compile(r"Baking texture \.\.\.")),
     ),
     front=Z_UP_X_FRONT,
+    adapter=Path(__file__).with_name("warm.py"),
     devices={"cuda": "cuda:0", "cpu": "cpu"},
     fixed=lambda params: (f"--model-save-format={'obj' if params['bake_texture'] else 'glb'}",),
     mesh=lambda params: "mesh.obj" if params["bake_texture"] else "mesh.glb",

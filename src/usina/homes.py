@@ -25,16 +25,25 @@ class Homes(BaseSettings):
     sf3d_script_path: Path | None = Field(None, validation_alias=named("SF3D_SCRIPT_PATH"))
     sf3d_pretrained_model: str | None = Field(None, validation_alias=named("SF3D_PRETRAINED_MODEL"))
     sf3d_keep_loaded: bool | None = Field(None, validation_alias=named("SF3D_KEEP_LOADED"))
+    sf3d_hf_home: Path | None = Field(None, validation_alias=named("SF3D_HF_HOME"))
     spar3d_python_path: Path | None = Field(None, validation_alias=named("SPAR3D_PYTHON_PATH"))
     spar3d_script_path: Path | None = Field(None, validation_alias=named("SPAR3D_SCRIPT_PATH"))
     spar3d_pretrained_model: str | None = Field(
         None, validation_alias=named("SPAR3D_PRETRAINED_MODEL")
+    )
+    spar3d_keep_loaded: bool | None = Field(None, validation_alias=named("SPAR3D_KEEP_LOADED"))
+    spar3d_hf_home: Path | None = Field(None, validation_alias=named("SPAR3D_HF_HOME"))
+    alpha_clip_path: Path | None = Field(None, validation_alias=named("ALPHA_CLIP_PATH"))
+    transparent_background_file_path: Path | None = Field(
+        None, validation_alias=named("TRANSPARENT_BACKGROUND_FILE_PATH")
     )
     triposr_python_path: Path | None = Field(None, validation_alias=named("TRIPOSR_PYTHON_PATH"))
     triposr_script_path: Path | None = Field(None, validation_alias=named("TRIPOSR_SCRIPT_PATH"))
     triposr_pretrained_model: str | None = Field(
         None, validation_alias=named("TRIPOSR_PRETRAINED_MODEL")
     )
+    triposr_keep_loaded: bool | None = Field(None, validation_alias=named("TRIPOSR_KEEP_LOADED"))
+    triposr_hf_home: Path | None = Field(None, validation_alias=named("TRIPOSR_HF_HOME"))
     dreamfusion_python_path: Path | None = Field(
         None, validation_alias=named("DREAMFUSION_PYTHON_PATH")
     )

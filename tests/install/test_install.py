@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.install.conftest import TOKEN, WEIGHTS, Hub
+from tests.models.automatic1111.server import webui
 from usina.catalogue import registry_of
 from usina.faces.cli.main import main
 from usina.install import install as installing
@@ -19,7 +20,7 @@ from usina.install.lack import lacks
 from usina.install.place import InstallError, Place
 from usina.install.python import fits, python_for
 from usina.kernel.registry import model_of
-from usina.kernel.runners.manifest import Manifest
+from usina.kernel.runners.manifest import Environment, Manifest
 from usina.kernel.worker.machine import Machine
 from usina.settings import Settings
 
@@ -113,6 +114,7 @@ def test_an_environment_that_can_not_be_made_leaves_nothing(
         follow(manifest, tmp_path / "data", hub)
     assert "requirements.txt could not be installed" in str(refused.value)
     assert "no_such_package" in str(refused.value)
+    assert "PIP_FIND_LINKS" in str(refused.value)
     assert list((tmp_path / "data/models/tiny-v1").iterdir()) == []
     assert hub.asked == []
 
@@ -132,11 +134,17 @@ def test_a_kill_has_installed_nothing_and_another_recipe_replaces_the_first(
         installing, "make_environment", lambda *given: given[1].mkdir(exist_ok=True)
     )
     with monkeypatch.context() as patch:
+        patch.setattr(Place, "finish", dies)
+        with pytest.raises(Killed):
+            follow(manifest, data, hub)
+    assert not plan(manifest, data, {}).environment_is_there, "it is made anew"
+    with monkeypatch.context() as patch:
         patch.setattr(Place, "settle", dies)
         with pytest.raises(Killed):
             follow(manifest, data, hub)
     assert place.installed() is None
-    assert not plan(manifest, data, {}).environment_is_there, "it is made anew"
+    assert not plan(manifest, data, {}).done
+    assert plan(manifest, data, {}).steps() == [], "what is whole stays"
     follow(manifest, data, hub)
     assert len(hub.asked) == 1, "its weights were whole"
 
@@ -229,6 +237,12 @@ async def test_what_a_model_lacks_is_told_with_its_fix(manifest: Manifest, tmp_p
     own.write_bytes(WEIGHTS)
     assert lacks(here, data, {"TINY_WEIGHTS": str(own)}, machine) == []
 
+    unknown = weight.model_copy(update={"sha256": None})
+    unhashed = replace(here, manifest=manifest.model_copy(update={"weights": (unknown,)}))
+    [lack] = lacks(unhashed, data, {"TINY_WEIGHTS": str(own)}, machine)
+    assert "can not be verified: no SHA-256 of it is known" in lack.what
+    assert not lack.stops
+
     needs = replace(here.resources, memory_bytes=4 * 1024**3)
     [lack] = lacks(replace(here, resources=needs), data, {"TINY_WEIGHTS": str(own)}, machine)
     assert "it takes 4.0 GiB of memory and here is 2.0 GiB" in lack.what
@@ -264,3 +278,57 @@ async def test_a_model_whose_gpus_are_not_here_is_told_with_what_to_do(
             assert lack.fix.startswith("Run a worker where there is")
             assert ("It can run without one" in lack.fix) is cpu
             assert not lack.stops, "another machine may have them"
+
+
+async def test_a_server_that_does_not_answer_is_told(manifest: Manifest, tmp_path: Path) -> None:
+    reads = Environment.model_validate({"pass": ["TINY_URL"], "server": "TINY_URL"})
+    known = await model_of(manifest.model_copy(update={"environment": reads, "weights": ()}))
+    model, machine = replace(known, available=True), Machine(1, 2 * 1024**3)
+    with webui(mode="html") as (state, url):
+        assert lacks(model, tmp_path, {"TINY_URL": url}, machine) == []
+        assert state.paths == ["/"]
+    [lack] = lacks(model, tmp_path, {"TINY_URL": url}, machine)
+    assert "the server that TINY_URL names can not be reached" in lack.what
+    assert not lack.stops
+    assert lacks(model, tmp_path, {}, machine) == []
+
+
+def test_a_step_that_stops_says_what_takes_its_place_and_a_made_environment_stays(
+    manifest: Manifest, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, made = tmp_path / "data", list[str]()
+    place = Place.of(data, "tiny-v1")
+
+    def makes(manifest: Manifest, folder: Path, python: str, progress: object) -> None:
+        made.append(folder.name)
+        folder.mkdir(parents=True)
+
+    monkeypatch.setattr(installing, "make_environment", makes)
+    with pytest.raises(InstallError) as stopped:
+        install(plan(manifest, data, {}), Access("http://me:word@127.0.0.1:1", TOKEN), quiet)
+    assert "/gated/tiny/resolve/v1/model.bin" in str(stopped.value)
+    assert f"at {place.weight(manifest.weights[0])}, and run it again" in str(stopped.value)
+    assert "word" not in str(stopped.value)
+    assert place.installed() is None
+    assert plan(manifest, data, {}).steps() == ["fetch tiny/model.bin from hf:gated/tiny@v1"]
+
+    place.weight(manifest.weights[0]).write_bytes(WEIGHTS)
+    assert follow(manifest, data, hub)["TINY_WEIGHTS"]
+    assert hub.asked == [], "by hand"
+    assert len(made) == 1
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    looked_up = {"source": f"hf:gated/tiny@{revision}", "cached": True, "setting": None}
+    cached = manifest.weights[0].model_copy(update=looked_up)
+    follow(manifest.model_copy(update={"weights": (cached,)}), data, hub)
+    repository = place.weights / "hub" / "models--gated--tiny"
+    assert (repository / "refs" / "main").read_text() == revision
+    assert (repository / "snapshots" / revision / "model.bin").read_bytes() == WEIGHTS
+
+    assert manifest.install is not None
+    away = manifest.install.model_copy(update={"git": str(tmp_path / "nowhere")})
+    elsewhere = manifest.model_copy(update={"install": away})
+    monkeypatch.undo()
+    with pytest.raises(InstallError, match=r"nowhere, commit [0-9a-f]{40}, could not") as stopped:
+        follow(elsewhere, tmp_path / "other", hub)
+    assert "set TINY_PYTHON, TINY_SCRIPT to where they are" in str(stopped.value)
+    assert Place.of(tmp_path / "other", "tiny-v1").installed() is None

@@ -3,6 +3,7 @@
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -57,7 +58,6 @@ def test_a_model_that_runs_once_gives_its_mesh_a_picture_and_a_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runner: str
 ) -> None:
     checkout = at_home(monkeypatch, runner, tmp_path)
-    monkeypatch.setenv("SF3D_KEEP_LOADED", "no")
     before = sorted(checkout.rglob("*"))
     channel = Channel()
     job = job_of(runner, tmp_path / "job", channel)
@@ -79,42 +79,87 @@ def test_a_model_that_runs_once_gives_its_mesh_a_picture_and_a_report(
     assert sorted(checkout.rglob("*")) == before, "nothing is left in the checkout"
 
 
+@pytest.mark.parametrize(
+    ("runner", "another"),
+    [
+        ("sf3d", {"pretrained_model": "someone/else"}),
+        ("spar3d", {"low_vram_mode": True}),
+        ("triposr", {"device": "cpu"}),
+    ],
+)
+def test_what_is_loaded_serves_the_next_job_and_another_load_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runner: str, another: dict[str, Any]
+) -> None:
+    at_home(monkeypatch, runner, tmp_path)
+    model = program(runner)["MODEL"]
+    keeper = model.keeper()
+    reports, stages, meshes = [], [], []
+    for number, asked in enumerate(({}, {}, another)):
+        channel = Channel()
+        job = job_of(runner, tmp_path / str(number), channel, texture_resolution=256, **asked)
+        model.main(job, keeper)
+        reports.append(json.loads((job.outputs / "report.json").read_text()))
+        stages.append({said["stage"] for said in channel.of("progress")})
+        meshes.append((job.outputs / "mesh.glb").read_bytes())
+    keeper.end()
+    once = job_of(runner, tmp_path / "once", Channel(), texture_resolution=256)
+    model.main(once, None)
+
+    assert [each["kept_loaded"] for each in reports] == [False, True, False]
+    assert "start" in stages[0]
+    assert meshes[1] == (once.outputs / "mesh.glb").read_bytes(), "the same as its run.py makes"
+    assert reports[1]["gpu_peak_bytes"] == 6_327_812_608
+    assert reports[2]["gpu_peak_bytes"] != reports[1]["gpu_peak_bytes"] or runner == "sf3d"
+    assert processes_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
 def test_triposr_stands_upright_with_colours_or_a_texture(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: bool
 ) -> None:
     at_home(monkeypatch, "triposr", tmp_path)
     model = program("triposr")["MODEL"]
+    keeper = model.keeper() if kept else None
     for name, asked, worn in (
         ("plain", {"no_remove_bg": True, "render": True}, "COLOR_0"),
         ("baked", {"bake_texture": True, "texture_resolution": 256}, "TEXCOORD_0"),
     ):
         job = job_of("triposr", tmp_path / name, Channel(), mc_resolution=64, **asked)
-        model.main(job, None)
+        model.main(job, keeper)
         told = glb_of(job.outputs / "mesh.glb")
         assert worn in told["meshes"][0]["primitives"][0]["attributes"]
         low, high = (told["accessors"][0][end] for end in ("min", "max"))
         assert high[1] - low[1] == pytest.approx(1), "it is tallest upwards, as glTF has it"
         assert (job.outputs / "render.mp4").is_file() == ("render" in asked)
+    if keeper is not None:
+        keeper.end()
 
 
-def test_what_is_loaded_serves_the_next_job_and_other_weights_are_loaded_anew(
+def test_spar3d_without_what_cuts_out_says_that_it_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    at_home(monkeypatch, "sf3d", tmp_path)
-    model = program("sf3d")["MODEL"]
-    keeper = model.keeper()
-    kept, stages = [], []
-    for number, asked in enumerate(({}, {}, {"pretrained_model": "someone/else"})):
-        channel = Channel()
-        job = job_of("sf3d", tmp_path / str(number), channel, texture_resolution=256, **asked)
-        model.main(job, keeper)
-        kept.append(json.loads((job.outputs / "report.json").read_text())["kept_loaded"])
-        stages.append({said["stage"] for said in channel.of("progress")})
-    keeper.end()
+    at_home(monkeypatch, "spar3d", tmp_path)
+    monkeypatch.setenv("TRANSPARENT_BACKGROUND_FILE_PATH", str(tmp_path / "nowhere"))
+    model = program("spar3d")["MODEL"]
+    with pytest.raises(usina_runner.Failure) as failed:
+        model.main(job_of("spar3d", tmp_path / "job", Channel()), model.keeper())
+    assert failed.value.reason == "weights_missing"
 
-    assert kept == [False, True, False]
-    assert "start" in stages[0]
-    assert processes_in(tmp_path) == []
+
+@pytest.mark.parametrize(("kept", "asked"), [(False, {}), (True, {"remesh_option": "quad"})])
+def test_spar3d_without_its_remeshers_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: bool, asked: dict[str, Any]
+) -> None:
+    """Its run.py can do nothing then; kept loaded, all but what needs them."""
+    at_home(monkeypatch, "spar3d", tmp_path, fault="no_remesher")
+    model = program("spar3d")["MODEL"]
+    keeper = model.keeper() if kept else None
+    if keeper is not None:
+        model.main(job_of("spar3d", tmp_path / "plain", Channel()), keeper)
+    with pytest.raises(usina_runner.Failure) as failed:
+        model.main(job_of("spar3d", tmp_path / "job", Channel(), **asked), keeper)
+    assert (failed.value.code, failed.value.reason) == ("unavailable", "install_broken")
+    assert "requirements-remesh.txt" in failed.value.message
 
 
 @pytest.mark.parametrize("kept", ["true", "false"])

@@ -38,6 +38,12 @@ def at_home(
     patch.setenv(f"{prefix}_PYTHON_PATH", str(environment_python()))
     patch.setenv(f"{prefix}_SCRIPT_PATH", str(checkout / SCRIPTS.get(runner, "run.py")))
     patch.setenv("CUDA_VISIBLE_DEVICES", "GPU-0")
+    if runner == "spar3d":
+        cuts_out = folder / "cuts-out" / ".transparent-background"
+        cuts_out.mkdir(parents=True)
+        (cuts_out / "ckpt_base.pth").touch()
+        (cuts_out / "config.yaml").touch()
+        patch.setenv("TRANSPARENT_BACKGROUND_FILE_PATH", str(cuts_out.parent))
     if runner == "dreamfusion":
         patch.setenv("DREAMFUSION_DIFFUSION_MODEL", "someone/stable-diffusion-2-1-base")
     return checkout

@@ -1,7 +1,6 @@
 """A model's environment: its program's source at a pinned commit, and a venv with its packages."""
 
 import os
-import re
 import shutil
 import subprocess
 import tarfile
@@ -11,13 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from usina.install.fetch import Progress, Wanted, fetch
-from usina.install.place import InstallError
+from usina.install.place import InstallError, or_by_hand, without_password
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.terms import Install
 
 _TOLD_LINES: Final = 12
 _IN_SOURCE: Final = "{source}/"
-_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_OWN_PACKAGES: Final = (
+    "pip and git read your own configuration: give them an index, a folder of wheels or a mirror "
+    "(PIP_INDEX_URL, PIP_FIND_LINKS, git's url.*.insteadOf) and run it again."
+)
 
 
 def make_environment(manifest: Manifest, folder: Path, python: str, progress: Progress) -> None:
@@ -27,15 +29,26 @@ def make_environment(manifest: Manifest, folder: Path, python: str, progress: Pr
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     try:
-        _bring_source(recipe, folder / "source", progress)
+        with or_by_hand(_own_source(recipe)):
+            _bring_source(recipe, folder / "source", progress)
         progress("making the environment", None)
         _run([python, "-m", "venv", str(folder / "venv")], folder, "The environment")
         for file in recipe.requirements:
             progress(f"installing {file.removeprefix(_IN_SOURCE)}", None)
-            _install(recipe, manifest.folder, folder, file)
+            with or_by_hand(_OWN_PACKAGES):
+                _install(recipe, manifest.folder, folder, file)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _own_source(recipe: Install) -> str:
+    """What takes the place of fetching it."""
+    names = ", ".join(recipe.settings)
+    return (
+        "By hand: bring its source to this machine, make the environment as its authors say, and "
+        f"set {names} to where they are. Or let git reach a mirror of it (url.*.insteadOf)."
+    )
 
 
 def _bring_source(recipe: Install, source: Path, progress: Progress) -> None:
@@ -52,7 +65,7 @@ def _bring_source(recipe: Install, source: Path, progress: Progress) -> None:
 
 def _clone(address: str, commit: str, source: Path) -> None:
     """The commit alone where the server allows it, else with what led to it."""
-    what = f"The program's source at {_PASSWORD.sub('', address)}"
+    what = f"The program's source at {without_password(address)}, commit {commit},"
     quiet = {"GIT_TERMINAL_PROMPT": "0"}
     source.mkdir()
     _run(["git", "init", "--quiet"], source, what)
@@ -116,4 +129,4 @@ def _run(
         raise InstallError(f"{what} needs {command[0]}; install it.") from None
     if ended.returncode:
         said = "\n".join(ended.stdout.strip().splitlines()[-_TOLD_LINES:])
-        raise InstallError(f"{what} could not be installed: {_PASSWORD.sub('', said)}")
+        raise InstallError(f"{what} could not be installed: {without_password(said)}")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from usina.install.environment import make_environment
 from usina.install.fetch import Progress, Wanted, fetch, hashed
-from usina.install.place import InstallError, Place, recipe_of
+from usina.install.place import InstallError, Place, or_by_hand, recipe_of, without_password
 from usina.install.python import python_for
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.terms import HUB, Weights
@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def done(self) -> bool:
-        return self.environment_is_there and not self.lacking
+        return self.environment_is_there and not self.lacking and self.place.installed() is not None
 
     @property
     def bytes_needed(self) -> int:
@@ -68,7 +68,8 @@ def plan(manifest: Manifest, data: Path, environment: Mapping[str, str]) -> Plan
         )
     place, recipe = Place.of(data, manifest.name), recipe_of(manifest)
     told = place.installed() or {}
-    there = told.get("recipe") == recipe and place.environment(recipe).is_dir()
+    settled = told.get("recipe") == recipe and place.environment(recipe).is_dir()
+    there = settled or place.is_whole(recipe)
     lacking = [
         each
         for each in manifest.weights
@@ -83,7 +84,7 @@ def install(
     """Follows the plan and returns the model's settings; raises `InstallError`.
 
     Killed at any line it has installed nothing, and the next one goes on: files that were fetched
-    are kept, an environment that was not finished is made anew.
+    and an environment that was finished are kept, another one is made anew.
     """
     manifest, place = wanted.manifest, wanted.place
     assert manifest.install is not None, "a plan has a recipe"
@@ -94,8 +95,13 @@ def install(
             make_environment(
                 manifest, folder, python_for(manifest.install.python, python), progress
             )
+            place.finish(wanted.recipe)
         for each in wanted.lacking:
-            fetch(_wanted(each, manifest, folder, access), place.weight(each), progress)
+            asked = _wanted(each, manifest, folder, access)
+            address, target = without_password(asked.url), place.weight(each)
+            with or_by_hand(f"By hand: put {address} at {target}, and run it again."):
+                fetch(asked, target, progress)
+        place.index(manifest.weights)
         settings = _settings(manifest, place, folder)
         now = datetime.now(UTC).isoformat()
         place.settle(

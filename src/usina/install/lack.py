@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx2
+
 from usina.install.install import fault_of
 from usina.install.place import Place
 from usina.kernel.registry import Model
@@ -14,6 +16,9 @@ _ON_CPU: Final = (
     " It can run without one, slowly: let gpu below [resources] of its runner.toml be 0, or the "
     "variable that is named there."
 )
+_PATIENCE_SECONDS: Final = 5.0
+_GATEWAY: Final = frozenset({502, 503, 504})
+"""What a proxy says in the place of a server that is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,12 @@ def lacks(
     machine: Machine,
     gpu_bytes: Sequence[int] = (),
 ) -> list[Lack]:
-    """Its terms, program, weights, GPU and memory, as far as its manifest tells of them.
-    ``gpu_bytes`` is the memory of each GPU of the machine."""
+    """Its terms, program, server, weights, GPU and memory, as far as its manifest tells of them.
+    ``gpu_bytes`` is the memory of each GPU of the machine. Calls the server that the operator has
+    named for it, if any."""
     return [
         *_program(model),
+        *_server(model, homes),
         *_weights(model, data, homes),
         *_gpu(model, gpu_bytes),
         *_memory(model, machine),
@@ -52,6 +59,25 @@ def _program(model: Model) -> Iterator[Lack]:
         yield Lack(reason, f"usina models install {model.name}, or name your own as it says.")
 
 
+def _server(model: Model, homes: Mapping[str, str]) -> Iterator[Lack]:
+    """Of a model that could run: whether anything answers, whatever it says."""
+    variable = model.manifest.environment.server or ""
+    address = homes.get(variable)
+    if not address or not model.available:
+        return
+    try:
+        status = httpx2.get(address, timeout=_PATIENCE_SECONDS, trust_env=False).status_code
+        why = f"answers {status}" if status in _GATEWAY else None
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        why = f"can not be reached ({type(error).__name__})"
+    if why is not None:
+        yield Lack(
+            f"the server that {variable} names {why}; jobs that need it fail or do without",
+            f"Start it, or set {variable} right.",
+            stops=False,
+        )
+
+
 def _weights(model: Model, data: Path, homes: Mapping[str, str]) -> Iterator[Lack]:
     """Of a model that could run, or was installed: what its recipe would bring is told above."""
     place = Place.of(data, model.name)
@@ -66,6 +92,9 @@ def _weights(model: Model, data: Path, homes: Mapping[str, str]) -> Iterator[Lac
         elif fault is not None:
             again = f"rm -f {place.weight(each)} && usina models install {model.name}"
             yield Lack(fault, again)
+        elif each.sha256 is None:
+            what = f"{own or place.weight(each)} can not be verified: no SHA-256 of it is known"
+            yield Lack(what, f"Compare it with what {each.source} has.", stops=False)
 
 
 def _gpu(model: Model, sizes: Sequence[int]) -> Iterator[Lack]:

@@ -10,20 +10,41 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from usina.kernel.runners.manifest import Manifest
 from usina.kernel.runners.reach import INSTALLED
 from usina.kernel.runners.terms import Weights
 
+_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_WHOLE: Final = "whole"
+"""In an environment that was finished; written last."""
+
 
 class InstallError(Exception):
     """Why a model could not be installed, and what to do about it."""
+
+
+@contextmanager
+def or_by_hand(what: str) -> Generator[None]:
+    """A step of an install; its failure also says ``what`` takes its place."""
+    try:
+        yield
+    except InstallError as error:
+        raise InstallError(
+            f"{error}\n{what}\nNothing counts as installed before all of it is there."
+        ) from error
+
+
+def without_password(text: str) -> str:
+    """For people to read: addresses in it lose what stands before their host."""
+    return _PASSWORD.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +64,24 @@ class Place:
     def environment(self, recipe: str) -> Path:
         return self.folder / f"environment-{recipe[:12]}"
 
+    def is_whole(self, recipe: str) -> bool:
+        """Whether that environment was made to its end."""
+        return (self.environment(recipe) / _WHOLE).exists()
+
+    def finish(self, recipe: str) -> None:
+        """That environment is made; it is not made anew where weights are still lacking."""
+        (self.environment(recipe) / _WHOLE).touch()
+
     def weight(self, each: Weights) -> Path:
         return self.weights / each.path
+
+    def index(self, weights: Iterable[Weights]) -> None:
+        """Says in the hub's own form which revisions the cached ones are of."""
+        for newest in (each.newest for each in weights):
+            if newest is not None:
+                path = self.weights / newest[0]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(newest[1])
 
     def installed(self) -> dict[str, Any] | None:
         """What ``installed.json`` says; null where nothing is installed."""

@@ -13,6 +13,7 @@ from PIL import Image
 import usina_runner
 from tests.avatars.painted.program import job, run
 from tests.avatars.program import FACE, astronaut, avatar, codes, finder, photo
+from tests.avatars.program import run as built_in
 from tests.models.automatic1111.server import TABLE, Webui, webui
 from tests.threed.program import Channel
 from usina.apps.avatars.diffusion.engine import ServerPlace
@@ -125,12 +126,31 @@ def test_a_failure_is_told_with_what_to_do(
     assert "127.0.0.1" not in failed.value.message
 
 
-def test_a_server_that_is_not_there_may_be_tried_again(tmp_path: Path) -> None:
+def test_a_server_that_is_down_may_be_tried_again_or_done_without(tmp_path: Path) -> None:
     with webui() as (_, url):
         pass
+    studio = Studio(painter(url), finder())
     with pytest.raises(usina_runner.Failure) as failed:
-        painter(url).paint(a_job(tmp_path), SQUARE, ORDER)
+        studio.portray(a_job(tmp_path / "alone"))
     assert (failed.value.reason, failed.value.retryable) == ("server_down", True)
+
+    channel = Channel()
+    report = run(studio, tmp_path / "drawn", photo(), channel, style="ink", fallback=True)
+    assert report["engine"] == "styles"
+    (warning,) = report["warnings"]
+    assert warning["code"] == "painter_unavailable"
+    assert "STABLE_DIFFUSION_URL names can not be reached" in warning["message"]
+    assert url not in warning["message"]
+    shares = [message["progress"] for message in channel.of("progress")]
+    assert shares == sorted(shares)
+    built_in(tmp_path / "built-in", photo(), style="ink")
+    assert (avatar(tmp_path / "drawn") == avatar(tmp_path / "built-in")).all()
+
+
+def test_what_fails_for_the_pictures_own_sake_is_not_drawn_instead(tmp_path: Path) -> None:
+    with webui(mode="oom") as (_, url), pytest.raises(usina_runner.Failure) as failed:
+        run(Studio(painter(url), finder()), tmp_path, photo(), fallback=True)
+    assert failed.value.reason == "server_out_of_memory"
 
 
 def test_a_server_that_falls_silent_is_given_up(tmp_path: Path) -> None:

@@ -49,14 +49,16 @@ def spend(what: str) -> None:
         time.sleep(json.loads(told.read_text()).get(what, 0))
 
 
-def parser(table: Path) -> argparse.ArgumentParser:
-    """As upstream's own, from its table."""
+def parser(table: Path, without=frozenset()) -> argparse.ArgumentParser:
+    """As upstream's own, from its table; ``without`` are options that it does not declare now."""
     made = argparse.ArgumentParser()
     modes = (
         made.add_mutually_exclusive_group(required=True) if "threestudio" in str(table) else made
     )
     for told in tomllib.loads(table.read_text())["argument"]:
         names, kind = told.pop("names"), told.pop("type", None)
+        if without & set(names):
+            continue
         if kind is not None:
             told["type"] = {"int": int, "float": float}[kind]
         (modes if told.pop("group", None) else made).add_argument(*names, **told)

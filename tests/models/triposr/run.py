@@ -1,60 +1,66 @@
 """Stands in for run.py of TripoSR: the same options, folders, words and failures; z is up."""
 
 import logging
+import os
 from pathlib import Path
 
+import numpy as np
 import pretence
 import rembg
 import torch
+import xatlas
 from PIL import Image
+from tsr.bake_texture import bake_texture
+from tsr.system import TSR
+from tsr.utils import remove_background, resize_foreground, save_video
 
 logging.basicConfig(format="%(asctime)s - %(levelname)s - %(message)s", level=logging.INFO)
 args = pretence.parser(Path(__file__).with_name("arguments.toml")).parse_args()
-if pretence.fault() == "native":
-    raise ImportError(
-        "torchmcubes was not compiled with CUDA support: undefined symbol: _ZN3c104cuda"
-    )
+os.makedirs(args.output_dir, exist_ok=True)
 device = args.device if torch.cuda.is_available() else "cpu"
 logging.info("Initializing model ...")
-pretence.fetch_weights(args.pretrained_model_name_or_path)
+model = TSR.from_pretrained(
+    args.pretrained_model_name_or_path, config_name="config.yaml", weight_name="model.ckpt"
+)
+model.renderer.set_chunk_size(args.chunk_size)
+model.to(device)
 logging.info("Initializing model finished in 1204.57ms.")
 logging.info("Processing images ...")
+session = None if args.no_remove_bg else rembg.new_session()
 images = []
 for index, path in enumerate(args.image):
-    folder = Path(args.output_dir, str(index))
-    image = Image.open(path).convert("RGBA")
-    if not args.no_remove_bg:
-        folder.mkdir(parents=True, exist_ok=True)
-        image = rembg.remove(image)
-        image.convert("RGB").save(folder / "input.png")
+    if args.no_remove_bg:
+        image = np.array(Image.open(path).convert("RGB"))
+    else:
+        image = resize_foreground(
+            remove_background(Image.open(path), session), args.foreground_ratio
+        )
+        grey = Image.new("RGBA", image.size, (127, 127, 127, 255))
+        image = Image.alpha_composite(grey, image).convert("RGB")
+        Path(args.output_dir, str(index)).mkdir(exist_ok=True)
+        image.save(os.path.join(args.output_dir, str(index), "input.png"))
     images.append(image)
 for index, image in enumerate(images):
     folder = Path(args.output_dir, str(index))
     logging.info(f"Running image {index + 1}/{len(images)} ...")
     logging.info("Running model ...")
-    pretence.spend("compute")
-    if pretence.fault() == "out_of_memory":
-        raise torch.OutOfMemoryError(pretence.OUT_OF_MEMORY)
+    scene_codes = model([image], device=device)
     if args.render:
         logging.info("Rendering ...")
-        (folder / "render.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
+        render_images = model.render(scene_codes, n_views=30, return_type="pil")
+        save_video(render_images[0], str(folder / "render.mp4"), fps=30)
     logging.info("Extracting mesh ...")
-    points, flat, faces = pretence.revolved(rings=args.mc_resolution // 4)
-    points, faces = pretence.spoiled(points, faces)
-    points = [(z, x, y) for x, y, z in points]
-    picture = image.convert("RGB")
-    if pretence.fault() == "nothing":
+    meshes = model.extract_mesh(scene_codes, not args.bake_texture, resolution=args.mc_resolution)
+    target = str(folder / f"mesh.{args.model_save_format}")
+    if not args.bake_texture:
+        logging.info("Exporting mesh ...")
+        meshes[0].export(target)
         continue
-    target = folder / f"mesh.{args.model_save_format}"
-    if args.bake_texture:
-        logging.info("Baking texture ...")
-        side = args.texture_resolution
-        picture.resize((side, side)).save(folder / "texture.png", compress_level=1)
-        lines = [f"v {x:f} {y:f} {z:f}" for x, y, z in points]
-        lines += [f"vt {u:f} {1 - v:f}" for u, v in flat]
-        lines += ["f " + " ".join(f"{n + 1}/{n + 1}" for n in face) for face in faces]
-        target.write_text("\n".join(lines) + "\n")
-    else:
-        width, height = picture.width - 1, picture.height - 1
-        colours = [(*picture.getpixel((u * width, v * height)), 255) for u, v in flat]
-        pretence.write_glb(target, points, faces, colours=colours[: len(points)])
+    logging.info("Baking texture ...")
+    baked = bake_texture(meshes[0], model, scene_codes[0], args.texture_resolution)
+    logging.info("Exporting mesh and texture ...")
+    kept = baked["vmapping"]
+    normals = meshes[0].vertex_normals[kept]
+    xatlas.export(target, meshes[0].vertices[kept], baked["indices"], baked["uvs"], normals)
+    worn = Image.fromarray((baked["colors"] * 255.0).astype(np.uint8))
+    worn.transpose(Image.FLIP_TOP_BOTTOM).save(folder / "texture.png")

@@ -129,8 +129,17 @@ async def test_a_program_that_declares_no_network_does_not_open_it(tmp_path: Pat
     )
 
 
-async def test_a_program_that_may_use_the_network_is_not_judged(tmp_path: Path) -> None:
-    rogue = Rogue("network", "", 'network = "loopback"\n' + Rogue.manifest, VISITOR)
+@pytest.mark.parametrize(
+    "allowed",
+    ['network = "loopback"\n', '[environment]\npass = ["ROGUE_URL"]\nserver = "ROGUE_URL"\n'],
+)
+async def test_a_program_that_may_use_the_network_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str
+) -> None:
+    monkeypatch.setenv("ROGUE_URL", "http://127.0.0.1:9")
+    command, outputs = Rogue.manifest.split("\n", 1)
+    manifest = f"{command}\n{allowed}{outputs}"
+    rogue = Rogue("network", "", manifest, VISITOR)
 
     found = await examine(rogue.write(tmp_path / "rogue-v1"), only=["network"])
 

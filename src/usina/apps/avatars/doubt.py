@@ -63,6 +63,15 @@ def of_painted(faces: Sequence[Face], painted: Sequence[Face]) -> list[Doubt]:
     ]
 
 
+def of_missing_painter(why: str) -> Doubt:
+    """The room's own style stands where a model was to paint; it follows no prompt."""
+    return Doubt(
+        "painter_unavailable",
+        f"Drawn in the room's own style, without a prompt, since nothing could paint: {why}",
+        1.0,
+    )
+
+
 def told_before(notices: Sequence[Notice]) -> list[Doubt]:
     """What reading the file has told already; it is measured, so it is sure."""
     return [Doubt(notice.code, notice.message, 1.0) for notice in notices]

@@ -134,6 +134,7 @@ def _terms(model: "Model") -> "Iterator[str]":
 def _weights(model: "Model") -> "Iterator[str]":
     for each in model.weights:
         known = f", {size(each.bytes)}" if each.bytes is not None else ""
+        known += "" if each.sha256 else ", of no known SHA-256"
         own = f"; {each.setting} names another" if each.setting else ""
         yield f"{each.name} {each.file}".rstrip() + f" from {each.source}{known}{own}"
 

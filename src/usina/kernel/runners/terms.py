@@ -1,5 +1,6 @@
 """What a model asks of who runs it: its licence's terms, its weights, and how it is installed."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 _COMMIT: Final = r"^[0-9a-f]{40}$"
 _SHA256: Final = r"^[0-9a-f]{64}$"
+_CACHED: Final = r"hf:[^@]+@[0-9a-f]{40}"
 HUB: Final = "hf:"
 STRICT: Final = ConfigDict(extra="forbid", frozen=True)
 """Of every table of a manifest: unknown keys are errors."""
@@ -45,6 +47,8 @@ class Weights(_Table):
     ``source`` is ``hf:owner/repo``, with ``@revision`` where it is pinned, or a web address;
     ``file`` its path there, which an address already ends with. Installed it is
     ``weights/NAME/FILE``, and ``setting`` names the variable that holds another path for it.
+    ``cached`` ones of the hub lie as in its own cache, below ``weights/hub``, for programs that
+    look a repository up there by its name: ``HF_HOME`` of these is ``{weights}``.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -55,6 +59,13 @@ class Weights(_Table):
     sha256: Hash | None = None
     bytes: int | None = Field(default=None, ge=1)
     setting: Setting | None = None
+    cached: bool = False
+
+    @model_validator(mode="after")
+    def _is_pinned_where_cached(self) -> Self:
+        if self.cached and re.fullmatch(_CACHED, self.source) is None:
+            raise ValueError("cached: needs hf:owner/repo@ and the whole hash of a revision")
+        return self
 
     @model_validator(mode="after")
     def _names_one_file(self) -> Self:
@@ -70,7 +81,22 @@ class Weights(_Table):
     def path(self) -> PurePosixPath:
         """Where it lies below the folder of the model's weights."""
         own = self.file or PurePosixPath(urlsplit(self.source).path).name
+        if self.cached:
+            return self._cache / "snapshots" / self.source.rpartition("@")[2] / own
         return PurePosixPath(self.name, own) if own else PurePosixPath()
+
+    @property
+    def newest(self) -> tuple[PurePosixPath, str] | None:
+        """Of a cached one the file below the folder of weights that says which revision counts,
+        and what it says."""
+        if not self.cached:
+            return None
+        return self._cache / "refs" / "main", self.source.rpartition("@")[2]
+
+    @property
+    def _cache(self) -> PurePosixPath:
+        repository = self.source.removeprefix(HUB).partition("@")[0]
+        return PurePosixPath("hub", f"models--{repository.replace('/', '--')}")
 
 
 class Install(_Table):

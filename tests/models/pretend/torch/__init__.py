@@ -30,6 +30,8 @@ class cuda:
     def reset_peak_memory_stats():
         pass
 
+    held = 1
+
     @staticmethod
     def max_memory_allocated():
-        return 6_327_812_608
+        return round(6_327_812_608 * cuda.held)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from usina.apps.avatars.customer import store
 from usina.apps.avatars.customer.customer import Customer, Photo, Told
-from usina.apps.avatars.customer.engine import engine_of
+from usina.apps.avatars.customer.engine import commission
 from usina.kernel.db.unit_of_work import Transaction
 from usina.kernel.errors import FieldError, Invalid, NotFound, Problem
 from usina.kernel.failpoints import reach
@@ -75,8 +75,9 @@ class Customers:
 
         await self.platform.database.write(arrive, tenant=self._organization_id)
         reach("photo.after_arrival")
+        model, params = commission(self.platform, params)
         wanted = JobRequest(
-            model=engine_of(self.platform),
+            model=model,
             params=params,
             inputs={"photo": file.id},
             callback_url=callback_url,

@@ -26,7 +26,7 @@ STYLES: Final[Mapping[str, str]] = {
 """The words for each style; their names are those of `usina.apps.avatars.style.catalogue`."""
 
 _SUBJECT: Final = "portrait of one person, head and shoulders"
-_PLAIN: Final = "studio"
+PLAIN: Final = "studio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def read_order(params: Mapping[str, Any]) -> Order:
 def _prompt(prompt: str | None, style: str | None) -> str:
     """The caller's words, then those of the style; a studio portrait where neither is told."""
     if prompt is None:
-        return f"{_SUBJECT}, {STYLES[style or _PLAIN]}"
+        return f"{_SUBJECT}, {STYLES[style or PLAIN]}"
     words = " ".join(prompt.split())
     if not words:
         raise InvalidInput(

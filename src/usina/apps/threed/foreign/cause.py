@@ -56,6 +56,16 @@ _CAUSES: Final = (
     ),
     _Cause(
         re.compile(
+            r"(?:unrecognized arguments|no attribute|invalid choice|requires).*"
+            r"(reduction_count_type|triangle|quad|gpytoolbox|pynim)"
+        ),
+        "unavailable",
+        "install_broken",
+        "The model's environment has no remeshers ({0}): install requirements-remesh.txt of its "
+        "checkout too.",
+    ),
+    _Cause(
+        re.compile(
             r"ModuleNotFoundError: (.+)|ImportError: (.+)|(.+: undefined symbol: \S+)"
             r"|(.+: cannot open shared object file.*)"
         ),

@@ -32,8 +32,11 @@ class Home:
     script: Path
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What the program sees: what this process does, and that there is no network."""
-        return {**os.environ, **_TOLD, **(more or {})}
+        """What the program sees: what this process does, its own cache of the hub where
+        ``PREFIX_HF_HOME`` names one, and that there is no network."""
+        own = os.environ.get(f"{self.prefix}_HF_HOME")
+        cache = {"HF_HOME": own} if own else {}
+        return {**os.environ, **cache, **_TOLD, **(more or {})}
 
 
 def find_home(prefix: str, script_name: str) -> Home:

@@ -47,7 +47,8 @@ class Stage:
 class ImageModel:
     """``prefix`` is that of its variables; ``flags`` are the options of its script by parameter;
     ``fixed`` are words that stand with them; ``devices`` what it calls them; ``adapter`` what
-    `server` loads, if it can stay loaded; ``weights`` what it takes unless told otherwise.
+    `server` loads, if it can stay loaded, and ``loaded_by`` the parameters that this depends on;
+    ``weights`` what it takes unless told otherwise.
     ``mesh`` is the name of its file, ``beside`` the kinds of others that are handed on. Its GLB
     goes out as it is, unless it is ``rewritten``: with its ``front`` towards +z, as glTF asks."""
 
@@ -57,6 +58,7 @@ class ImageModel:
     stages: tuple[Stage, ...]
     front: Turn
     adapter: Path | None = None
+    loaded_by: tuple[str, ...] = ("pretrained_model", "device")
     fixed: Callable[[Params], tuple[str, ...]] = lambda params: ()
     mesh: Callable[[Params], str] = lambda params: "mesh.glb"
     rewritten: bool = False
@@ -191,7 +193,7 @@ class _Run:
 
     def _ask(self, keeper: Keeper, home: Home, more: Mapping[str, str], picture: Path) -> None:
         """The model that stays loaded."""
-        options = {name: self._params[name] for name in ("pretrained_model", "device")}
+        options = {name: self._params[name] for name in self._model.loaded_by}
         self._loaded = keeper.ready(options)
         order = {"params": self._params, "image": str(picture), "out": str(self._out)}
         done = keeper.make(home, options, more, order, self._hearing.reach, self._between)

@@ -1,11 +1,12 @@
 """Keeps a foreign model loaded: runs in the model's own Python (3.8 or newer), without Usina.
 
 ``python server.py ADAPTER ANSWERS ORDERS SCRIPT_FOLDER OPTIONS``: imports the file ``ADAPTER``,
-loads the model by its ``load(options)``, and then makes by its ``make(model, order, tell)`` what
-each line of the descriptor ``ORDERS`` asks for. Answers are lines of JSON on the descriptor
-``ANSWERS``, so that a library that prints can not break them: ``{"ready": true}``,
-``{"stage": name}``, ``{"done": {...}}`` or ``{"failed": words}``, after which it leaves: what has
-failed once is not trusted again.
+which may import what lies in the script's folder and in ``kept``, loads the model by its
+``load(options)``, and then makes by its ``make(model, order, tell)`` what each line of the
+descriptor ``ORDERS`` asks for. Answers are lines of JSON on the descriptor ``ANSWERS``, so that a
+library that prints can not break them: ``{"ready": true}``, ``{"stage": name}``,
+``{"done": {...}}`` or ``{"failed": words}``, after which it leaves: what has failed once is not
+trusted again.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 
 def main() -> None:
     adapter_path, answers, orders, script_folder, told = sys.argv[1:]
-    sys.path[0] = script_folder
+    sys.path[:1] = [script_folder, str(Path(__file__).with_name("kept"))]
     answering = os.fdopen(int(answers), "w", encoding="utf-8")
     ordered = os.fdopen(int(orders), encoding="utf-8")
 

@@ -93,6 +93,7 @@ class _Trial:
             self._hand_on()
         if code:
             raise cause_of(program.lines, how_it_ended(code))
+        self._show()
 
     def _link(self, checkout: Path) -> None:
         """What the program looks for where it stands, which is not its checkout: there it would
@@ -153,12 +154,15 @@ class _Trial:
 
     def _between(self) -> None:
         """Tells how far it is, and hands checkpoints on."""
-        fraction, stage = self._reached()
-        self._job.progress(max(fraction, self._job.fraction), stage)
+        self._show()
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + _LOOK_SECONDS
             self._hand_on()
+
+    def _show(self) -> None:
+        fraction, stage = self._reached()
+        self._job.progress(max(fraction, self._job.fraction), stage)
 
     def _reached(self) -> tuple[float, str]:
         """As its progress file says; it is rewritten all the time, so it may be half there."""

@@ -19,6 +19,9 @@ async def none(subject: Subject) -> str:
     declared = subject.manifest.network
     if declared != "none":
         raise Unchecked(f"its manifest asks for network = {declared!r}")
+    manifest = subject.manifest
+    if manifest.reach(subject.bench.pool.passed(manifest)) != declared:
+        raise Unchecked(f"{manifest.environment.server} names a server that it calls")
     seen = await observe(subject)
     if seen.sockets:
         kinds = ", ".join(sorted(seen.sockets))
