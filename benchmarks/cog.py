@@ -1,9 +1,10 @@
-"""What the platform adds to a prediction of a Cog server: a job from its submission over HTTP to its
-end, over the bare ``PUT /predictions/ID`` that waits for its answer, in pairs, with a picture that
-comes back twice. Of both generations of servers; needs what ``make .venv/cog/new/.installed`` and
-``.../old/.installed`` make.
+"""What the platform adds to a prediction of a Cog server: a job from its submission over HTTP to
+its end, over the bare ``PUT /predictions/ID`` that waits for its answer, in pairs, with a picture
+that comes back twice. Of both generations of servers; needs what ``make .venv/cog/new/.installed``
+and ``.../old/.installed`` make.
 """
 
+import asyncio
 import base64
 import http.client
 import json
@@ -65,9 +66,9 @@ async def _added(platform: Embedded, server: CogServer, picture: Path) -> float:
     """The median; the first pair, which starts everything, is left out."""
     image, pairs = platform.send(picture), list[tuple[float, float]]()
     for number in range(_ROUNDS + 1):
-        time.sleep(_REST_SECONDS)
+        await asyncio.sleep(_REST_SECONDS)
         job = await _job(platform, server.age, image)
-        time.sleep(_REST_SECONDS)
+        await asyncio.sleep(_REST_SECONDS)
         pairs.append((job, _bare(server, picture, number)))
     job, bare = (statistics.median(each) for each in zip(*pairs[1:], strict=True))
     added = statistics.median(job - bare for job, bare in pairs[1:])

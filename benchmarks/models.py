@@ -1,9 +1,9 @@
 """What the platform adds to a foreign model, measured on the stand-in of Stable Fast 3D: a job from
-its submission over HTTP to its end, over the bare program in the same run. The platform is a process
-of its own, and the caller a lean one, so that it is not measured. What the wrapper does beside the
-model (decoding the picture, judging the mesh, drawing it, reporting) is told apart: the bare program
-does nothing of the kind. Then what it saves to keep a model loaded, with a stand-in that pretends to
-import and load as long as `SECONDS` says: its own times, not those of the model.
+its submission over HTTP to its end, over the bare program in the same run. The platform is a
+process of its own, and the caller a lean one, so that it is not measured. What the wrapper does
+beside the model (decoding the picture, judging the mesh, drawing it, reporting) is told apart: the
+bare program does nothing of the kind. Then what it saves to keep a model loaded, with a stand-in
+that pretends to import and load as long as `SECONDS` says: its own times, not those of the model.
 """
 
 import contextlib

@@ -66,9 +66,7 @@ def stage_inline(new: NewArtifact, now: datetime) -> Artifact | None:
     return _artifact(new, digest, now, content)
 
 
-def _artifact(
-    new: NewArtifact, digest: Digest, now: datetime, content: bytes | None
-) -> Artifact:
+def _artifact(new: NewArtifact, digest: Digest, now: datetime, content: bytes | None) -> Artifact:
     return Artifact(
         id=new.id,
         organization_id=new.organization_id,
