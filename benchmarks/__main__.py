@@ -8,8 +8,8 @@ import sys
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
 NAMES = (
-    *("avatar", "cycle", "distributed", "heartbeat", "history", "identity", "lattice", "live"),
-    *("models", "openfoam", "packing", "painted", "parametric", "runner"),
+    *("avatar", "cog", "cycle", "distributed", "heartbeat", "history", "identity", "lattice"),
+    *("live", "models", "openfoam", "packing", "painted", "parametric", "runner"),
     *("scale", "solid", "start", "transfer", "vision"),
 )
 

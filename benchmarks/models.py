@@ -1,11 +1,11 @@
 """What the platform adds to a foreign model, measured on the stand-in of Stable Fast 3D: a job from
-its submission over HTTP to its end, over the bare program in the same run. What the wrapper does
+its submission over HTTP to its end, over the bare program in the same run. The platform is a
+process of its own, and the caller a lean one, so that it is not measured. What the wrapper does
 beside the model (decoding the picture, judging the mesh, drawing it, reporting) is told apart: the
 bare program does nothing of the kind. Then what it saves to keep a model loaded, with a stand-in
 that pretends to import and load as long as `SECONDS` says: its own times, not those of the model.
 """
 
-import asyncio
 import contextlib
 import os
 import statistics
@@ -13,21 +13,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.http.conftest import Api, at_work, settings_of
+import uvloop
 from tests.models.workshop import BEAR, at_home, program
 
+from benchmarks.embedded import Embedded, finished, platform
 from usina.apps.threed.foreign.home import find_home
 
 WARM_MOST_MS: Final = 10.0
 COLD_MOST_MS: Final = 100.0
 SECONDS: Final = {"import": 4.0, "load": 3.0, "compute": 0.5}
-_ROUNDS: Final = 15
+_ROUNDS: Final = 20
 _PARAMS: Final = {"texture_resolution": 512}
+_MEMORY_BYTES: Final = 32 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,16 @@ class Pair:
         return self.job - self.bare - self.own
 
 
-async def _finished(api: Api, image: str) -> tuple[float, dict[str, Any]]:
-    began = time.perf_counter()
-    ended = await api.finished(model="sf3d-v1", inputs={"image": image}, params=_PARAMS)
-    spent = (time.perf_counter() - began) * 1000
-    assert ended["status"] == "SUCCEEDED", ended["error"]
-    (found,) = (each for each in ended["artifacts"] if each["name"] == "report.json")
-    return spent, (await api.get(f"/api/v1/artifacts/{found['id']}/content")).json()
+async def _job(server: Embedded, image: str) -> tuple[float, dict[str, Any]]:
+    """Milliseconds, and what its report says of its seconds."""
+    submission = {"model": "sf3d-v1", "inputs": {"image": image}, "params": _PARAMS}
+    async with server.connection() as connection:
+        began = time.perf_counter()
+        ended = await finished(connection, submission)
+        spent = (time.perf_counter() - began) * 1000
+        (found,) = (each for each in ended["artifacts"] if each["name"] == "report.json")
+        _, report = await connection.request("GET", f"/api/v1/artifacts/{found['id']}/content")
+    return spent, report["seconds"]
 
 
 class _Bare:
@@ -80,24 +87,28 @@ class _Bare:
             self._keeper.end()
 
 
+@contextmanager
+def _installed(folder: Path, kept: bool, **seconds: float) -> Generator[None]:
+    """The stand-in, named as an operator names a model, to this process and what it starts."""
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        at_home(patch, "sf3d", folder, **seconds)
+        patch.setenv("SF3D_KEEP_LOADED", str(kept))
+        patch.setenv("USINA_GPUS", "GPU-0,")
+        patch.setenv("USINA_MEMORY_BYTES", str(_MEMORY_BYTES))
+        yield
+
+
 async def _pairs(folder: Path, kept: bool, rounds: int, **seconds: float) -> list[Pair]:
     """The first of each, which starts everything, is left out."""
     pairs: list[Pair] = []
-    with pytest.MonkeyPatch.context() as patch:
-        folder.mkdir()
-        at_home(patch, "sf3d", folder, **seconds)
-        patch.setenv("SF3D_KEEP_LOADED", str(kept))
-        bare = _Bare(folder / "bare")
-        settings = settings_of(folder / "data", gpus="GPU-0,", memory_bytes=32 * 1024**3)
-        async with at_work(settings) as running:
-            api = await running.new_organization()
-            sent = await api.post("/api/v1/files", files={"file": ("a.png", BEAR.read_bytes())})
-            for number in range(rounds + 1):
-                spent, report = await _finished(api, sent.json()["id"])
-                own = 1000 * (report["seconds"]["total"] - report["seconds"]["model"])
-                pair = Pair(spent, await asyncio.to_thread(bare.once), own)
-                if number:
-                    pairs.append(pair)
+    with _installed(folder, kept, **seconds), platform() as server:
+        bare, image = _Bare(folder / "bare"), server.send(BEAR)
+        for number in range(rounds + 1):
+            job, told = await _job(server, image)
+            pair = Pair(job, bare.once(), 1000 * (told["total"] - told["model"]))
+            if number:
+                pairs.append(pair)
         bare.end()
     return pairs
 
@@ -138,7 +149,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-            return asyncio.run(_main(Path(folder)))
+            return uvloop.run(_main(Path(folder)))
 
 
 if __name__ == "__main__":

@@ -172,6 +172,8 @@ def _against(peer: str, network: Path, image: Path, rounds: int) -> bool:
     faster = statistics.median(them / us for us, them in wall)
     cheaper = statistics.median(them / us for us, them in processor)
     mine, yours = (statistics.median(each) * 1000 for each in zip(*wall, strict=True))
+    about = ours.told()
+    print(f"{about['family']}, {about['input_size']}, by {about['provider']}")
     print(f"{len(found)} boxes, at most {apart:.3f} px from the peer's (aim {APART_MOST:g})")
     print(f"a frame takes {mine:.1f} ms here and {yours:.1f} ms there, {_CORES} threads each")
     print(

@@ -1,8 +1,10 @@
 """Artifacts: outputs with their hashes. Objects come before rows and go after them."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from usina.kernel.artifacts import store as rows
 from usina.kernel.artifacts.artifact import Artifact
@@ -16,6 +18,9 @@ from usina.kernel.ids import is_id, new_id
 from usina.kernel.storage.store import Presigned, Store
 
 __all__ = ["Artifacts", "NewArtifact", "OutputRefused"]
+
+_AT_ONCE: Final = 4
+"""Outputs of one job on their way to the store."""
 
 
 class Artifacts:
@@ -34,19 +39,32 @@ class Artifacts:
         """
         now = self._clock.now()
         small = [stage_inline(output, now) for output in outputs]
-        staged = [artifact for artifact in small if artifact is not None]
-        if len(staged) == len(outputs):
-            return staged
-        return await self._store.run(lambda: self._stage_all(outputs))
+        pairs = zip(outputs, small, strict=True)
+        stored = iter(await self._stored([output for output, known in pairs if known is None]))
+        return [known or next(stored) for known in small]
 
-    def _stage_all(self, outputs: Sequence[NewArtifact]) -> list[Artifact]:
-        staged: list[Artifact] = []
-        try:
-            for output in outputs:
-                staged.append(stage(self._store, output, self._clock.now()))  # noqa: PERF401
-        except BaseException:
-            self._store.delete([artifact.key for artifact in staged if not artifact.inline])
-            raise
+    async def _stored(self, outputs: Sequence[NewArtifact]) -> list[Artifact]:
+        """A few at a time: each waits for the disk, and the disk can sync several at once."""
+        room = asyncio.Semaphore(_AT_ONCE)
+        failed: list[BaseException] = []
+
+        async def put(output: NewArtifact) -> Artifact | None:
+            async with room:
+                if failed:
+                    return None
+                try:
+                    return await self._store.run(
+                        partial(stage, self._store, output, self._clock.now())
+                    )
+                except Exception as error:
+                    failed.append(error)
+                    return None
+
+        done = await asyncio.gather(*map(put, outputs))
+        staged = [artifact for artifact in done if artifact is not None]
+        if failed:
+            await self.delete_objects([artifact.key for artifact in staged])
+            raise failed[0]
         return staged
 
     async def copy(

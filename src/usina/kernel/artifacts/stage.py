@@ -7,7 +7,7 @@ followed, and nothing blocks on a pipe.
 import os
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -34,7 +34,7 @@ class OutputRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class NewArtifact:
     """A file that shall become an artifact. ``path`` lies below a folder of the platform's own,
-    where a program may have written."""
+    where a program may have written; ``id`` is the later the later it was named."""
 
     organization_id: str
     job_id: str
@@ -43,18 +43,16 @@ class NewArtifact:
     name: str
     path: Path
     below: Path
+    id: str = field(default_factory=new_id)
 
 
 def stage(store: Store, new: NewArtifact, now: datetime) -> Artifact:
-    """Puts the file into the store under a fresh id; blocks."""
-    if (small := stage_inline(new, now)) is not None:
-        return small
-    artifact_id = new_id()
-    key = Artifact.key_of(new.organization_id, new.job_id, artifact_id)
+    """Puts the file into the store; blocks."""
+    key = Artifact.key_of(new.organization_id, new.job_id, new.id)
     with _opened(new) as descriptor:
         digest = plain_file.put(store, key, descriptor)
     reach("collect.after_put")
-    return _artifact(new, artifact_id, digest, now, None)
+    return _artifact(new, digest, now, None)
 
 
 def stage_inline(new: NewArtifact, now: datetime) -> Artifact | None:
@@ -65,14 +63,12 @@ def stage_inline(new: NewArtifact, now: datetime) -> Artifact | None:
         return None
     digest = Digest()
     digest.update(content)
-    return _artifact(new, new_id(), digest, now, content)
+    return _artifact(new, digest, now, content)
 
 
-def _artifact(
-    new: NewArtifact, artifact_id: str, digest: Digest, now: datetime, content: bytes | None
-) -> Artifact:
+def _artifact(new: NewArtifact, digest: Digest, now: datetime, content: bytes | None) -> Artifact:
     return Artifact(
-        id=artifact_id,
+        id=new.id,
         organization_id=new.organization_id,
         job_id=new.job_id,
         attempt=new.attempt,

@@ -17,8 +17,7 @@ class OpenFolder:
     def __init__(self, root: Path, path: Path) -> None:
         self._root = root
         self._path = path
-        self._grown = _make(root, path)
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        self._grown, self._descriptor = _opened(root, path)
 
     def sync(self, file: Path) -> None:
         """Makes the file and the entries that lead to it durable."""
@@ -40,6 +39,15 @@ class OpenFolder:
             _sync(folder, os.O_DIRECTORY)
             if folder == self._root:
                 return
+
+
+def _opened(root: Path, path: Path) -> tuple[list[Path], int]:
+    """The folders with a new entry, and the folder's descriptor; made once more where its last
+    object leaves it at this moment."""
+    while True:
+        grown = _make(root, path)
+        with suppress(FileNotFoundError):
+            return grown, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
 def drop_empty(root: Path, folder: Path) -> None:

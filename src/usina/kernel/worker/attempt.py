@@ -1,4 +1,4 @@
-"""One attempt of one job: prepare, run, collect, clean, finish."""
+"""One attempt of one job: prepare, run, collect, finish and clean."""
 
 import asyncio
 import os
@@ -117,9 +117,14 @@ class Attempt:
         """
         try:
             ending = await self._work_out(free_slot)
-        finally:
+        except BaseException:
             await self._clean()
-        return None if ending is None else await self._finish(ending)
+            raise
+        cleaning = asyncio.create_task(self._clean())  # nobody waits for it to hear of the end
+        try:
+            return None if ending is None else await self._finish(ending)
+        finally:
+            await cleaning
 
     async def _work_out(self, free_slot: Callable[[], None]) -> Ending | None:
         try:
