@@ -25,6 +25,12 @@ FAULTS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program begins in a folder of its own; what is loaded keeps its home there."""
+    monkeypatch.chdir(tmp_path)
+
+
 def glb_of(path: Path) -> dict:
     content = path.read_bytes()
     (size,) = struct.unpack_from("<I", content, 12)
