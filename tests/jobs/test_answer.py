@@ -215,6 +215,28 @@ async def test_a_job_that_went_on_meanwhile_is_left_alone(lab: Lab) -> None:
         assert await lab.miscounted() == []
 
 
+async def test_a_process_that_leaves_amid_the_commit_leaves_it_whole(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, job = asyncio.get_running_loop(), await lab.waiting()
+    closing: list[asyncio.Task[None]] = []
+
+    def leave(_: str) -> None:
+        loop.call_soon_threadsafe(lambda: closing.append(loop.create_task(lab.answers.close())))
+
+    monkeypatch.setattr("usina.kernel.jobs.store.answer.reach", leave)
+    lab.answers.look_soon(job, lambda: None)
+    async with asyncio.timeout(30):
+        while not (await lab.found(job)).status.terminal:
+            await asyncio.sleep(0.01)
+        while not closing:
+            await asyncio.sleep(0.01)
+        await closing[0]
+    named = await lab.database.read(lambda tx: lab.artifacts.keys_of_jobs(tx, [job.id]))
+    assert len(named) == 2
+    assert set(named) <= await lab.objects()
+
+
 async def test_only_who_may_be_answered_is(lab: Lab) -> None:
     """Not another organization, nor other work, nor one who did not allow it."""
     stranger = await organization(lab.database)

@@ -109,19 +109,18 @@ class Answers:
             self._under_way.discard(job.id)
 
     async def _answer(self, job: Job) -> bool:
+        """Copies that are written by nobody go at once. Where that is not known, since the write
+        broke or nobody waits for it any more, they stay: a sweep takes those that no row names."""
         recipe = await self._recipe(job)
         copied = None if recipe is None else await self._results.copied(job, recipe)
         if copied is None:
             return False
-        done = False
-        try:
-            done = await self._writes.add(Answer(job, copied))
-        finally:
-            if not done:
-                await self._results.artifacts.discard(copied.artifacts)
+        done = await self._writes.add(Answer(job, copied))
         reach("reuse.after_commit")
         if done:
             JOBS_FINISHED.labels(job.model, Status.SUCCEEDED.value).inc()
+        else:
+            await self._results.artifacts.discard(copied.artifacts)
         return done
 
     def _write(self, tx: Transaction, answers: Sequence[Answer]) -> list[bool]:
