@@ -182,30 +182,26 @@ def test_whatever_becomes_of_its_program_the_next_picture_is_painted(tmp_path: P
     script = tmp_path / "paint.py"
     script.write_text(STUB)
     with closing(LocalPainter(FolderPlace(tmp_path, str(PYTHON)), script)) as painter:
-        paint_in_spite_of_all(painter, tmp_path)
+        square = np.asarray(astronaut().resize((64, 64)))
+        ends = {
+            "killed": ("out_of_memory", "painter_killed"),
+            "ends": ("runner_failed", "painter_ended"),
+        }
+        for words, told in ends.items():
+            with pytest.raises(usina_runner.Failure) as failed:
+                painter.paint(job(tmp_path / words, b"", Channel()), square, asked(words))
+            assert (failed.value.code, failed.value.reason) == told
+            well = job(tmp_path / f"after {words}", b"", Channel())
+            assert (painter.paint(well, square, asked("well")) == square).all()
 
+        class Impatient(Channel):
+            def cancelled(self) -> bool:
+                return (tmp_path / "hangs" / "painted.png.hangs").exists()
 
-def paint_in_spite_of_all(painter: LocalPainter, tmp_path: Path) -> None:
-    square = np.asarray(astronaut().resize((64, 64)))
-    ends = {
-        "killed": ("out_of_memory", "painter_killed"),
-        "ends": ("runner_failed", "painter_ended"),
-    }
-    for words, told in ends.items():
-        with pytest.raises(usina_runner.Failure) as failed:
-            painter.paint(job(tmp_path / words, b"", Channel()), square, asked(words))
-        assert (failed.value.code, failed.value.reason) == told
-        well = job(tmp_path / f"after {words}", b"", Channel())
-        assert (painter.paint(well, square, asked("well")) == square).all()
-
-    class Impatient(Channel):
-        def cancelled(self) -> bool:
-            return (tmp_path / "hangs" / "painted.png.hangs").exists()
-
-    with pytest.raises(usina_runner.Cancelled):
-        painter.paint(job(tmp_path / "hangs", b"", Impatient()), square, asked("hangs"))
-    last = job(tmp_path / "last", b"", Channel())
-    assert (painter.paint(last, square, asked("well")) == square).all()
+        with pytest.raises(usina_runner.Cancelled):
+            painter.paint(job(tmp_path / "hangs", b"", Impatient()), square, asked("hangs"))
+        last = job(tmp_path / "last", b"", Channel())
+        assert (painter.paint(last, square, asked("well")) == square).all()
 
 
 def test_a_folder_is_looked_at_before_it_is_loaded(tmp_path: Path) -> None:
