@@ -53,13 +53,41 @@ async def make_worker(
     ``work_root`` is its own: what a dead worker left there goes. ``holds_session`` says that its
     death will be told by the end of a session of the database.
     """
-    settings, bus = ground.settings, ground.bus
+    settings = ground.settings
     machine = this_machine(settings.slots, settings.memory_bytes, settings.gpus)
     cards = Cards(machine.gpus)
     ground.parts.callback(cards.close)
     pool, layers = await _enclosed_pool(ground, work_root, cards)
+    options = WorkerOptions(
+        queues=tuple(queues),
+        machine=machine,
+        lease=settings.lease,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        poll_seconds=settings.poll_seconds,
+        grace_seconds=grace_seconds,
+        rescue_seconds=_RESCUE_SECONDS if holds_session else _LEASE_LOOK_SECONDS,
+        gpu_seconds=settings.gpu_seconds,
+    )
+    row = WorkerRow(
+        new_id(),
+        socket.gethostname(),
+        machine.room,
+        tuple(queues),
+        layers,
+        holds_session,
+        registry.reasons(),
+    )
+    worker = Worker(_workshop(ground, registry, work_root, pool, cards), row, options)
+    attend(ground.bus, worker)
+    return worker
+
+
+def _workshop(
+    ground: Ground, registry: Registry, work_root: Path, pool: RunnerPool, cards: Cards
+) -> Workshop:
+    settings, bus = ground.settings, ground.bus
     artifacts = Artifacts(ground.database, ground.store, ground.clock)
-    workshop = Workshop(
+    return Workshop(
         database=ground.database,
         bus=bus,
         registry=registry,
@@ -82,28 +110,6 @@ async def make_worker(
         cards=cards,
         reuse=Reuse(EarlierResults(ground.database, artifacts), Identities(), registry, pool),
     )
-    options = WorkerOptions(
-        queues=tuple(queues),
-        machine=machine,
-        lease=settings.lease,
-        heartbeat_seconds=settings.heartbeat_seconds,
-        poll_seconds=settings.poll_seconds,
-        grace_seconds=grace_seconds,
-        rescue_seconds=_RESCUE_SECONDS if holds_session else _LEASE_LOOK_SECONDS,
-        gpu_seconds=settings.gpu_seconds,
-    )
-    row = WorkerRow(
-        new_id(),
-        socket.gethostname(),
-        machine.room,
-        tuple(queues),
-        layers,
-        holds_session,
-        registry.reasons(),
-    )
-    worker = Worker(workshop, row, options)
-    attend(bus, worker)
-    return worker
 
 
 def load_ahead(worker: Worker, names: Sequence[str], owner: str | None) -> None:

@@ -1,13 +1,16 @@
 """`usina runner add-cog`: a model behind a Cog server joins the catalogue by its address."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from usina.faces.cli.failure import CommandError, ExitCode
 from usina.faces.cli.output import JsonFlag, say, show, show_json
 from usina.faces.cli.setting import DataOption, settings_with
+
+if TYPE_CHECKING:
+    from usina.apps.cog.folder import Added, Wish
 
 
 def add_cog(
@@ -42,15 +45,28 @@ def add_cog(
     The platform knows the model from its next start on, also while the server is away. Once more,
     it takes over what has changed there.
     """
-    from usina.apps.cog.folder import Wish, add
+    from usina.apps.cog.folder import Wish
+
+    wish = Wish(name, url, task, description, license_, at_once, timeout, callback)
+    added = _added(wish, folder or settings_with(data=data).added_runners)
+    if json:
+        signature = added.signature
+        show_json(
+            {"folder": str(added.folder), "version": signature.version, "before": added.before}
+            | {"inputs": [*signature.inputs], "params": [*signature.params]}
+        )
+    else:
+        _tell(name, added)
+
+
+def _added(wish: "Wish", below: Path) -> "Added":
+    from usina.apps.cog.folder import add
     from usina.apps.cog.schema import UnknownSchema
     from usina.kernel.runners.manifest import ManifestError
     from usina_runner import Failure
 
-    wish = Wish(name, url, task, description, license_, at_once, timeout, callback)
-    below = folder or settings_with(data=data).added_runners
     try:
-        added = add(wish, below)
+        return add(wish, below)
     except Failure as failure:
         away = ExitCode.UNAVAILABLE if failure.code == "unavailable" else ExitCode.ERROR
         code = failure.reason or failure.code
@@ -60,19 +76,15 @@ def add_cog(
     except FileExistsError as taken:
         message = f"{taken}: there is a runner folder of another kind; take another name."
         raise CommandError(message, code="name_taken") from None
-    signature = added.signature
-    if json:
-        show_json(
-            {"folder": str(added.folder), "version": signature.version, "before": added.before}
-            | {"inputs": [*signature.inputs], "params": [*signature.params]}
-        )
-        return
+
+
+def _tell(name: str, added: "Added") -> None:
     show(str(added.folder))
-    for secret in signature.left_out:
+    for secret in added.signature.left_out:
         say(f"Left out: {secret}, a secret; give it to the server itself.")
     if added.before is None:
         say(f"Added {name}; the platform knows it from its next start on.")
-    elif added.before == signature.version:
+    elif added.before == added.signature.version:
         say(f"{name} takes and gives what it did.")
     else:
         say(f"{name} has changed; the platform knows that from its next start on.")
