@@ -11,7 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.http.conftest import Api, Running
 from tests.live.socket import socket
+from usina.faces.http.dress import Dresser
+from usina.http_kit.call import Call
 from usina.kernel.events.cursor import encode
+from usina.kernel.events.event import Event
 from usina.kernel.events.log import NewEvent, append
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -126,14 +129,34 @@ async def test_only_what_was_subscribed_to_is_told(api: Api) -> None:
         await client.hear()
         await client.say("subscribe", jobs=[first["id"]], types=["job.succeeded"])
         await client.hear_a("subscription_confirmed")
-        await api.ended(first["id"])
         await api.ended(second["id"])
+        told = await client.hear_a("job_update")
+        assert (told["event"]["type"], told["event"]["job_id"]) == ("job.succeeded", first["id"])
         third = await api.submit(params={"seconds": 1})
         await client.say("subscribe", jobs=[third["id"]])
-        told = [await client.hear_a("job_update")]
-        assert told[0]["event"]["type"] == "job.succeeded"
-        assert told[0]["event"]["job_id"] == first["id"]
         assert (await client.updates(third["id"]))[-1]["event"]["type"] == "job.succeeded"
+
+
+async def test_an_event_amid_its_telling_is_not_told_after_another_subscription(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amid, confirmed, message = asyncio.Event(), asyncio.Event(), Dresser.message
+
+    async def held(dresser: Dresser, event: Event, epoch: str, call: Call) -> str:
+        amid.set()
+        await confirmed.wait()
+        return await message(dresser, event, epoch, call)
+
+    monkeypatch.setattr(Dresser, "message", held)
+    async with socket(url(api), token=api.key) as client:
+        await client.hear()
+        job = await api.submit()
+        await amid.wait()
+        await client.say("subscribe", types=["job.succeeded"])
+        await client.hear_a("subscription_confirmed")
+        confirmed.set()
+        assert (await client.hear_a("job_update"))["event"]["type"] == "job.succeeded"
+        await api.ended(job["id"])
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,8 @@ class _Session:
                     at = item.position
                     if self._wanted.covers(item):
                         text = dresser.made(item) or await dresser.message(item, epoch, call)
-                        await send({"type": "websocket.send", "text": text})
+                        if self._wanted.covers(item):  # another may have been confirmed meanwhile
+                            await send({"type": "websocket.send", "text": text})
                 elif item is None:
                     await self._say("heartbeat", cursor=cursor.encode(epoch, at))
 
