@@ -4,7 +4,8 @@ import base64
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 
 from usina.apps.cog import predict
 from usina.apps.cog.envelope import DataFile, Request, Unreadable, read
-from usina.apps.cog.predict import Model, main
+from usina.apps.cog.model import Model
+from usina.apps.cog.predict import main
 from usina.apps.cog.probe import reason
 from usina.apps.cog.spec import Spec
 from usina_runner import Failure, Job
@@ -91,19 +93,23 @@ def said(body: bytes, status: int = 200) -> Callable[[Hostile], tuple[int, bytes
 
 @pytest.fixture
 def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hostile]]:
-    """Does one job on a server with these answers; what goes wrong is raised."""
+    """Does a job for each of ``asks`` on a server with these answers; what goes wrong is raised."""
     monkeypatch.chdir(tmp_path)
     made: list[Hostile] = []
 
-    def run(answers: Answers, *, files: bool = True) -> Hostile:
+    def run(
+        answers: Answers, *, files: bool = True, asks: Sequence[dict[str, Any]] = ({},)
+    ) -> Hostile:
         hostile = Hostile({"GET /health-check": told(READY), **answers})
         made.append(hostile)
         (tmp_path / "outputs").mkdir(exist_ok=True)
-        job = {"id": "1", "model": "m", "model_version": "1", "attempt": 1, "params": {}}
-        job |= {"inputs": {}, "checkpoint": None, "cores": 1}
-        (tmp_path / "job.json").write_text(json.dumps(job))
-        channel: Any = Quiet()
-        main(Job(tmp_path, channel), Model(Spec(hostile.url, "schema-1", {}, files=files)))
+        model = Model(Spec(hostile.url, "schema-1", {}, files=files))
+        for params in asks:
+            job = {"id": "1", "model": "m", "model_version": "1", "attempt": 1, "params": params}
+            job |= {"inputs": {}, "checkpoint": None, "cores": 1}
+            (tmp_path / "job.json").write_text(json.dumps(job))
+            channel: Any = Quiet()
+            main(Job(tmp_path, channel), model)
         return hostile
 
     yield run
@@ -197,6 +203,61 @@ def test_a_server_that_can_not_reach_us_is_asked_to_wait(
     assert (tmp_path / "outputs" / "output.txt").read_text() == "well"
 
 
+def over_at_once(hostile: Hostile) -> tuple[int, bytes]:
+    """The answer, or where it is to come by a call, that call."""
+    asked = hostile.asked[-1]
+    done = json.dumps({**DONE, "metrics": {"predict_time": 0.01}}).encode()
+    if "completed" not in asked.get("webhook_events_filter", ()):
+        return 200, done
+    threading.Thread(target=call, args=(asked["webhook"], done)).start()
+    return 202, b'{"status": "starting"}'
+
+
+def call(url: str, body: bytes) -> None:
+    with urllib.request.urlopen(url, body):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("new", "files", "called"),
+    [
+        (True, True, [True, False, False, True]),
+        (True, False, [True, False, False, True]),
+        (False, True, [True, False, False, True]),
+        (False, False, [True, True, True, True]),
+    ],
+    ids=["new, files", "new", "old, files", "old, which hears no cancel while it is waited for"],
+)
+def test_what_was_over_at_once_is_waited_for_when_it_is_asked_again(
+    attempt: Callable[..., Hostile], new: bool, files: bool, called: list[bool]
+) -> None:
+    server = {"GET /": told({"cog_version": "0.23.1"})} if new else {}
+    asks = [{"steps": 1}, {"steps": 1}, {"steps": 1}, {"steps": 50}]
+    hostile = attempt({"PUT": over_at_once, **server}, files=files, asks=asks)
+    assert ["webhook" in asked for asked in hostile.asked] == called
+
+
+def test_a_server_that_breaks_while_it_is_waited_for_is_not_waited_for(
+    attempt: Callable[..., Hostile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_LOOK_SECONDS", 0.1)
+    over = threading.Event()
+
+    def put(hostile: Hostile) -> tuple[int, bytes]:
+        if len(hostile.asked) == 1:
+            return over_at_once(hostile)
+        hostile.answers["GET /health-check"] = told({**READY, "status": "DEFUNCT"})
+        over.wait(60)
+        return 500, b"{}"
+
+    try:
+        with pytest.raises(Failure) as caught:
+            attempt({"PUT": put, "GET /": told({"cog_version": "0.23.1"})}, asks=({}, {}))
+    finally:
+        over.set()
+    assert caught.value.reason == "model_server_broken"
+
+
 def test_what_a_dead_attempt_left_running_is_cancelled_first(
     attempt: Callable[..., Hostile],
 ) -> None:
@@ -234,7 +295,7 @@ def test_files_inside_of_a_text_become_files_however_it_is_cut(tmp_path: Path) -
     for size in (1, 2, 3, 7, 64, len(text)):
         place = tmp_path / str(size)
         place.mkdir()
-        found = read((text[at : at + size] for at in range(0, len(text), size)), place)
+        found = read((text[at : at + size] for at in range(0, len(text), size)), place / "part")
         first, plain, table = found["output"]
         assert isinstance(first, DataFile)
         assert (first.path.read_bytes(), first.media_type) == (data, "text/plain")
@@ -242,7 +303,7 @@ def test_files_inside_of_a_text_become_files_however_it_is_cut(tmp_path: Path) -
         assert table["b"].path.read_bytes() == data
         assert len([*place.iterdir()]) == 2, "our own input is not kept"
     with pytest.raises(Unreadable):
-        read([text[:-3]], tmp_path)
+        read([text[:-3]], tmp_path / "part")
 
 
 def test_a_request_holds_files_of_any_size_as_parts(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ It listens on one address and takes what names the one word that only that predi
 
 import queue
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,17 +76,18 @@ class Receiver:
 
     def _hear(self, line: Line, parts: Iterator[bytes]) -> None:
         """Only the last word brings files; those of others go at once."""
-        place = Path(tempfile.mkdtemp(dir=line.folder))
+        stem = line.folder / secrets.token_hex(8)
         told: dict[str, Any] = {}
         try:
-            told = read(parts, place)
+            told = read(parts, stem)
         except Unreadable as wrong:
             told = {"id": line.prediction_id, "status": "unreadable", "error": str(wrong)}
         except OSError:
             return  # cut on its way: it is told again
         finally:
             if told.get("status") not in OVER:
-                shutil.rmtree(place, ignore_errors=True)
+                for left in line.folder.glob(f"{stem.name}-*"):
+                    left.unlink(missing_ok=True)
         if told.get("id", line.prediction_id) == line.prediction_id:
             line.heard.put(told)
 

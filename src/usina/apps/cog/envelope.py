@@ -67,10 +67,10 @@ class Request:
             yield text
 
 
-def read(parts: Iterable[bytes], folder: Path) -> dict[str, Any]:
-    """The prediction, with a `DataFile` in ``folder`` for every file in it; files of its ``input``,
-    which are ours, are passed over. Raises `Unreadable`."""
-    reader = _Reader(folder)
+def read(parts: Iterable[bytes], stem: Path) -> dict[str, Any]:
+    """The prediction, with a `DataFile` for every file in it, whose names begin with ``stem``;
+    files of its ``input``, which are ours, are passed over. Raises `Unreadable`."""
+    reader = _Reader(stem)
     try:
         for part in parts:
             reader.feed(part)
@@ -82,8 +82,8 @@ def read(parts: Iterable[bytes], folder: Path) -> dict[str, Any]:
 class _Reader:
     """Strings that are files leave a mark in the text that is parsed in the end."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, stem: Path) -> None:
+        self._stem = stem
         self._mark = uuid.uuid4().hex
         self._text = bytearray()
         self._rest = b""
@@ -181,7 +181,8 @@ class _Reader:
         self._odd = b""
         if ours:
             return
-        file = DataFile(self._folder / f"part-{len(self._files)}", media_type)
+        path = self._stem.with_name(f"{self._stem.name}-{len(self._files)}")
+        file = DataFile(path, media_type)
         self._file = file.path.open("xb")
         self._text += f"{self._mark}{len(self._files)}".encode()
         self._files.append(file)

@@ -2,40 +2,41 @@
 
 A prediction is asked for with the job's id, so that asking twice makes no second one. Where the
 server can reach us, it answers at once and tells us how it goes; where it can not, or would not
-send its files that way, the one request stays open until it is done. Other workers, and others
-altogether, may ask the same server: what it has no room for now is asked again.
+send its files that way, the one request stays open until it is done. So it does for what was over
+at once the last time: to call us costs a server milliseconds, and nobody could watch. Other
+workers, and others altogether, may ask the same server: what it has no room for now is asked again.
 """
 
 import http.client
 import queue
 import re
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
 
 import usina_runner
-from usina.apps.cog.callback import OVER, Line, Receiver
+from usina.apps.cog.callback import OVER, Line
 from usina.apps.cog.delivery import deliver
 from usina.apps.cog.envelope import NoPrediction, Request, Unreadable, read
-from usina.apps.cog.server import Server, Slow, refusal
+from usina.apps.cog.model import Model
+from usina.apps.cog.server import Slow, refusal
 from usina.apps.cog.spec import Spec
+from usina.apps.cog.watch import Watch
 from usina_runner import Failure, Job
 
 _TICK_SECONDS: Final = 0.05
 _HEARD_WITHIN_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
-_QUIET_LOOKS: Final = 10
 _CANCEL_SECONDS: Final = 0.5
 _BLOCK: Final = 256 * 1024
 _PERCENT: Final = re.compile(r"(\d{1,3})%\|")
 _UPTO: Final = 0.95
 _BUSY: Final = frozenset({http.client.CONFLICT, http.client.SERVICE_UNAVAILABLE})
-
 _DONE: Final = http.client.OK
 
 Prediction = dict[str, Any]
@@ -63,45 +64,17 @@ class _Stage:
     name: str
 
 
-class Model:
-    """What a program knows of its server from one job to the next."""
-
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-        self.server = Server(spec.url)
-        self.receiver: Receiver | None = None
-        self.reached = True
-        """Until it turns out that the server can not reach us."""
-
-    def may_tell(self) -> bool:
-        """Whether the result can be told by a callback."""
-        return self.reached and (not self.spec.files or self.server.is_new())
-
-    def may_show(self) -> bool:
-        """Whether a server whose request stays open may tell its log meanwhile. One that tries in
-        vain stands still for as long as its network lets it, so it is asked to only where that is
-        known to end soon: by the operator's word, or on this machine."""
-        receiver = self.listening()
-        return self.spec.callback is not None or ip_address(receiver.host).is_loopback
-
-    def listening(self) -> Receiver:
-        if self.receiver is None:
-            connection = self.server.connect(_LOOK_SECONDS)
-            address = connection.sock.getsockname()[0]
-            connection.close()
-            self.receiver = Receiver(address, self.spec.callback)
-        return self.receiver
-
-
 def main(job: Job, model: Model) -> None:
-    talk = Talk(job, model)
+    talk, brief = Talk(job, model), model.expects_brief(job)
     with job.stage("predicting", upto=_UPTO):
-        made = talk.told() if talk.aside(model.may_tell) else None
+        waits = brief and (model.is_new or model.spec.files)
+        made = None if waits or not talk.aside(model.may_tell) else talk.told()
         if made is None:
-            made = talk.waited()
-    _judge(made)
+            made = talk.waited(shown=not brief and model.may_show())
     told: dict[str, Any] = made.get("metrics") or {}
     metrics = {name: value for name, value in told.items() if isinstance(value, int | float)}
+    model.learn(job, metrics.get("predict_time"))
+    _judge(made)
     for name, value in metrics.items():
         job.metric(name, value)
     with job.stage("storing", upto=1.0):
@@ -134,8 +107,6 @@ class Talk:
 
     def __init__(self, job: Job, model: Model) -> None:
         self._job, self._model, self._server = job, model, model.server
-        self._folder = Path("answer").absolute()
-        self._folder.mkdir(exist_ok=True)
         self._shown = 0
         self._fraction = 0.0
         self._left = Event()
@@ -149,7 +120,7 @@ class Talk:
     def told(self) -> Prediction | None:
         """Asks, and hears how it goes; null where the server does not reach us."""
         receiver = self._model.listening()
-        line = receiver.open(self._job.id, self._folder)
+        line = receiver.open(self._job.id, self._job.outputs)
         asked = {"webhook": receiver.url_of(line)}
         asked |= {"webhook_events_filter": ["start", "logs", "completed"]}
         _begin(lambda: self._ask({"Prefer": "respond-async"}, asked, line.heard), line.heard)
@@ -168,12 +139,13 @@ class Talk:
             self._server.cancel(self._job.id, _LOOK_SECONDS)
         return made
 
-    def waited(self) -> Prediction:
-        """Asks, and waits for the answer on the same connection."""
-        if not self._model.reached or not self._model.may_show():
+    def waited(self, *, shown: bool) -> Prediction:
+        """Asks, and waits for the answer on the same connection; ``shown`` says whether the server
+        is to tell its log meanwhile."""
+        if not shown:
             return self._wait({}, queue.SimpleQueue())
         receiver = self._model.listening()
-        line = receiver.open(self._job.id, self._folder)
+        line = receiver.open(self._job.id, self._job.outputs)
         asked = {"webhook": receiver.url_of(line), "webhook_events_filter": ["start", "logs"]}
         try:
             return self._wait(asked, line.heard)
@@ -184,14 +156,18 @@ class Talk:
         open_ones: list[http.client.HTTPConnection] = []
 
         def ask() -> Prediction:
-            if not self._is_free():
+            if not self._model.is_new and not self._is_free():
                 self._until_free(heard)
             return self._ask({}, asked, heard, open_ones)
 
         _begin(ask, heard)
+        seconds = _LOOK_SECONDS if self._model.is_new else None
         try:
-            while not isinstance(told := self._next(heard, None), _Answer):
-                self._show(told)
+            while not isinstance(told := self._next(heard, seconds), _Answer):
+                if told is None:
+                    self._is_free()
+                else:
+                    self._show(told)
         except usina_runner.Cancelled:
             self._left.set()
             self._server.cancel(self._job.id, _CANCEL_SECONDS)
@@ -243,7 +219,7 @@ class Talk:
             try:
                 with self._server.request(connection, "PUT", path, body, head) as answer:
                     told = self._answered(answer)
-                own = told is not None and (answer.status == _DONE or _is_new(told, more))
+                own = told is not None and (answer.status == _DONE or _is_ours(told, more))
                 if told is not None and (not own or self._left.is_set()):
                     self._server.cancel(self._job.id, _LOOK_SECONDS)
                 if told is not None and own:
@@ -264,7 +240,7 @@ class Talk:
         if answer.status in _BUSY:
             return None
         if answer.status in {http.client.OK, http.client.ACCEPTED}:
-            return read(_parts(answer), self._folder)
+            return read(_parts(answer), self._job.outputs / secrets.token_hex(8))
         raise refusal(self._server, answer.status, answer.read(_BLOCK))
 
     def _until_free(self, heard: Heard) -> None:
@@ -297,7 +273,7 @@ class Talk:
         heard = self._next(line.heard, _HEARD_WITHIN_SECONDS)
         if heard is None:
             return None
-        watch = _Watch(self._server)
+        watch = Watch(self._server)
         while heard is None or heard.get("status") not in {*OVER, "unreadable"}:
             if heard is None:
                 watch.look()
@@ -342,7 +318,7 @@ def _begin(act: Callable[[], Any], heard: Heard) -> None:
     Thread(target=work, daemon=True).start()
 
 
-def _is_new(told: Prediction, asked: dict[str, Any]) -> bool:
+def _is_ours(told: Prediction, asked: dict[str, Any]) -> bool:
     """Whether a prediction that goes on was begun by this very question: one that an attempt has
     left behind which is dead tells nobody, and is cancelled. New servers call a new one
     ``starting``, old ones repeat who is told."""
@@ -350,30 +326,6 @@ def _is_new(told: Prediction, asked: dict[str, Any]) -> bool:
     return webhook is not None and (
         told.get("status") == "starting" or told.get("webhook") == webhook
     )
-
-
-class _Watch:
-    """Looks after a server that says nothing: whether it is alive and still at our prediction."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._began: str | None = None
-        self._was_busy = False
-        self._quiet = 0
-
-    def look(self) -> None:
-        """Raises what it means that nothing more can come."""
-        try:
-            health = self._server.health()
-        except Slow:
-            return
-        if not health.working:
-            raise self._server.broken(health)
-        self._began = self._began or health.began
-        self._was_busy = self._was_busy or health.status == "BUSY"
-        self._quiet = self._quiet + 1 if health.status == "READY" and self._was_busy else 0
-        if health.began != self._began or self._quiet >= _QUIET_LOOKS:
-            raise self._server.cut(ConnectionResetError())
 
 
 def _parts(answer: http.client.HTTPResponse) -> Iterator[bytes]:
