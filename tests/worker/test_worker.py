@@ -16,6 +16,7 @@ from usina.kernel.artifacts.artifact import Artifact
 from usina.kernel.artifacts.service import Artifacts, NewArtifact
 from usina.kernel.db.batch import Batch
 from usina.kernel.db.unit_of_work import OutcomeUnknown, Transaction
+from usina.kernel.errors import StorageFull
 from usina.kernel.events.log import read_after
 from usina.kernel.ids import new_id
 from usina.kernel.jobs.state import Status
@@ -134,6 +135,29 @@ async def test_an_end_whose_answer_is_lost_is_told_again_and_costs_nothing(
     assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
     [stored] = [artifact for artifact in job.artifacts if artifact.name == "artifact-1.bin"]
     assert await plant.platform.store.run(lambda: plant.platform.store.size(stored.key)) == 20_000
+
+
+async def test_an_end_on_a_full_disk_is_written_once_the_jobs_folder_made_room(
+    alone: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant.of(alone)
+    monkeypatch.setattr("usina.kernel.worker.attempt._FULL_DISK_SECONDS", 0.01)
+    add = Batch[Any, Any].add
+    held: list[list[Path]] = []
+
+    async def add_with_room(batch: Batch[Any, Any], item: Any) -> Any:
+        if isinstance(item, Ending):
+            held.append([path for path in plant.work_root.rglob("outputs/*") if path.is_file()])
+            if held[-1]:
+                raise StorageFull
+        return await add(batch, item)
+
+    monkeypatch.setattr(Batch, "add", add_with_room)
+    [job_id] = await plant.submit(artifacts=1, artifact_bytes=20_000)
+    job = await plant.end(job_id)
+    assert job.status is Status.SUCCEEDED
+    assert "artifact-1.bin" in [artifact.name for artifact in job.artifacts]
+    assert [bool(found) for found in held] == [True, False]
 
 
 @pytest.mark.parametrize(("room", "name"), [(FolderStash, "take"), (Reporter, "close")])

@@ -117,14 +117,9 @@ class Attempt:
         """
         try:
             ending = await self._work_out(free_slot)
-        except BaseException:
-            await self._clean()
-            raise
-        cleaning = asyncio.create_task(self._clean())  # nobody waits for it to hear of the end
-        try:
             return None if ending is None else await self._finish(ending)
         finally:
-            await cleaning
+            await self._clean()
 
     async def _work_out(self, free_slot: Callable[[], None]) -> Ending | None:
         try:
@@ -328,13 +323,17 @@ class Attempt:
 
     async def _write(self, ending: Ending) -> Status | None:
         """Tries again while the disk is full or the database away: the work is done and should not
-        be lost for it. What may have been written is written again all the same: the lease of an
-        attempt that has ended lets it through no second time."""
+        be lost for it. From a full disk its folder goes first, which may be what fills it.
+
+        What may have been written is written again all the same: the lease of an attempt that has
+        ended lets it through no second time.
+        """
         for _ in range(_TRIES):
             try:
                 return await self._shop.endings.add(ending)
             except Unavailable as trouble:
-                full = isinstance(trouble, StorageFull)
+                if full := isinstance(trouble, StorageFull):
+                    await self._clean()
                 await asyncio.sleep(_FULL_DISK_SECONDS if full else _AWAY_SECONDS)
         return await self._shop.endings.add(ending)
 
@@ -344,9 +343,10 @@ class Attempt:
             self._reporter.remove_log()
         if self._work is None:
             return
-        home = self._shop.pool.home_of(self._work)
+        work, self._work = self._work, None
+        home = self._shop.pool.home_of(work)
         owner = self.job.organization_id
-        over = self._shop.folders.give_back(self._manifest(), owner, self._work, home)
+        over = self._shop.folders.give_back(self._manifest(), owner, work, home)
         if over is not None:
             await asyncio.to_thread(over.remove)
 
