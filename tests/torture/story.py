@@ -105,7 +105,7 @@ def _leave_a_mess(data: Path, history: History) -> None:
     """Jobs that run and bytes that nobody names, left by an earlier death."""
     with running(data) as platform, platform.client() as client:
         for _ in range(3):
-            _submit(client, {"seconds": 30}, history)
+            _submit(client, {"seconds": 5}, history)
         deadline = time.monotonic() + 10
         while not get_json(client, "/jobs?status=RUNNING")["items"]:
             assert time.monotonic() < deadline, "no job began"

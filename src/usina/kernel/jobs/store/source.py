@@ -62,10 +62,12 @@ def find_sources(
     for row in tx.execute(ready):
         key = File.key_of(row.organization_id, row.id, row.object_id)
         found[row.id] = Source("file", row.id, row.name, row.media_type, row.sha256, key)
-    made = tx.execute(
-        sa.select(artifacts).where(owned_by(organization_id, artifacts), artifacts.c.id.in_(wanted))
+    if not (left := set(wanted) - found.keys()):
+        return found
+    made = sa.select(artifacts).where(
+        owned_by(organization_id, artifacts), artifacts.c.id.in_(left)
     )
-    for row in made:
+    for row in tx.execute(made):
         key = Artifact.key_of(row.organization_id, row.job_id, row.id)
         found[row.id] = Source(
             "artifact", row.id, row.name, row.media_type, row.sha256, key, row.content
