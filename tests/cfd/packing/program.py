@@ -37,8 +37,7 @@ def run(
         "cores": 2,
     }
     (folder / "job.json").write_text(json.dumps(job))
-    main: Callable[[usina_runner.Job], None] = runpy.run_path(str(app.runners / model / "run.py"))[
-        "main"
-    ]
-    main(usina_runner.Job(folder, channel))  # pyright: ignore[reportArgumentType]
+    program = runpy.run_path(str(app.runners / model / "run.py"))
+    main: Callable[[usina_runner.Job, None], None] = program["main"]
+    main(usina_runner.Job(folder, channel), None)  # pyright: ignore[reportArgumentType]
     return json.loads((folder / "outputs" / "report.json").read_text()), channel

@@ -11,12 +11,13 @@ from usina.apps.cfd.packing.blender import STILL, Baked, bake
 from usina.apps.cfd.packing.delivery import Bed, deliver
 from usina.apps.cfd.packing.installation import NoBlender
 from usina.apps.cfd.packing.order import Order, read_order
+from usina.apps.cfd.packing.warmth import call_all
 from usina.apps.cfd.particles import Particles
 
 SCRIPT = Path(__file__).with_name("bake.py")
 
 
-def main(job: usina_runner.Job) -> None:
+def main(job: usina_runner.Job, _: None) -> None:
     order = read_order(job.params)
     fallen = replace(order, count=order.count or order.enough_for_fill())
     with job.stage("bake", upto=0.65):
@@ -62,4 +63,4 @@ def _warnings(baked: Baked) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    usina_runner.run(main)
+    usina_runner.run(main, load=call_all)

@@ -4,9 +4,10 @@ import usina_runner
 from usina.apps.cfd.packing.delivery import Bed, deliver
 from usina.apps.cfd.packing.order import read_order
 from usina.apps.cfd.packing.pack import Packing
+from usina.apps.cfd.packing.warmth import call_all
 
 
-def main(job: usina_runner.Job) -> None:
+def main(job: usina_runner.Job, _: None) -> None:
     order = read_order(job.params)
     if order.shape.kind != "sphere":
         raise usina_runner.InvalidInput(
@@ -29,4 +30,4 @@ def main(job: usina_runner.Job) -> None:
 
 
 if __name__ == "__main__":
-    usina_runner.run(main)
+    usina_runner.run(main, load=call_all)
