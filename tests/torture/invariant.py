@@ -5,6 +5,7 @@ Each check reads the database file, the store's folder and /proc, never the plat
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def _objects(database: sqlite3.Connection, store: Path) -> list[str]:
 
 
 def _leftovers(data: Path, *, alive: bool) -> list[str]:
-    left = list((data / "work").glob("**/*" if alive else "*"))
+    found = os.walk(data / "work")  # which passes by what goes meanwhile
+    left = [Path(folder, name) for folder, below, files in found for name in below + files]
     wrong = [f"{path} was left" for path in left if not (alive and _is_kept(path))]
     if not alive:
         wrong += [f"process left: {line}" for line in descendants_with(str(data))]

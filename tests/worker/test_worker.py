@@ -251,8 +251,9 @@ async def test_nothing_is_left_in_the_work_folders_of_a_living_platform(alone: E
     work = plant.platform.settings.data / "work"
 
     async def clean() -> bool:
-        files = {p.name for p in work.rglob("*") if p.is_file()}
-        return alone.worker.busy == 0 and files <= {"job.json"}
+        if alone.worker.busy:
+            return False
+        return {path.name for path in work.rglob("*") if path.is_file()} <= {"job.json"}
 
     await until(clean)
     assert await clean()
