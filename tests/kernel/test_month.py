@@ -25,7 +25,6 @@ from usina.kernel.jobs.retention import months_over
 from usina.kernel.jobs.table import jobs
 
 OLD = Month(2025, 2)
-NOW = datetime.now(UTC)
 
 
 def id_in(month: Month) -> str:
@@ -103,14 +102,14 @@ async def test_what_was_told_before_there_were_months_lies_in_them_afterwards() 
     server = postgres_server()
     name = await server.empty()
     engine = open_postgres(server.url(name))
-    owner, old, recent = new_id(), id_in(OLD), new_id()
+    owner, old, recent, now = new_id(), id_in(OLD), new_id(), datetime.now(UTC)
     told = [(recent, 1), (old, 1), (None, None), (old, 2)]
 
     def before(connection: sa.Connection) -> None:
         upgrade_on(connection, "0007")
         rows = [
             {"organization_id": owner, "job_id": job_id, "seq": seq}
-            | {"type": "told", "at": NOW, "data": {}}
+            | {"type": "told", "at": now, "data": {}}
             for job_id, seq in told
         ]
         for row in rows:
@@ -124,7 +123,7 @@ async def test_what_was_told_before_there_were_months_lies_in_them_afterwards() 
     await tell(database, owner, (old, 3))
     assert await feed(database, owner) == [*told, (old, 3)]
     assert await database.read(lambda tx: place_of(tx, old)) == OLD.name
-    assert await database.read(lambda tx: place_of(tx, recent)) == Month.of(NOW).name
+    assert await database.read(lambda tx: place_of(tx, recent)) == Month.of_id(recent).name
     assert await database.read(lambda tx: place_of(tx, None)) == "events_of_no_job"
     opened = await database.read(months)
     assert opened[0] == OLD
