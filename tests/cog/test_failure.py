@@ -237,6 +237,18 @@ def test_what_was_over_at_once_is_waited_for_when_it_is_asked_again(
     assert ["webhook" in asked for asked in hostile.asked] == called
 
 
+def test_what_did_not_come_to_its_end_is_watched_when_it_is_asked_again(
+    attempt: Callable[..., Hostile], tmp_path: Path
+) -> None:
+    """Cancelled, perhaps, because it took so long."""
+    attempt({"PUT": over_at_once})
+    model, channel = Model(Spec("http://127.0.0.1:1", "schema-1", {})), Quiet()
+    job = Job(tmp_path, channel)  # pyright: ignore[reportArgumentType]
+    model.learn(job, 0.01)
+    assert model.expects_brief(job)
+    assert not model.expects_brief(job)
+
+
 def test_a_server_that_breaks_while_it_is_waited_for_is_not_waited_for(
     attempt: Callable[..., Hostile], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,16 +30,17 @@ class Model:
 
     def expects_brief(self, job: Job) -> bool:
         """Whether the last prediction had the same parameters, inputs not much smaller, and was
-        over at once."""
-        if self._brief is None:
+        over at once; of the next one that is known only once this one is over too."""
+        known, self._brief = self._brief, None
+        if known is None:
             return False
-        params, size = self._brief
+        params, size = known
         return job.params == params and _size(job) <= _LARGER * size
 
     def learn(self, job: Job, seconds: float | None) -> None:
         """How long the server took for it, null where nobody knows."""
-        at_once = seconds is not None and seconds < _AT_ONCE_SECONDS
-        self._brief = (job.params, _size(job)) if at_once else None
+        if seconds is not None and seconds < _AT_ONCE_SECONDS:
+            self._brief = job.params, _size(job)
 
     def may_tell(self) -> bool:
         """Whether the result can be told by a callback."""
