@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -31,6 +32,11 @@ NO_NAMESPACES = tuple(NUMBERS[name] for name in box.NAMESPACES)
 
 def more(mode: str, network: str = "none") -> str:
     return f'mode = "{mode}"\nnetwork = "{network}"\n'
+
+
+def own_name() -> str:
+    """What no test beside this one is called by, in a folder that the whole machine shares."""
+    return f"usina-test-{uuid4()}"
 
 
 @pytest.fixture(params=["auto", "off"])
@@ -74,7 +80,7 @@ async def test_only_its_own_job_is_read(
                 print(attempt(lambda: open(path).read()))
                 print(attempt(lambda: os.chmod(path, 0o600)))
                 print(attempt(lambda: os.listdir(os.path.dirname(path))[:0]))
-            print(attempt(lambda: open("/tmp/usina-test-of-a-sandbox", "x").close()))
+            print(attempt(lambda: open(job.params["stray"], "x").close()))
             open("own", "w").close()
         usina_runner.run(main)
         """,
@@ -83,10 +89,11 @@ async def test_only_its_own_job_is_read(
     other = stage.prepare(program).path / "job.json"
     paths = [str(other), str(tmp_path / "data/usina.sqlite"), str(tmp_path / "stranger")]
     (tmp_path / "stranger").write_text("x")
+    stray = Path("/tmp", own_name())
     try:
-        act = await stage.play(program, {"paths": paths})
+        act = await stage.play(program, {"paths": paths, "stray": str(stray)})
     finally:
-        Path("/tmp/usina-test-of-a-sandbox").unlink(missing_ok=True)
+        stray.unlink(missing_ok=True)
     assert act.failure is None
     lines = act.told.text.splitlines()
     assert len(lines) == 10
@@ -352,7 +359,7 @@ async def test_shared_memory_is_its_own(stage: Stage, runner: Make, closed: bool
             with Lock():
                 found = os.listdir("/dev/shm")
             (job.outputs / "found").write_text(str(len(found)))
-            held = shared_memory.SharedMemory("usina-test-of-a-sandbox", create=True, size=4096)
+            held = shared_memory.SharedMemory(job.params["name"], create=True, size=4096)
             job.progress(0.5, "held")
             while not os.path.exists("outputs/go"):
                 time.sleep(0.001)
@@ -362,10 +369,11 @@ async def test_shared_memory_is_its_own(stage: Stage, runner: Make, closed: bool
         """
     )
     seen: list[bool] = []
-    work = stage.prepare(program)
+    name = own_name()
+    work = stage.prepare(program, {"name": name})
 
     def look(_: str | None) -> None:
-        seen.append(Path("/dev/shm/usina-test-of-a-sandbox").exists())
+        seen.append(Path("/dev/shm", name).exists())
         (work.outputs / "go").touch()
 
     act = await stage.play(program, work=work, told=Recorder(on_progress=look))
