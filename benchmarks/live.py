@@ -24,9 +24,10 @@ from typing import Any, Final
 
 import psutil
 import uvloop
+from tests.port import free_port
 
 from benchmarks.many_machines import DATABASE, Platform, platform
-from benchmarks.rig import free_port, module, rig
+from benchmarks.rig import module, rig
 from usina.ground import distributed_ground
 from usina.kernel.events.log import NewEvent, append
 from usina.kernel.tenancy.gate import Gate

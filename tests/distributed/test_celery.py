@@ -11,6 +11,7 @@ from tests.distributed.conftest import Works
 from tests.distributed.part import Part, until
 from tests.distributed.site import SUCCEEDED_ONCE, Site
 from tests.distributed.site import site as site_of
+from tests.port import free_port
 from usina.kernel.dispatch.celery import key_prefix
 
 pytestmark = pytest.mark.xdist_group("distributed celery")
@@ -93,9 +94,7 @@ def test_remote_control_and_flower_see_the_worker_and_its_tasks(lent: Works) -> 
     assert json.loads(asked.told[0]) == {name: {"ok": "pong"}}
     assert site.inspect("active", name) == []
     assert site.inspect("stats", name)["total"]["usina.work"] >= 1
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     site.celery(
         "flower", "--address=127.0.0.1", f"--port={port}", FLOWER_UNAUTHENTICATED_API="true"
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket as sockets
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.live.hooked import Hooked, hooked
 from tests.live.lossy_redis import lossy_redis
 from tests.live.socket import socket
 from tests.live.watcher import CHANNELS, Door, Seen, Watcher
+from tests.port import free_port
 from tests.redis_server import running_redis
 from tests.rpc.client import Client
 from usina.faces.grpc.proto.usina.v1 import jobs_pb2 as pb
@@ -22,12 +22,6 @@ from usina.faces.grpc.proto.usina.v1 import jobs_pb2 as pb
 EACH = 3
 SEED = 17
 LOST = 0.7
-
-
-def _free_port() -> int:
-    with sockets.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_all_who_watch_see_the_same_none_missing_none_twice(tmp_path: Path) -> None:
@@ -48,7 +42,7 @@ def test_all_who_watch_see_the_same_none_missing_none_twice(tmp_path: Path) -> N
 async def _run(place: Site, redis_port: int) -> tuple[list[Watcher], list[Seen]]:
     """Who watched, and what the log says in the end."""
     async with lossy_redis(redis_port, SEED, LOST) as line:
-        ports = [_free_port() for _ in range(2)]
+        ports = [free_port() for _ in range(2)]
         apis = [
             place.usina("api", "--port", "0", "--grpc-port", str(port), REDIS_URL=line.url)
             for port in ports

@@ -10,7 +10,6 @@ temporary folder. Unlike moto it really checks signatures, their ends and what t
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from uuid import uuid4
 
 import httpx2
 
+from tests.port import free_port
 from tests.storage.s3_server import make_bucket
 from usina.kernel.storage.s3 import S3Store
 from usina.kernel.storage.s3_address import S3Access, S3Place
@@ -41,7 +41,7 @@ class Ceph:
         self._folder = folder
         self._stack = stack
         self._conf = folder / "ceph.conf"
-        self.port = _free_port()
+        self.port = free_port()
         self.access_key = secrets.token_hex(10)
         self.secret_key = secrets.token_hex(20)
 
@@ -56,7 +56,7 @@ class Ceph:
         self._start_gateway()
 
     def _start_monitor(self) -> None:
-        folder, fsid, monitor = self._folder, str(uuid4()), f"127.0.0.1:{_free_port()}"
+        folder, fsid, monitor = self._folder, str(uuid4()), f"127.0.0.1:{free_port()}"
         self._conf.write_text(_settings(folder, fsid, monitor, self.port))
         admin = ("-n", "client.admin", "--cap", "mon", "allow *", "--cap", "osd", "allow *")
         self._run("ceph-authtool", "-C", f"{folder}/client.admin.keyring", "--gen-key", *admin)
@@ -193,12 +193,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main(command: Sequence[str]) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 
+from tests.port import free_port
 from tests.postgres import PostgresServer
 from tests.storage.proxy import Proxy, proxy_before
 from tests.storage.s3_server import make_bucket
@@ -276,9 +276,3 @@ class Cluster:
                 "S3_SECRET_KEY": self.access.secret_key,
             }
         return {**os.environ, **settings}
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
