@@ -204,9 +204,9 @@ async def test_a_client_that_leaves_frees_everything(
         came.clear()
         left.clear()
         headers = SSE | {"x-api-key": api.key}
-        async with api.client.stream("GET", path, headers=headers), asyncio.timeout(5):
+        async with api.client.stream("GET", path, headers=headers), asyncio.timeout(30):
             await came.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await left.wait()
     monkeypatch.undo()
     assert not bus.has_listeners(api.caller.organization_id)

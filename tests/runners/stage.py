@@ -206,7 +206,7 @@ def left_of_us() -> tuple[int, int]:
     return children, len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def until(true: Callable[[], bool], seconds: float = 5) -> None:
+async def until(true: Callable[[], bool], seconds: float = 30) -> None:
     """Waits for something of another process that nobody tells us of."""
     async with asyncio.timeout(seconds):
         while not true():

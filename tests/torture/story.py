@@ -106,7 +106,7 @@ def _leave_a_mess(data: Path, history: History) -> None:
     with running(data) as platform, platform.client() as client:
         for _ in range(3):
             _submit(client, {"seconds": 5}, history)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not get_json(client, "/jobs?status=RUNNING")["items"]:
             assert time.monotonic() < deadline, "no job began"
         platform.kill()
@@ -119,7 +119,7 @@ def _stop_amid_work(platform: Running, client: httpx2.Client, history: History) 
     """TERM while programs are at work that will not end within the grace."""
     for _ in range(3):
         _submit(client, {"seconds": 4}, history)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not get_json(client, "/jobs?status=RUNNING")["items"]:
         assert time.monotonic() < deadline, "no job began"
     platform.process.terminate()
