@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.client.conftest import collected, done
-from tests.client.fake import FakePlatform, answer, page, ranged
+from tests.client.fake import FakePlatform, answer, artifact, page, ranged
 from usina_client import Upload
 
 BED: dict[str, Any] = {
@@ -54,6 +54,18 @@ RESULT: dict[str, Any] = {
     "cells": 1000,
     "gates": [{"name": "ends", "ok": False, "value": 0.2, "limit": 0.1, "message": "Odd ends."}],
 }
+SWEEP: dict[str, Any] = {
+    "id": "w1",
+    "name": "seeds",
+    "solver": "bed-flow-lbm",
+    "over": {"seed": [1, 2]},
+    "status": "RUNNING",
+    "progress": 0,
+    "counts": {"QUEUED": 2},
+    "simulations": [],
+    "artifacts": [],
+    "created_at": "2026-01-01T00:00:00Z",
+}
 ENDED = FLOW | {"status": "SUCCEEDED", "job_id": "j2", "results": [RESULT]}
 
 
@@ -99,3 +111,29 @@ async def test_a_simulation_is_watched_to_its_end(platform: FakePlatform, client
     assert (seen[1].solving.pressure_drop_pa, seen[1].residuals["flow"]) == (2.5, [0.25])
     ended = await done(client.simulations.wait(flow.id))
     assert (ended.results[0].reynolds, ended.results[0].gates[0].ok) == (0.7, False)
+
+
+async def test_a_sweep_is_asked_for_and_watched_to_its_table(
+    platform: FakePlatform, client: Any
+) -> None:
+    table = artifact(b"x", "table.csv")
+    begun = SWEEP | {"simulations": [SOLVING | {"over": {"seed": 1}, "sweep_id": "w1"}]}
+    ended = SWEEP | {"status": "SUCCEEDED", "progress": 1, "artifacts": [table], "job_id": "j3"}
+    platform.on("POST /api/v1/simulations/sweeps", answer(SWEEP, 202))
+    platform.on("GET /api/v1/simulations/sweeps/w1", *map(answer, (SWEEP, SWEEP, begun, ended)))
+    sweep = await done(client.sweeps.create({"seed": [1, 2]}, bed={"height_m": 0.1}, name="seeds"))
+    [sent] = platform.requests("POST /api/v1/simulations/sweeps")
+    assert sent.json == {"name": "seeds", "bed": {"height_m": 0.1}, "over": {"seed": [1, 2]}}
+    assert "idempotency-key" in sent.headers
+    seen = await collected(client.sweeps.watch(sweep.id, every_seconds=0))
+    assert [len(each.simulations) for each in seen] == [0, 1, 0]
+    assert (seen[1].simulations[0].over, seen[1].terminal) == ({"seed": 1}, False)
+    assert (await done(client.sweeps.wait(sweep.id))).artifacts[0].name == "table.csv"
+
+
+async def test_a_sweep_is_found_and_cancelled(platform: FakePlatform, client: Any) -> None:
+    platform.on("GET /api/v1/simulations/sweeps", page([SWEEP]))
+    platform.on("POST /api/v1/simulations/sweeps/w1/cancel", answer(SWEEP, 202))
+    [sweep] = await collected(client.sweeps.list(limit=5))
+    assert platform.requests("GET /api/v1/simulations/sweeps")[0].query == [("limit", "5")]
+    assert (await done(client.sweeps.cancel(sweep.id))).counts == {"QUEUED": 2}

@@ -27,7 +27,10 @@ def test_the_blocking_client_is_what_the_asynchronous_one_gives() -> None:
 def test_both_clients_offer_the_same() -> None:
     asynchronous, blocking = AsyncClient("http://h"), Client("http://h")
 
-    for name in ("models", "files", "jobs", "artifacts", "workers", "queues", "schedules"):
+    for name in (
+        *("models", "files", "jobs", "artifacts", "workers", "queues", "schedules"),
+        *("beds", "simulations", "sweeps"),
+    ):
         ours, theirs = public(getattr(asynchronous, name)), public(getattr(blocking, name))
         assert ours == theirs
         for method in ours:
@@ -58,7 +61,7 @@ def test_the_public_names_are_all_there() -> None:
     "kind",
     [
         *("AsyncClient", "Client", "Jobs", "AsyncJobs", "Files", "Artifacts", "Models", "Pager"),
-        *("Workers", "Queues", "Schedules"),
+        *("Workers", "Queues", "Schedules", "Beds", "Simulations", "Sweeps", "AsyncSweeps"),
     ],
 )
 def test_no_method_takes_or_gives_just_anything(kind: str) -> None:

@@ -203,7 +203,9 @@ def test_the_time_is_the_servers_however_ours_goes(proxy: Proxy, store: S3Store)
 
 
 @pytest.mark.parametrize("fault", ["slow-down", "hang"])
-def test_a_check_is_decided_long_before_an_answer_is_given_up(proxy: Proxy, store: S3Store, fault: str) -> None:
+def test_a_check_is_decided_long_before_other_calls(
+    proxy: Proxy, store: S3Store, fault: str
+) -> None:
     proxy.break_next(FAULTS[fault], times=1000)
     began = time.monotonic()
     with pytest.raises(Unavailable) as refusal:

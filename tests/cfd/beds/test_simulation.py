@@ -2,11 +2,13 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
 from tests.cfd.beds.conftest import GRID, V1, Lab
 from tests.http.conftest import Running
+from usina_client import AsyncClient, JobStatus
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 FIGURES = {
@@ -110,6 +112,29 @@ async def test_a_sweep_ends_in_a_table_that_hides_no_failure(lab: Lab) -> None:
         assert (await lab("DELETE", f"{V1}/beds/{bed}")).status_code == 204
     assert lab.objects() == []
     assert (await lab.get(f"{V1}/simulations/sweeps/{sweep['id']}")).status_code == 404
+
+
+async def test_the_client_follows_a_sweep_to_its_table(lab: Lab, tmp_path: Path) -> None:
+    async with AsyncClient(str(lab.client.base_url), lab.key) as usina:
+        sweep = await usina.sweeps.create(
+            {"seed": [1, 2]},
+            bed={name: value for name, value in GRID.items() if name != "name"},
+            solver="flow-v1",
+            velocity_m_s=[0.1, 0.2],
+        )
+        assert (sweep.name, sweep.over, sweep.terminal) == ("sweep", {"seed": [1, 2]}, False)
+        seen = [now async for now in usina.sweeps.watch(sweep.id, every_seconds=0.05)]
+        assert (seen[-1].status, seen[-1].counts["SUCCEEDED"]) == (JobStatus.SUCCEEDED, 2)
+        assert [len(each.results) for each in seen[-1].simulations] == [2, 2]
+        assert [each.over for each in seen[-1].simulations] == [{"seed": 1}, {"seed": 2}]
+        [table] = (each for each in seen[-1].artifacts if each.name == "table.csv")
+        path = await usina.artifacts.download(table, tmp_path)
+        assert len(path.read_text().splitlines()) == 5
+        assert [each.id async for each in usina.sweeps.list()] == [sweep.id]
+        assert {each.sweep_id async for each in usina.simulations.list(sweep=sweep.id)} == {
+            sweep.id
+        }
+        assert (await usina.sweeps.cancel(sweep.id)).status is JobStatus.SUCCEEDED
 
 
 async def test_a_cancelled_sweep_stops_whatever_it_has_begun(lab: Lab) -> None:

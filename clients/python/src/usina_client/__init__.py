@@ -10,7 +10,7 @@
 `AsyncClient` has the same methods, to be awaited.
 """
 
-from usina_client._bed import Bed, BedFile, FlowGate, FlowResult, Simulation, Solving
+from usina_client._bed import Bed, BedFile, FlowGate, FlowResult, Simulation, Solving, Sweep
 from usina_client._delivery import (
     Delivery,
     DeliveryAttempt,
@@ -101,6 +101,7 @@ from ._async.model import AsyncModels
 from ._async.pager import AsyncPager
 from ._async.queue import AsyncQueues
 from ._async.schedule import AsyncSchedules
+from ._async.sweep import AsyncSweeps
 from ._async.webhook import AsyncWebhooks
 from ._async.worker import AsyncWorkers
 from ._sync.artifact import Artifacts
@@ -113,6 +114,7 @@ from ._sync.model import Models
 from ._sync.pager import Pager
 from ._sync.queue import Queues
 from ._sync.schedule import Schedules
+from ._sync.sweep import Sweeps
 from ._sync.webhook import Webhooks
 from ._sync.worker import Workers
 
@@ -137,6 +139,7 @@ __all__ = [
     "AsyncQueues",
     "AsyncSchedules",
     "AsyncSimulations",
+    "AsyncSweeps",
     "AsyncWebhooks",
     "AsyncWorkers",
     "Audit",
@@ -210,6 +213,8 @@ __all__ = [
     "Solving",
     "Source",
     "Subject",
+    "Sweep",
+    "Sweeps",
     "Throughput",
     "Tokens",
     "TooLargeError",

@@ -82,6 +82,8 @@ class Simulation(Answer):
     fluid: dict[str, Json]
     velocity_m_s: float | list[float] | None = None
     mesh: dict[str, Json]
+    over: dict[str, Json] | None = None
+    """The values that its sweep gave it, by field; null from a platform that does not tell."""
     status: JobStatus
     progress: float
     stage: str | None = None
@@ -91,8 +93,37 @@ class Simulation(Answer):
     error: JobError | None = None
     artifacts: list[Artifact]
     job_id: str | None = None
+    mesh_job_id: str | None = None
     created_at: AwareDatetime
     started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.status.terminal
+
+
+class Sweep(Answer):
+    """One simulation for each combination of the values in `over`.
+
+    SUCCEEDED once its table and plot are there, also where a simulation failed: the table says so.
+    """
+
+    id: str
+    name: str
+    solver: str
+    over: dict[str, list[Json]]
+    status: JobStatus
+    progress: float
+    """The share of its simulations that have ended."""
+    counts: dict[str, int]
+    """Its simulations by state."""
+    simulations: list[Simulation]
+    error: JobError | None = None
+    artifacts: list[Artifact]
+    job_id: str | None = None
+    """Of the table and the plot."""
+    created_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
     @property

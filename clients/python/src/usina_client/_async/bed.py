@@ -1,7 +1,6 @@
 """Beds and simulations of the flow through them."""
 
 import os
-from asyncio import sleep
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from usina_client._request import API, Request, get, idempotent, path_to, post, 
 from usina_client._upload import Part, Source, Upload
 
 from .connection import AsyncConnection
+from .follow import changes, end
 from .pager import AsyncPager
 from .transfer import download
 
@@ -119,30 +119,21 @@ class AsyncSimulations:
         return AsyncPager(self._connection, f"{API}/simulations", query, Page[Simulation])
 
     async def get(self, simulation_id: str) -> Simulation:
-        path = path_to("simulations", simulation_id)
-        return await self._connection.fetch(get(path), Simulation)
+        return await self._connection.fetch(get(_path(simulation_id)), Simulation)
 
     async def cancel(self, simulation_id: str) -> Simulation:
-        path = path_to("simulations", simulation_id, "cancel")
-        return await self._connection.fetch(post(path), Simulation)
+        return await self._connection.fetch(post(_path(simulation_id, "cancel")), Simulation)
 
-    async def watch(
+    def watch(
         self, simulation_id: str, *, every_seconds: float = 1.0
     ) -> AsyncGenerator[Simulation]:
         """How it is, and again whenever that has changed, until it has ended."""
-        shown = await self.get(simulation_id)
-        yield shown
-        while not shown.terminal:
-            await sleep(every_seconds)
-            now = await self.get(simulation_id)
-            if now != shown:
-                shown = now
-                yield shown
+        return changes(self._connection, _path(simulation_id), Simulation, every_seconds)
 
     async def wait(self, simulation_id: str, *, every_seconds: float = 1.0) -> Simulation:
         """The simulation once it has ended, however."""
-        simulation = await self.get(simulation_id)
-        while not simulation.terminal:
-            await sleep(every_seconds)
-            simulation = await self.get(simulation_id)
-        return simulation
+        return await end(self._connection, _path(simulation_id), Simulation, every_seconds)
+
+
+def _path(*steps: str) -> str:
+    return path_to("simulations", *steps)

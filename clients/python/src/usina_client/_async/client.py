@@ -20,6 +20,7 @@ from .job import AsyncJobs
 from .model import AsyncModels
 from .queue import AsyncQueues
 from .schedule import AsyncSchedules
+from .sweep import AsyncSweeps
 from .webhook import AsyncWebhooks
 from .worker import AsyncWorkers
 
@@ -67,6 +68,7 @@ class AsyncClient:
         self.webhooks = AsyncWebhooks(connection)
         self.beds = AsyncBeds(connection)
         self.simulations = AsyncSimulations(connection)
+        self.sweeps = AsyncSweeps(connection)
         self.auth = AsyncAuth(connection)
         self.api_keys = AsyncApiKeys(connection)
         self.organizations = AsyncOrganizations(connection)

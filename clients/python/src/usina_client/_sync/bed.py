@@ -4,7 +4,6 @@
 import os
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from time import sleep
 
 from usina_client._bed import Bed, BedFile, Simulation
 from usina_client._model import Json, Page
@@ -12,6 +11,7 @@ from usina_client._request import API, Request, get, idempotent, path_to, post, 
 from usina_client._upload import Part, Source, Upload
 
 from .connection import Connection
+from .follow import changes, end
 from .pager import Pager
 from .transfer import download
 
@@ -120,28 +120,19 @@ class Simulations:
         return Pager(self._connection, f"{API}/simulations", query, Page[Simulation])
 
     def get(self, simulation_id: str) -> Simulation:
-        path = path_to("simulations", simulation_id)
-        return self._connection.fetch(get(path), Simulation)
+        return self._connection.fetch(get(_path(simulation_id)), Simulation)
 
     def cancel(self, simulation_id: str) -> Simulation:
-        path = path_to("simulations", simulation_id, "cancel")
-        return self._connection.fetch(post(path), Simulation)
+        return self._connection.fetch(post(_path(simulation_id, "cancel")), Simulation)
 
     def watch(self, simulation_id: str, *, every_seconds: float = 1.0) -> Generator[Simulation]:
         """How it is, and again whenever that has changed, until it has ended."""
-        shown = self.get(simulation_id)
-        yield shown
-        while not shown.terminal:
-            sleep(every_seconds)
-            now = self.get(simulation_id)
-            if now != shown:
-                shown = now
-                yield shown
+        return changes(self._connection, _path(simulation_id), Simulation, every_seconds)
 
     def wait(self, simulation_id: str, *, every_seconds: float = 1.0) -> Simulation:
         """The simulation once it has ended, however."""
-        simulation = self.get(simulation_id)
-        while not simulation.terminal:
-            sleep(every_seconds)
-            simulation = self.get(simulation_id)
-        return simulation
+        return end(self._connection, _path(simulation_id), Simulation, every_seconds)
+
+
+def _path(*steps: str) -> str:
+    return path_to("simulations", *steps)

@@ -21,6 +21,7 @@ from .job import Jobs
 from .model import Models
 from .queue import Queues
 from .schedule import Schedules
+from .sweep import Sweeps
 from .webhook import Webhooks
 from .worker import Workers
 
@@ -68,6 +69,7 @@ class Client:
         self.webhooks = Webhooks(connection)
         self.beds = Beds(connection)
         self.simulations = Simulations(connection)
+        self.sweeps = Sweeps(connection)
         self.auth = Auth(connection)
         self.api_keys = ApiKeys(connection)
         self.organizations = Organizations(connection)
