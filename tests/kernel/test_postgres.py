@@ -110,7 +110,7 @@ async def test_what_was_asked_before_the_end_is_written_and_nothing_later(
 async def test_lost_connections_are_made_anew(postgres: PostgresDatabase) -> None:
     await asyncio.gather(*(postgres.write(lambda tx, n=n: put(tx, str(n))) for n in range(5)))
     everyone = (
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        "SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity"
         " WHERE datname IS NOT NULL AND pid <> pg_backend_pid()"
     )
     await postgres_server().execute(everyone)
