@@ -1,6 +1,7 @@
 """What only a server can do to a unit: go away, say no, let another in between."""
 
 import asyncio
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -121,17 +122,19 @@ async def test_lost_connections_are_made_anew(postgres: PostgresDatabase) -> Non
 async def test_a_server_that_starts_anew_is_waited_for(postgres: PostgresDatabase) -> None:
     await postgres.write(lambda tx: put(tx, "before"))
     restart = asyncio.create_task(asyncio.to_thread(postgres_server().restart))
-    written = 0
-    while not restart.done():
+    written: list[str] = []
+    for key in map(str, itertools.count()):  # anew each time: what is unknown may have happened
+        if restart.done():
+            break
         try:
-            await postgres.write(lambda tx, n=written: put(tx, f"{n}"))
+            await postgres.write(lambda tx, key=key: put(tx, key))
         except Unavailable:  # the server went in the midst of it: the caller is told
             continue
-        written += 1
+        written.append(key)
     await restart
     await postgres.write(lambda tx: put(tx, "after"))
     found = await postgres.read(keys)
-    assert {"before", "after", *map(str, range(written))} <= set(found)
+    assert {"before", "after", *written} <= set(found)
 
 
 async def test_two_that_lock_each_other_out_both_come_through(postgres: PostgresDatabase) -> None:
