@@ -203,14 +203,12 @@ def test_the_time_is_the_servers_however_ours_goes(proxy: Proxy, store: S3Store)
 
 
 @pytest.mark.parametrize("fault", ["slow-down", "hang"])
-def test_a_check_is_decided_long_before_other_calls(
-    proxy: Proxy, store: S3Store, fault: str
-) -> None:
+def test_a_check_is_decided_within_two_seconds(proxy: Proxy, store: S3Store, fault: str) -> None:
     proxy.break_next(FAULTS[fault], times=1000)
     began = time.monotonic()
     with pytest.raises(Unavailable) as refusal:
         store.check()
-    assert time.monotonic() - began < Patience().answer_seconds / 2
+    assert time.monotonic() - began < 2.5
     assert proxy.broken == 1
     assert refusal.value.code == "storage_unavailable"
 

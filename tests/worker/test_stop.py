@@ -148,7 +148,7 @@ async def test_hurried_it_hands_back_at_once(plant: Plant) -> None:
     job_id = await begin(plant, answer="ignore")
     stopping = asyncio.create_task(plant.worker.stop())
     plant.worker.hurry()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(3):
         await stopping
     job = await plant.get(job_id)
     assert (job.status, job.attempt, job.max_attempts) == (Status.QUEUED, 2, 4)
